@@ -1,0 +1,61 @@
+// The machine's network as workloads see it: an address for each Pod and VM from one range, routed (CNI `ptp`), so that
+// Services and policies meet every packet in the host's forwarding path.
+
+export interface MachineNetwork {
+  /** Path of the network namespace, under /run/netns. */
+  netns: string
+  /** Address in the pod network, and its prefix length there. */
+  address: string
+  prefixLength: number
+  gateway: string
+  mtu: number
+  /** Tap device inside the namespace that QEMU opens. */
+  tap: string
+  /** MAC address that the guest's interface must have. */
+  mac: string
+  /** What the guest gets by DHCP: with masquerade a private address, with bridge the pod address. */
+  guestAddress: string
+}
+
+export interface MachineNetworkRequest {
+  uid: string
+  namespace: string
+  name: string
+  binding: 'masquerade' | 'bridge'
+  mac?: string
+  /** vmNetworkCIDR of a masquerade network; default 10.0.2.0/24 */
+  vmNetworkCidr?: string
+  /** Ports that masquerade forwards; empty or absent = all. */
+  ports?: { port: number; protocol: 'TCP' | 'UDP' }[]
+  hostname: string
+  subdomain?: string
+  /** Numeric user that owns the tap device, so that an unprivileged QEMU can open it. */
+  tapOwner: number
+  dns?: { nameservers?: string[]; searches?: string[]; options?: string[] }
+}
+
+export interface Network {
+  /** Prepares bridge/loopback addresses, CNI configuration, forwarding and the nftables table. */
+  start(): Promise<void>
+  /** IP addresses at which Tandem itself is reachable for workloads: the `kubernetes` Service and cluster DNS. */
+  readonly apiAddress: string
+  readonly dnsAddress: string
+  readonly podCidr: string
+  readonly serviceCidr: string
+  /** Content of /etc/resolv.conf of a workload with dnsPolicy ClusterFirst. */
+  resolver(namespace: string): { nameservers: string[]; searches: string[]; options: string[] }
+  /**
+   * Namespace, tap, NAT and DHCP for a VM; the same VM (namespace/name) keeps its address until `release`.
+   * Idempotent: what exists is taken over, what is missing is repaired.
+   */
+  attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork>
+  /** Removes the namespace and all in it; the address stays reserved for namespace/name. */
+  detachMachine(uid: string): Promise<void>
+  /** Gives the address of a VM that no longer exists back. */
+  releaseAddress(namespace: string, name: string): Promise<void>
+  /** All uids of machines with a namespace on this host. */
+  attachedMachines(): Promise<string[]>
+  /** Removes every interface, namespace, table and rule that this instance made. */
+  removeAll(): Promise<void>
+  stop(): Promise<void>
+}

@@ -1,0 +1,61 @@
+// Every path below the state directory, in one place; docs/internals.md explains them.
+
+import { join } from 'node:path'
+
+export interface StatePaths {
+  root: string
+  /** Settings chosen at first start (address ranges), JSON. */
+  settings: string
+  store: string
+  pki: string
+  kubeconfig: string
+  log: string
+  pid: string
+  containerd: { root: string; run: string; socket: string; config: string; log: string; pid: string }
+  cni: { conf: string; podConfList: string; machineConfList: string; data: string }
+  /** pods/<uid>/ : volumes, etc-hosts, logs live in podLogs */
+  pods: string
+  podLogs: string
+  /** machines/<uid>/ : qmp.sock, console.sock, serial.log, disks, seed.iso */
+  machines: string
+  /** Disks unpacked from containerDisk images, by image digest. */
+  images: string
+  /** Local PersistentVolumes: volumes/<pv name>/ */
+  volumes: string
+  netns: string
+}
+
+export function statePaths(root: string, instance: string): StatePaths {
+  const at = (...parts: string[]) => join(root, ...parts)
+  // Sockets and pid files live under /run: they must not survive a reboot, and a socket path has at most 107 bytes.
+  const run = `/run/tandem-${instance}`
+  return {
+    root,
+    settings: at('settings.json'),
+    store: at('store.db'),
+    pki: at('pki'),
+    kubeconfig: at('kubeconfig'),
+    log: at('tandem.log'),
+    pid: join(run, 'tandem.pid'),
+    containerd: {
+      root: at('containerd'),
+      run: join(run, 'containerd'),
+      socket: join(run, 'containerd.sock'),
+      config: at('containerd.toml'),
+      log: at('containerd.log'),
+      pid: join(run, 'containerd.pid'),
+    },
+    cni: {
+      conf: at('cni'),
+      podConfList: at('cni', '10-tandem.conflist'),
+      machineConfList: at('cni-machines', '10-tandem.conflist'),
+      data: at('cni-data'),
+    },
+    pods: at('pods'),
+    podLogs: at('pod-logs'),
+    machines: at('machines'),
+    images: at('images'),
+    volumes: at('volumes'),
+    netns: '/run/netns',
+  }
+}
