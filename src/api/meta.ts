@@ -41,7 +41,6 @@ export interface ApiObject {
   apiVersion: string
   kind: string
   metadata: ObjectMeta
-  // biome-ignore lint/suspicious/noExplicitAny: an object of unknown kind is JSON
   [field: string]: any
 }
 
