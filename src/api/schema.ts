@@ -54,6 +54,10 @@ export interface Schema {
   patchMergeKey?: string
   /** Protobuf field number inside the parent message. */
   proto?: number
+  /** Protobuf fields that hold an embedded message whose fields stand in this object itself: number → type name. */
+  protoInline?: Record<number, string>
+  /** A list that is a message of its own in protobuf, with the items as field 1 (ExtraValue). */
+  protoWrapped?: boolean
   /** True when Go holds a pointer or always writes the field: a zero value that was sent is kept. */
   keepZero?: boolean
 }
