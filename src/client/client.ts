@@ -55,7 +55,8 @@ export interface Client {
     patch: unknown,
     options?: WriteOptions & { force?: boolean },
   ): Promise<T>
-  delete(ref: ResourceRef, name: string, namespace?: string, options?: DeleteOptions): Promise<void>
+  /** The object as it stays behind (being deleted gracefully, or held by finalizers); undefined when it is gone. */
+  delete(ref: ResourceRef, name: string, namespace?: string, options?: DeleteOptions): Promise<StoredObject | undefined>
   /** POST to a subresource (binding, eviction, token) or any path; the answer as JSON. */
   post<T = unknown>(path: string, body: object): Promise<T>
 }
