@@ -18,11 +18,6 @@ export interface FoundWorkload {
   name: string
 }
 
-export interface EventRecorder {
-  /** Records an Event about the object; the same event again raises its count (events.k8s.io semantics of the kubelet). */
-  (object: StoredObject, type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void
-}
-
 export interface WorkloadDriver {
   /** 'Pod' or 'VirtualMachineInstance' */
   readonly kind: string

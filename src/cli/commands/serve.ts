@@ -1,0 +1,24 @@
+// tandem serve: the same as up, in the foreground. tandem dev: without root, over memory and a pretended host.
+
+import type { Command } from 'commander'
+import { configOf, type InstanceOptions, listenOption, parseListen, requireRoot, stateDirOption } from '../options.ts'
+import type { Tools } from '../tools.ts'
+
+export function serve(program: Command, tools: Tools): void {
+  program
+    .command('serve')
+    .description('run Tandem in the foreground')
+    .option(...stateDirOption)
+    .option(...listenOption)
+    .action(async (options: InstanceOptions) => {
+      requireRoot('serve')
+      await tools.serve(configOf(options))
+    })
+  program
+    .command('dev')
+    .description('run the real API server over a store in memory and a host that only pretends (no root)')
+    .option('--listen <address:port>', 'where the API listens', '127.0.0.1:7443')
+    .action(async (options: { listen: string }) => {
+      await tools.dev(parseListen(options.listen))
+    })
+}

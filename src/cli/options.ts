@@ -1,0 +1,49 @@
+// The options that name a Tandem: --state-dir and --listen, with their defaults and environment names.
+
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { type Config, defaults, instanceOf } from '../config.ts'
+import { CommandError } from './output.ts'
+
+export interface InstanceOptions {
+  stateDir?: string
+  listen?: string
+}
+
+export const stateDirOption = [
+  '--state-dir <dir>',
+  `where Tandem keeps everything (default ${defaults.stateDir}; TANDEM_STATE_DIR)`,
+] as const
+export const listenOption = [
+  '--listen <address:port>',
+  `where the API listens (default ${defaults.listen}; TANDEM_LISTEN)`,
+] as const
+
+export function configOf(options: InstanceOptions): Config {
+  const stateDir = resolve(options.stateDir ?? process.env.TANDEM_STATE_DIR ?? defaults.stateDir)
+  return {
+    stateDir,
+    listen: parseListen(options.listen ?? process.env.TANDEM_LISTEN ?? defaults.listen),
+    instance: instanceOf(stateDir),
+    ...(process.env.TANDEM_POD_CIDR && { podCidr: process.env.TANDEM_POD_CIDR }),
+    ...(process.env.TANDEM_SERVICE_CIDR && { serviceCidr: process.env.TANDEM_SERVICE_CIDR }),
+    clusterDomain: defaults.clusterDomain,
+    nodeName: hostname().toLowerCase(),
+  }
+}
+
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (!match || port < 1 || port > 65535) {
+    throw new CommandError(`--listen ${text}: write ADDRESS:PORT, for example ${defaults.listen}`, 2)
+  }
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+export function requireRoot(command: string): void {
+  if (process.getuid?.() === 0) return
+  throw new CommandError(
+    `'${command}' starts containers and virtual machines and needs root: run 'sudo ./tandem ${command}'`,
+  )
+}
