@@ -3,6 +3,8 @@
 
 import type { StoredObject } from '../api/meta.ts'
 
+export type { EventRecorder } from '../client/record.ts'
+
 /** What a sync found or did. */
 export interface SyncResult {
   /** The whole new status of the object, or undefined when nothing changed. The host publishes it. */
