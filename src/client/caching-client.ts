@@ -2,8 +2,8 @@
 // in its informer in the next reconcile, whatever the watch's delay: this replaces upstream's "expectations".
 
 import type { ApiObject, ResourceRef, StoredObject } from '../api/meta.ts'
-import type { Client, WriteOptions } from './client.ts'
-import type { CachingInformerFactory } from './create-informer.ts'
+import type { Client, DeleteOptions, WriteOptions } from './client.ts'
+import type { CachingInformerFactory } from './informer.ts'
 
 export function createCachingClient(client: Client, informers: CachingInformerFactory): Client {
   /** Answers to other subresources are objects of another kind. */
@@ -22,13 +22,13 @@ export function createCachingClient(client: Client, informers: CachingInformerFa
       seen(ref, await client.updateStatus<T>(ref, object, options), options),
     patch: async <T extends ApiObject>(...call: Parameters<Client['patch']>) =>
       seen(call[0], await client.patch<T>(...call), call[5]),
-    delete: async (ref, name, namespace, options) => {
-      const left = await client.delete(ref, name, namespace, options)
+    delete: async <T>(ref: ResourceRef, name: string, namespace?: string, options?: DeleteOptions) => {
+      const left = await client.delete<StoredObject | undefined>(ref, name, namespace, options)
       const informer = informers.existing(ref)
       const uid = options?.preconditions?.uid
       if (left) informer?.written(left)
       else if (uid) informer?.deleted(namespace ? `${namespace}/${name}` : name, uid)
-      return left
+      return left as T
     },
   }
 }
