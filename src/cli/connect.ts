@@ -1,8 +1,7 @@
 // A client of the Tandem that lives in a state directory, by the kubeconfig that it wrote there.
 
 import { existsSync, readFileSync } from 'node:fs'
-import type { Client } from '../client/client.ts'
-import { createClient } from '../client/create-client.ts'
+import { type Client, createClient } from '../client/client.ts'
 import { createHttpsTransport } from '../client/https.ts'
 import { accessFromKubeconfig } from '../client/kubeconfig.ts'
 import type { Transport } from '../client/transport.ts'

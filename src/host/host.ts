@@ -173,8 +173,8 @@ export const podHosting = (driver: WorkloadDriver): HostedDriver => ({
   driver,
   ref: { group: '', version: 'v1', resource: 'pods' },
   ours: (object, nodeName) => object.spec.nodeName === nodeName,
-  release: (client, { metadata }) =>
-    client.delete({ group: '', version: 'v1', resource: 'pods' }, metadata.name, metadata.namespace, {
+  release: async (client, { metadata }) =>
+    await client.delete({ group: '', version: 'v1', resource: 'pods' }, metadata.name, metadata.namespace, {
       gracePeriodSeconds: 0,
       preconditions: { uid: metadata.uid },
     }),
