@@ -1,0 +1,199 @@
+// Tandem's own containerd: one detached process with its own state and socket. It outlives Tandem, and Tandem takes it
+// over again; containers outlive both (their shims hold them).
+
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { run } from '../exec.ts'
+import type { StatePaths } from '../state.ts'
+import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
+import { type Cri, createCri, isNotFound } from './cri/client.ts'
+
+export interface ContainerdOptions {
+  paths: StatePaths
+  /** "tandem.dev/pause:3.10": must be loaded before the first Pod. */
+  sandboxImage: string
+  program?: string
+  cniBinDir?: string
+  runtimes?: Record<string, RuntimeHandler>
+}
+
+export interface Containerd {
+  readonly cri: Cri
+  readonly socket: string
+  /** Starts it, or takes over the one that runs. @throws Error with the last lines of its log */
+  start(): Promise<void>
+  /** True when it answers. */
+  healthy(): Promise<boolean>
+  /** Lets go; the process and all containers stay. */
+  release(): void
+  /** Ends the process; containers stay. */
+  stop(): Promise<void>
+  /** Ends every container and sandbox, then the process, then removes its run directory. Images stay. */
+  destroy(): Promise<void>
+}
+
+const startTimeoutMs = 30_000
+
+export function createContainerd(options: ContainerdOptions): Containerd {
+  const { paths } = options
+  const at = paths.containerd
+  const cri = createCri(at.socket)
+  const program = options.program ?? 'containerd'
+
+  const config = containerdConfig({
+    root: at.root,
+    state: at.run,
+    socket: at.socket,
+    sandboxImage: options.sandboxImage,
+    cni: { confDir: paths.cni.conf, binDir: options.cniBinDir ?? '/usr/lib/cni' },
+    registryDirs: [join(paths.root, 'registries'), '/etc/containerd/certs.d', '/etc/docker/certs.d'],
+    runtimes: options.runtimes ?? { runc: { type: 'io.containerd.runc.v2' } },
+  })
+
+  /** The pid of the containerd that runs with our configuration file, however it was started. */
+  async function runningPid(): Promise<number | undefined> {
+    const pid = Number(await readFile(at.pid, 'utf8').catch(() => ''))
+    return pid > 0 && (await isOurs(pid, at.config)) ? pid : undefined
+  }
+
+  async function healthy(): Promise<boolean> {
+    try {
+      await cri.version({}, { deadlineMs: 2000 })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  async function launch(): Promise<number> {
+    const log = openSync(at.log, 'a', 0o640)
+    try {
+      const child = spawn(program, ['--config', at.config], { detached: true, stdio: ['ignore', log, log], cwd: '/' })
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve)
+        child.once('error', (error: NodeJS.ErrnoException) =>
+          reject(
+            error.code === 'ENOENT' ? new Error(`${program} is not installed: apt-get install containerd`) : error,
+          ),
+        )
+      })
+      child.unref()
+      await writeFile(at.pid, `${child.pid}\n`)
+      return child.pid!
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  async function waitUntilReady(pid: number): Promise<void> {
+    const end = Date.now() + startTimeoutMs
+    while (Date.now() < end) {
+      if ((await accepts(at.socket)) && (await healthy())) return
+      if (!(await isOurs(pid, at.config))) throw new Error(`containerd ended at once: ${await lastLines(at.log)}`)
+      await sleep(15)
+    }
+    throw new Error(`containerd did not answer within ${startTimeoutMs / 1000} s: ${await lastLines(at.log)}`)
+  }
+
+  async function stop(): Promise<void> {
+    const pid = await runningPid()
+    if (pid) await endProcess(pid, at.config)
+    await rm(at.pid, { force: true })
+  }
+
+  async function start(): Promise<void> {
+    const unchanged = (await readFile(at.config, 'utf8').catch(() => '')) === config
+    const pid = await runningPid()
+    if (pid && unchanged) {
+      await waitUntilReady(pid)
+      return
+    }
+    // Other settings: containers do not notice that containerd starts anew.
+    if (pid) await stop()
+    for (const dir of [at.root, at.run, dirname(at.socket), dirname(at.config), paths.cni.conf])
+      await mkdir(dir, { recursive: true, mode: 0o711 })
+    await writeFile(at.config, config, { mode: 0o600 })
+    await rm(at.socket, { force: true })
+    await waitUntilReady(await launch())
+  }
+
+  async function destroy(): Promise<void> {
+    if (!(await healthy()) && (existsSync(at.run) || existsSync(at.root))) await start().catch(() => {})
+    if (await healthy()) await removeSandboxes(cri)
+    await stop()
+    cri.close()
+    await unmountBelow([at.run, at.root])
+    await rm(at.run, { recursive: true, force: true })
+    for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
+  }
+
+  return { cri, socket: at.socket, start, healthy, release: () => cri.close(), stop, destroy }
+}
+
+/** Guards against a pid that was given to somebody else since. */
+async function isOurs(pid: number, configPath: string): Promise<boolean> {
+  const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return cmdline.split('\0').includes(configPath)
+}
+
+async function endProcess(pid: number, configPath: string): Promise<void> {
+  for (const [signal, patience] of [
+    ['SIGTERM', 10_000],
+    ['SIGKILL', 5000],
+  ] as const) {
+    if (!(await isOurs(pid, configPath))) return
+    process.kill(pid, signal)
+    for (const end = Date.now() + patience; Date.now() < end && (await isOurs(pid, configPath)); ) await sleep(20)
+  }
+}
+
+const accepts = (socket: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = connect(socket)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
+
+async function lastLines(log: string): Promise<string> {
+  const text = await readFile(log, 'utf8').catch(() => '')
+  return text.trim().split('\n').slice(-3).join('\n')
+}
+
+/** Every sandbox on the socket: it is ours alone. */
+async function removeSandboxes(cri: Cri): Promise<void> {
+  const { items } = await cri.listPodSandbox({})
+  await Promise.all(
+    items.map(async ({ id }) => {
+      try {
+        await cri.stopPodSandbox({ podSandboxId: id })
+        await cri.removePodSandbox({ podSandboxId: id })
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+      }
+    }),
+  )
+}
+
+/** Innermost first. A mount that is still busy is detached: nothing of ours runs any more. */
+export async function unmountBelow(dirs: string[]): Promise<void> {
+  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8')
+  const points = mountinfo
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
+  for (const point of points.reverse()) await run(['umount', '--lazy', point], { allowFailure: true })
+}
+
+/** Names of directories in `dir`; none when it does not exist. */
+export async function directoriesIn(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { withFileTypes: true }).catch(() => [])
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+}
