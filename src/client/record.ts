@@ -3,10 +3,10 @@
 
 import { ApiError, isApiError } from '../api/errors.ts'
 import type { ApiObject, ResourceRef, StoredObject } from '../api/meta.ts'
+import { formatTime } from '../api/time.ts'
 import { type Clock, realClock } from '../base/clock.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import type { Client } from './client.ts'
-import { timestamp } from './timestamp.ts'
 
 export type EventType = 'Normal' | 'Warning'
 
@@ -139,7 +139,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     if (waiting >= queueLimit) return log.warn('too many events wait: one is dropped', { reason })
     const group = [object.kind, uid, fieldPath ?? '', type, reason].join('\n')
     const combined = aggregate(group, message)
-    const now = timestamp(clock.now())
+    const now = formatTime(clock.now())
     const event: ApiObject = {
       apiVersion: 'v1',
       kind: 'Event',

@@ -1,0 +1,135 @@
+// ReplicaSet: keeps the wanted number of Pods of one template. Behaviour of pkg/controller/replicaset (1.32).
+
+import type { StoredObject } from '../api/meta.ts'
+import { formatTime } from '../api/time.ts'
+import type { ReconcileResult } from '../client/reconciler.ts'
+import { type Condition, withCondition, withoutCondition } from './conditions.ts'
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  controllerOfKind,
+  itself,
+  reconcileOn,
+  splitKey,
+} from './controller.ts'
+import { semanticallyEqual } from './equality.ts'
+import { claimObjects } from './ownership.ts'
+import {
+  burstReplicas,
+  createPodControl,
+  inGrowingBatches,
+  isNamespaceTerminating,
+  podFromTemplate,
+} from './pod-control.ts'
+import { deletionOrder, isActive, isAvailable, isReady, readySince } from './pod-state.ts'
+import { pods, replicaSets } from './resources.ts'
+import { type LabelSelector, matcherOf } from './selection.ts'
+
+/** How many Pods to create (positive), or which to delete. Pure. */
+export function planReplicas(
+  replicaSet: StoredObject,
+  active: StoredObject[],
+): { create: number; delete: StoredObject[] } {
+  const surplus = active.length - (replicaSet.spec.replicas ?? 1)
+  if (surplus <= 0) return { create: Math.min(-surplus, burstReplicas), delete: [] }
+  return { create: 0, delete: active.toSorted(deletionOrder).slice(0, Math.min(surplus, burstReplicas)) }
+}
+
+/** The status that the Pods make, with a condition for a failure to create or delete. Pure. */
+export function replicaSetStatus(
+  replicaSet: StoredObject,
+  active: StoredObject[],
+  failure: { reason: string; message: string } | undefined,
+  now: number,
+): Record<string, unknown> {
+  const { template, minReadySeconds = 0 } = replicaSet.spec
+  const wantedLabels = Object.entries(template.metadata?.labels ?? {})
+  const conditions: Condition[] | undefined = replicaSet.status?.conditions
+  return {
+    ...replicaSet.status,
+    replicas: active.length,
+    fullyLabeledReplicas: active.filter((pod) =>
+      wantedLabels.every(([name, value]) => pod.metadata.labels?.[name] === value),
+    ).length,
+    readyReplicas: active.filter(isReady).length,
+    availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, now)).length,
+    observedGeneration: replicaSet.metadata.generation,
+    conditions: failure
+      ? withCondition(conditions, { type: 'ReplicaFailure', status: 'True', ...failure }, formatTime(now))
+      : withoutCondition(conditions, 'ReplicaFailure'),
+  }
+}
+
+/** When the next ready Pod becomes available. Pure. */
+export function nextAvailability(active: StoredObject[], minReadySeconds: number, now: number): number | undefined {
+  const waits = active
+    .filter((pod) => isReady(pod) && !isAvailable(pod, minReadySeconds, now))
+    .map((pod) => readySince(pod) + minReadySeconds * 1000 - now)
+  return waits.length ? Math.max(Math.min(...waits), 1) : undefined
+}
+
+export const replicaSet: ControllerDefinition = {
+  name: 'replicaset',
+  start(context) {
+    const sync = createSync(context)
+    const informer = context.informers.informer(replicaSets)
+    return reconcileOn(
+      context,
+      'replicaset',
+      [
+        { ref: replicaSets, keys: itself },
+        // An orphan concerns every ReplicaSet whose selector it matches.
+        { ref: pods, keys: (pod) => ownerKeys(pod, informer.list(pod.metadata.namespace)) },
+      ],
+      sync,
+    )
+  },
+}
+
+function ownerKeys(pod: StoredObject, candidates: StoredObject[]): string[] {
+  if (pod.metadata.ownerReferences?.some((owner) => owner.controller)) return controllerOfKind('ReplicaSet')(pod)
+  return candidates
+    .filter((candidate) => matcherOf(candidate.spec.selector as LabelSelector)(pod.metadata.labels))
+    .flatMap(itself)
+}
+
+function createSync(context: ControllerContext) {
+  const { client, informers, clock } = context
+  const sets = informers.informer(replicaSets)
+  const podInformer = informers.informer(pods)
+  const podControl = createPodControl(client, context.recorder('replicaset-controller'))
+
+  async function act(
+    set: StoredObject,
+    active: StoredObject[],
+  ): Promise<{ reason: string; error: unknown } | undefined> {
+    const plan = planReplicas(set, active)
+    try {
+      await inGrowingBatches(plan.create, () => podControl.create(set, podFromTemplate(set, set.spec.template)))
+      await Promise.all(plan.delete.map((pod) => podControl.delete(set, pod)))
+      return undefined
+    } catch (error) {
+      if (isNamespaceTerminating(error)) return undefined
+      return { reason: plan.create ? 'FailedCreate' : 'FailedDelete', error }
+    }
+  }
+
+  return async (key: string): Promise<ReconcileResult | undefined> => {
+    const set = sets.get(key)
+    if (!set) return undefined
+    const { namespace } = splitKey(key)
+    const matches = matcherOf(set.spec.selector)
+    const candidates = podInformer.list(namespace).filter(isActive)
+    const active = await claimObjects(client, { ref: replicaSets, object: set }, pods, candidates, (pod) =>
+      matches(pod.metadata.labels),
+    )
+    const failed = set.metadata.deletionTimestamp ? undefined : await act(set, active)
+    const failure = failed && { reason: failed.reason, message: (failed.error as Error).message }
+    const now = clock.now()
+    const status = replicaSetStatus(set, active, failure, now)
+    if (!semanticallyEqual(status, set.status)) await client.updateStatus(replicaSets, { ...set, status })
+    if (failed) throw failed.error
+    const wait = nextAvailability(active, set.spec.minReadySeconds ?? 0, now)
+    return wait === undefined ? undefined : { requeueAfter: wait }
+  }
+}

@@ -1,0 +1,27 @@
+// The resources that controllers speak about, by the name that their URLs have.
+
+import type { ResourceRef } from '../api/meta.ts'
+
+const core = (resource: string): ResourceRef => ({ group: '', version: 'v1', resource })
+const apps = (resource: string): ResourceRef => ({ group: 'apps', version: 'v1', resource })
+const kubevirt = (resource: string): ResourceRef => ({ group: 'kubevirt.io', version: 'v1', resource })
+
+export const namespaces = core('namespaces')
+export const nodes = core('nodes')
+export const pods = core('pods')
+export const services = core('services')
+export const endpoints = core('endpoints')
+export const configMaps = core('configmaps')
+export const serviceAccounts = core('serviceaccounts')
+export const persistentVolumes = core('persistentvolumes')
+export const persistentVolumeClaims = core('persistentvolumeclaims')
+export const deployments = apps('deployments')
+export const replicaSets = apps('replicasets')
+export const jobs: ResourceRef = { group: 'batch', version: 'v1', resource: 'jobs' }
+export const endpointSlices: ResourceRef = { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' }
+export const leases: ResourceRef = { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' }
+export const storageClasses: ResourceRef = { group: 'storage.k8s.io', version: 'v1', resource: 'storageclasses' }
+export const runtimeClasses: ResourceRef = { group: 'node.k8s.io', version: 'v1', resource: 'runtimeclasses' }
+export const priorityClasses: ResourceRef = { group: 'scheduling.k8s.io', version: 'v1', resource: 'priorityclasses' }
+export const virtualMachines = kubevirt('virtualmachines')
+export const virtualMachineInstances = kubevirt('virtualmachineinstances')
