@@ -1,0 +1,101 @@
+// From an authorized stream request to the node: which sub-protocol, which workload, which stream. Errors before the
+// upgrade are HTTP answers with a Status; after it, each protocol has its own way to say them.
+
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ApiError } from '../../api/errors.ts'
+import type { ApiResponse } from '../../api/exchange.ts'
+import type { StoredObject } from '../../api/meta.ts'
+import type { NodeStreams } from '../../api/streams.ts'
+import type { RequestInfo } from '../request.ts'
+import { execOverSpdy, execOverWebSocket, execProtocols } from './exec.ts'
+import { portForwardOverSpdy, portForwardOverWebSocket, tunnelProtocol } from './port-forward.ts'
+import { rawOverWebSocket } from './raw.ts'
+import { wantsSpdy } from './spdy-upgrade.ts'
+import { execOptions, logOptions, machinePort, workloadRef } from './target.ts'
+import { offeredProtocols } from './websocket.ts'
+
+export interface StreamUpgrade {
+  request: IncomingMessage
+  socket: Duplex
+  head: Buffer
+  info: RequestInfo
+  query: URLSearchParams
+}
+
+/** Reads the object that the URL names; NotFound when there is none. */
+export type Lookup = (group: string, resource: string, namespace: string, name: string) => StoredObject
+
+export interface Streams {
+  /** GET …/pods/{name}/log */
+  log(info: RequestInfo, query: URLSearchParams, signal: AbortSignal): ApiResponse
+  /** Serves an upgrade until it ends. The caller has authenticated and authorized it. @throws ApiError before the 101. */
+  upgrade(upgrade: StreamUpgrade): Promise<void>
+}
+
+export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
+  const podOf = (info: RequestInfo) => lookup('', 'pods', info.namespace, info.name)
+
+  /** An instance by its own name, or that of the VirtualMachine it belongs to: both are the same. */
+  const machineOf = (info: RequestInfo): StoredObject =>
+    lookup('kubevirt.io', 'virtualmachineinstances', info.namespace, info.name)
+
+  async function upgradePod(upgrade: StreamUpgrade): Promise<void> {
+    const { info, query, request } = upgrade
+    const pod = podOf(info)
+    const ref = workloadRef(pod)
+    if (info.subresource === 'portforward') {
+      requireRunning(pod)
+      const connect = (port: number) => node.podPortForward(ref, port)
+      if (offeredProtocols(request).includes(tunnelProtocol)) return await portForwardOverWebSocket(upgrade, connect)
+      if (wantsSpdy(request)) return await portForwardOverSpdy(upgrade, connect)
+      throw wrongProtocol(request, [tunnelProtocol])
+    }
+    const attach = info.subresource === 'attach'
+    const options = execOptions(pod, query, attach)
+    const start = () => (attach ? node.podAttach(ref, options) : node.podExec(ref, options))
+    if (wantsSpdy(request)) return await execOverSpdy(upgrade, options, start)
+    const offered = offeredProtocols(request)
+    const protocol = execProtocols.find((name) => offered.includes(name))
+    if (!protocol) throw wrongProtocol(request, [...execProtocols])
+    await execOverWebSocket(upgrade, protocol, start)
+  }
+
+  async function upgradeMachine(upgrade: StreamUpgrade): Promise<void> {
+    const { info } = upgrade
+    const machine = machineOf(info)
+    if (machine.status?.phase !== 'Running') throw new ApiError('Conflict', 'VMI is not running')
+    const ref = workloadRef(machine)
+    if (info.subresource === 'console') return await rawOverWebSocket(upgrade, () => node.machineConsole(ref))
+    if (info.subresource === 'vnc') return await rawOverWebSocket(upgrade, () => node.machineVnc(ref))
+    const { port, protocol } = machinePort(info.rest)
+    await rawOverWebSocket(upgrade, () => node.machinePortForward(ref, port, protocol))
+  }
+
+  return {
+    log(info, query, signal) {
+      const pod = podOf(info)
+      const options = logOptions(pod, query)
+      const stream = node.podLogs(workloadRef(pod), options, signal)
+      return { status: 200, headers: { 'content-type': 'text/plain' }, stream }
+    },
+    async upgrade(upgrade) {
+      if (upgrade.info.group === '') await upgradePod(upgrade)
+      else await upgradeMachine(upgrade)
+    },
+  }
+}
+
+function requireRunning(pod: StoredObject): void {
+  if (pod.status?.phase === 'Running') return
+  throw new ApiError(
+    'BadRequest',
+    `unable to forward port because pod is not running. Current status=${pod.status?.phase ?? 'Pending'}`,
+  )
+}
+
+const wrongProtocol = (request: IncomingMessage, served: string[]): ApiError =>
+  new ApiError(
+    'BadRequest',
+    `unable to upgrade: the client offers [${offeredProtocols(request).join(' ')}], the server accepts [${served.join(' ')}] over WebSocket, or Upgrade: SPDY/3.1`,
+  )
