@@ -1,0 +1,133 @@
+// Gives a VM its place in the network: namespace, address by CNI, tap, rules and DHCP. Looks first and makes only what
+// is missing, so that it can be called again at any time, also after being killed half-way.
+
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '../exec.ts'
+import { addToNetwork, type ConfList, removeFromNetwork, withAddress } from './cni.ts'
+import { type GuestNames, serveDhcp, stopDhcp } from './dhcp.ts'
+import { bridge, type LinkState, linkLines, type MachinePlan, machineRules, podInterface } from './machine-plan.ts'
+import { setSwitch } from './sysctl.ts'
+
+export interface MachineNamespaces {
+  attach(uid: string, plan: MachinePlan, names: GuestNames): Promise<string>
+  detach(uid: string): Promise<void>
+  attached(): string[]
+}
+
+export interface NamespaceSettings {
+  instance: string
+  /** /run/netns */
+  netnsDir: string
+  /** Directory of dnsmasq's pid files. */
+  dhcpDir: string
+  conf: ConfList
+  gateway: string
+}
+
+const inside = (netns: string, ...argv: string[]) => ['nsenter', `--net=${netns}`, ...argv]
+
+/** Interfaces in the namespace; undefined when it is not a namespace (a file that a crash left). */
+async function linksIn(netns: string): Promise<LinkState[] | undefined> {
+  const { code, stdout } = await run(inside(netns, 'ip', '-j', 'address', 'show'), { allowFailure: true })
+  return code === 0 ? (JSON.parse(stdout) as LinkState[]) : undefined
+}
+
+async function hostInterface(pod: LinkState): Promise<string> {
+  const { stdout } = await run(['ip', '-j', 'link', 'show', 'type', 'veth'])
+  const peer = (JSON.parse(stdout) as LinkState[]).find((link) => link.ifindex === pod.link_index)
+  if (!peer) throw new Error(`the host's end of interface ${pod.link_index} is gone`)
+  return peer.ifname
+}
+
+/** In bridge mode the guest believes that the whole pod range is on its link: the host answers for the others. */
+function answerForNeighbours(hostEnd: string): void {
+  setSwitch(`net/ipv4/conf/${hostEnd}/proxy_arp`, '1')
+  setSwitch(`net/ipv4/neigh/${hostEnd}/proxy_delay`, '0')
+  // Ask with the gateway's address, whatever the source of the packet: some guests do not answer strangers.
+  setSwitch(`net/ipv4/conf/${hostEnd}/arp_announce`, '2')
+}
+
+async function setNamespaceSwitches(netns: string): Promise<void> {
+  const names = ['net/ipv4/ip_forward']
+  if (existsSync('/proc/sys/net/ipv6'))
+    names.push('net/ipv6/conf/all/disable_ipv6', 'net/ipv6/conf/default/disable_ipv6')
+  const paths = names.map((name) => `/proc/sys/${name}`)
+  await run(inside(netns, 'tee', ...paths), { input: '1' })
+}
+
+export function machineNamespaces(settings: NamespaceSettings): MachineNamespaces {
+  const prefix = `tandem-${settings.instance}-`
+  const nameOf = (uid: string) => `${prefix}${uid}`
+  const pathOf = (uid: string) => join(settings.netnsDir, nameOf(uid))
+
+  async function makeNamespace(uid: string): Promise<LinkState[]> {
+    const links = existsSync(pathOf(uid)) ? await linksIn(pathOf(uid)) : undefined
+    if (links) return links
+    if (existsSync(pathOf(uid))) await run(['ip', 'netns', 'delete', nameOf(uid)])
+    await run(['ip', 'netns', 'add', nameOf(uid)])
+    return []
+  }
+
+  /** The pod interface with its address; made anew when the address is another one than planned. */
+  async function joinNetwork(uid: string, plan: MachinePlan, links: LinkState[]): Promise<string> {
+    const pod = links.find((link) => link.ifname === podInterface)
+    const addressed = pod?.addr_info?.some((info) => info.local === plan.podAddress) || pod?.master === bridge
+    if (pod && addressed) {
+      const hostEnd = await hostInterface(pod)
+      await run(['ip', 'route', 'replace', plan.podAddress, 'dev', hostEnd, 'scope', 'host'])
+      return hostEnd
+    }
+    const attachment = { containerId: nameOf(uid), netns: pathOf(uid), interfaceName: podInterface }
+    const conf = withAddress(settings.conf, `${plan.podAddress}/${plan.podPrefix}`, settings.gateway)
+    if (pod) await removeFromNetwork(conf, attachment)
+    const result = await addToNetwork(conf, attachment)
+    const hostEnd = result.interfaces?.find((link) => !link.sandbox)?.name
+    if (!hostEnd) throw new Error('the CNI plugin did not say which interface it made on the host')
+    return hostEnd
+  }
+
+  async function attach(uid: string, plan: MachinePlan, names: GuestNames): Promise<string> {
+    const netns = pathOf(uid)
+    const links = await makeNamespace(uid)
+    const hostEnd = await joinNetwork(uid, plan, links)
+    if (plan.binding === 'bridge') answerForNeighbours(hostEnd)
+    await Promise.all([
+      run(inside(netns, 'ip', '-batch', '-'), { input: `${linkLines(plan, links).join('\n')}\n` }),
+      run(inside(netns, 'nft', '-f', '-'), { input: machineRules(plan) }),
+      setNamespaceSwitches(netns),
+    ])
+    await serveDhcp(settings.dhcpDir, uid, netns, plan, names)
+    return netns
+  }
+
+  async function detach(uid: string): Promise<void> {
+    await stopDhcp(settings.dhcpDir, uid)
+    if (!existsSync(pathOf(uid))) return
+    const links = await linksIn(pathOf(uid))
+    const pod = links?.find((link) => link.ifname === podInterface)
+    // By hand, as the plugin's DEL may meet a namespace in any state; static addresses need no giving back.
+    if (pod) await run(inside(pathOf(uid), 'ip', 'link', 'delete', 'dev', podInterface), { allowFailure: true })
+    await run(['ip', 'netns', 'delete', nameOf(uid)])
+  }
+
+  // One at a time for each VM; different VMs side by side.
+  const busy = new Map<string, Promise<unknown>>()
+  function inTurn<T>(uid: string, work: () => Promise<T>): Promise<T> {
+    const turn = (busy.get(uid) ?? Promise.resolve()).then(work, work)
+    const settled = turn.catch(() => {}).finally(() => busy.get(uid) === settled && busy.delete(uid))
+    busy.set(uid, settled)
+    return turn
+  }
+
+  return {
+    attach: (uid, plan, names) => inTurn(uid, () => attach(uid, plan, names)),
+    detach: (uid) => inTurn(uid, () => detach(uid)),
+    attached: () =>
+      existsSync(settings.netnsDir)
+        ? readdirSync(settings.netnsDir)
+            .filter((name) => name.startsWith(prefix))
+            .map((name) => name.slice(prefix.length))
+        : [],
+  }
+}

@@ -1,0 +1,212 @@
+// Services as nftables: what the table should hold (pure), its whole text, and the smallest change from one state to the
+// next. A packet is looked up in one map by address, protocol and port, whatever the number of Services.
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP'
+
+export interface Endpoint {
+  address: string
+  port: number
+}
+
+/** One port of a Service (or a hostPort of a Pod) and where its packets go. */
+export interface ServicePort {
+  /** Unique and made of DNS names: 'default/web' or 'hostport/<pod uid>'. */
+  key: string
+  protocol: Protocol
+  port: number
+  /** Addresses at which it is reached: cluster, external and load balancer addresses. */
+  addresses: string[]
+  /** Port on every address of this machine. */
+  nodePort?: number
+  /** Seconds for which a client stays with its endpoint. */
+  affinitySeconds?: number
+  endpoints: Endpoint[]
+}
+
+export interface TableSettings {
+  /** 'tandem_1a2b' */
+  table: string
+  podCidr: string
+  serviceCidr: string
+  dnsAddress: string
+}
+
+export interface Ruleset {
+  /** Set name → declaration. */
+  sets: Map<string, string>
+  /** Chain name → rules. */
+  chains: Map<string, string[]>
+  /** Set or map name → element → value ('' in a set). */
+  elements: Map<string, Map<string, string>>
+}
+
+const safe = /^[a-z0-9][a-z0-9./-]*$/
+const address = /^\d{1,3}(\.\d{1,3}){3}$/
+
+function check(service: ServicePort): void {
+  const addresses = [...service.addresses, ...service.endpoints.map((endpoint) => endpoint.address)]
+  if (!safe.test(service.key)) throw new Error(`cannot make rules for "${service.key}": not a valid name`)
+  const wrong = addresses.find((text) => !address.test(text))
+  if (wrong !== undefined) throw new Error(`cannot make rules for ${service.key}: "${wrong}" is not an IPv4 address`)
+}
+
+/** Chains and sets of a Service whose clients keep their endpoint: one set of clients for each endpoint. */
+function affinityChains(ruleset: Ruleset, service: ServicePort, id: string): string[] {
+  const protocol = service.protocol.toLowerCase()
+  const known: string[] = []
+  const choices: string[] = []
+  service.endpoints.forEach((endpoint, index) => {
+    const to = `${id}/${endpoint.address}/${endpoint.port}`
+    const timeout = `${service.affinitySeconds}s`
+    ruleset.sets.set(`client/${to}`, `type ipv4_addr; flags dynamic,timeout; timeout ${timeout};`)
+    ruleset.chains.set(`endpoint/${to}`, [
+      `update @client/${to} { ip saddr } meta l4proto ${protocol} dnat ip to ${endpoint.address}:${endpoint.port}`,
+    ])
+    known.push(`ip saddr @client/${to} goto endpoint/${to}`)
+    choices.push(`${index} : goto endpoint/${to}`)
+  })
+  return [...known, `numgen random mod ${choices.length} vmap { ${choices.join(', ')} }`]
+}
+
+function translation(service: ServicePort): string {
+  const protocol = service.protocol.toLowerCase()
+  const [only, ...others] = service.endpoints
+  if (others.length === 0) return `meta l4proto ${protocol} dnat ip to ${only!.address}:${only!.port}`
+  const choices = service.endpoints.map((endpoint, index) => `${index} : ${endpoint.address} . ${endpoint.port}`)
+  return `meta l4proto ${protocol} dnat ip to numgen random mod ${choices.length} map { ${choices.join(', ')} }`
+}
+
+/** A Service without endpoints gets no element: its packets meet the reject rule of the Service range. */
+export function buildRuleset(services: ServicePort[]): Ruleset {
+  const byAddress = new Map<string, string>()
+  const byNodePort = new Map<string, string>()
+  const hairpin = new Map<string, string>()
+  const ruleset: Ruleset = {
+    sets: new Map(),
+    chains: new Map(),
+    elements: new Map([
+      ['services', byAddress],
+      ['nodeports', byNodePort],
+      ['hairpin', hairpin],
+    ]),
+  }
+  for (const service of services) {
+    check(service)
+    const protocol = service.protocol.toLowerCase()
+    const id = `${service.key}/${protocol}/${service.port}`
+    const verdict = `goto service/${id}`
+    // Two Services may claim one external address and port: the first one keeps it.
+    const claim = (map: Map<string, string>, element: string) => map.has(element) || map.set(element, verdict)
+    if (service.endpoints.length === 0) continue
+    const rules = service.affinitySeconds ? affinityChains(ruleset, service, id) : [translation(service)]
+    ruleset.chains.set(`service/${id}`, rules)
+    for (const target of service.addresses) claim(byAddress, `${target} . ${protocol} . ${service.port}`)
+    if (service.nodePort) claim(byNodePort, `${protocol} . ${service.nodePort}`)
+    for (const endpoint of service.endpoints) hairpin.set(`${endpoint.address} . ${endpoint.address}`, '')
+  }
+  return ruleset
+}
+
+/** The part that never changes while the instance lives. */
+function frame({ podCidr, serviceCidr, dnsAddress }: TableSettings): string {
+  return `
+  map services { type ipv4_addr . inet_proto . inet_service : verdict; }
+  map nodeports { type inet_proto . inet_service : verdict; }
+  # Endpoint addresses paired with themselves: the packets of a workload that met itself behind a Service.
+  set hairpin { type ipv4_addr . ipv4_addr; }
+
+  # Keeps strangers from what route_localnet opens and from cluster DNS, and Pods from using another's address.
+  chain guard {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "lo" accept
+    ip daddr 127.0.0.0/8 drop
+    ip saddr 127.0.0.0/8 drop
+    ip saddr ${podCidr} fib saddr . iif oif missing drop
+    ip daddr ${dnsAddress} ip saddr != ${podCidr} drop
+  }
+  chain translate {
+    ip daddr . meta l4proto . th dport vmap @services
+    fib daddr type local meta l4proto . th dport vmap @nodeports
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    jump translate
+  }
+  chain output_translate {
+    type nat hook output priority -100; policy accept;
+    jump translate
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "lo" accept
+    ct status dnat ip saddr . ip daddr @hairpin masquerade
+    ip saddr 127.0.0.0/8 ct status dnat masquerade
+    ip saddr ${podCidr} ip daddr != { ${podCidr}, ${serviceCidr}, 224.0.0.0/4 } masquerade
+  }
+  # What still has a Service address here has no endpoint: "connection refused" at once instead of a long wait.
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ip daddr ${serviceCidr} reject with icmp port-unreachable
+  }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    ip daddr ${serviceCidr} fib daddr type != local reject with icmp port-unreachable
+  }
+`
+}
+
+const element = ([key, value]: [string, string]) => (value ? `${key} : ${value}` : key)
+
+function* elementLines(table: string, verb: 'add' | 'delete', name: string, elements: [string, string][]) {
+  // A map is changed by key; naming the value when deleting is refused by some versions of nft.
+  const shown = elements.map((entry) => (verb === 'add' ? element(entry) : entry[0]))
+  if (shown.length > 0) yield `${verb} element ip ${table} ${name} { ${shown.join(', ')} }`
+}
+
+/** Text for `nft -f` that replaces the whole table at once. */
+export function renderTable(settings: TableSettings, ruleset: Ruleset): string {
+  const { table } = settings
+  const lines = [`table ip ${table} {`, '}', `delete table ip ${table}`, `table ip ${table} {${frame(settings)}`]
+  for (const [name, declaration] of ruleset.sets) lines.push(`  set ${name} { ${declaration} }`)
+  for (const [name, rules] of chainsInOrder(ruleset))
+    lines.push(`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), '  }')
+  lines.push('}')
+  for (const [name, elements] of ruleset.elements) lines.push(...elementLines(table, 'add', name, [...elements]))
+  return `${lines.join('\n')}\n`
+}
+
+/** Chains that others jump to come first. */
+const chainsInOrder = (ruleset: Ruleset) =>
+  [...ruleset.chains].sort(([a], [b]) => Number(b.startsWith('endpoint/')) - Number(a.startsWith('endpoint/')))
+
+const missing = <T>(from: Map<string, T>, other: Map<string, T>, same = (_a: T, _b: T) => true): [string, T][] =>
+  [...from].filter(([key, value]) => !other.has(key) || !same(value, other.get(key)!))
+
+/** Text for `nft -f` that turns `old` into `next`; '' when they are the same. Applied as one transaction. */
+export function renderChange({ table }: TableSettings, old: Ruleset, next: Ruleset): string {
+  const sameText = (a: string, b: string) => a === b
+  const sameRules = (a: string[], b: string[]) => a.length === b.length && a.every((rule, index) => rule === b[index])
+  const lines: string[] = []
+  const newSets = missing(next.sets, old.sets, sameText)
+  // A set whose declaration changed (another timeout) is made anew, so everything that names it is written again.
+  const goneSets = missing(old.sets, next.sets, sameText)
+  const remade = new Set(newSets.map(([name]) => name).filter((name) => old.sets.has(name)))
+  const touches = (rules: string[]) => rules.some((rule) => [...remade].some((name) => rule.includes(`@${name} `)))
+  const written = chainsInOrder(next).filter(([name, rules]) => {
+    const before = old.chains.get(name)
+    return !before || !sameRules(before, rules) || touches(rules)
+  })
+  const gone = missing(old.chains, next.chains)
+  for (const [name] of written) lines.push(`add chain ip ${table} ${name}`)
+  for (const [name] of [...written, ...gone]) lines.push(`flush chain ip ${table} ${name}`)
+  for (const [name] of goneSets) lines.push(`delete set ip ${table} ${name}`)
+  for (const [name, declaration] of newSets) lines.push(`add set ip ${table} ${name} { ${declaration} }`)
+  for (const [name, rules] of written) for (const rule of rules) lines.push(`add rule ip ${table} ${name} ${rule}`)
+  for (const [name, elements] of next.elements) {
+    const before = old.elements.get(name) ?? new Map<string, string>()
+    lines.push(...elementLines(table, 'delete', name, missing(before, elements, sameText)))
+    lines.push(...elementLines(table, 'add', name, missing(elements, before, sameText)))
+  }
+  for (const [name] of gone) lines.push(`delete chain ip ${table} ${name}`)
+  return lines.length > 0 ? `${lines.join('\n')}\n` : ''
+}

@@ -1,0 +1,175 @@
+// Keeps the packet rules of this machine equal to the Services, EndpointSlices and hostPorts of the API: changes are
+// collected for a few milliseconds and applied as one transaction.
+
+import type { StoredObject } from '../../api/meta.ts'
+import { objectKey } from '../../api/meta.ts'
+import type { Informer, InformerFactory } from '../../client/informer.ts'
+import { run } from '../exec.ts'
+import {
+  buildRuleset,
+  type Ruleset,
+  renderChange,
+  renderTable,
+  type ServicePort,
+  type TableSettings,
+} from './ruleset.ts'
+import { hostPortsOfPod, portsOfService, serviceLabel } from './service-ports.ts'
+
+export const serviceRef = { group: '', version: 'v1', resource: 'services' }
+export const sliceRef = { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' }
+const podRef = { group: '', version: 'v1', resource: 'pods' }
+
+const settleMs = 5
+/** How often the table is looked for: a firewall that is reloaded may have flushed everything. */
+const checkMs = 30_000
+const retryMs = 1000
+
+export interface ServiceRules {
+  /** Makes the table without any Service when it is not there; what a former run left goes on working. */
+  prepare(): Promise<void>
+  /** Follows the informers from now on. */
+  follow(): void
+  /** Resolves when everything seen so far is in the kernel. */
+  settled(): Promise<void>
+  stop(): Promise<void>
+  remove(): Promise<void>
+}
+
+export interface ServiceRulesOptions {
+  table: TableSettings
+  /** Addresses at which Tandem itself listens. */
+  own: string[]
+  informers: InformerFactory
+  /** Told about what went wrong; the next change or the next check tries again. */
+  warn: (message: string) => void
+}
+
+/** Index of an EndpointSlice informer: slices by 'namespace/service'. */
+export const bySlicedService = 'network.service'
+
+export const indexSlices = (informer: Informer): void =>
+  informer.addIndex(bySlicedService, (slice) => {
+    const service = slice.metadata.labels?.[serviceLabel]
+    return service ? [`${slice.metadata.namespace}/${service}`] : []
+  })
+
+/** UDP flows have no end: those to an endpoint that is gone must be forgotten, or they are translated to it for ever. */
+export function goneUdpEndpoints(old: ServicePort[], next: ServicePort[]): { address: string; port: number }[] {
+  const list = (services: ServicePort[]) =>
+    services.filter(({ protocol }) => protocol === 'UDP').flatMap(({ endpoints }) => endpoints)
+  const still = new Set(list(next).map(({ address, port }) => `${address}:${port}`))
+  return list(old).filter(({ address, port }) => !still.has(`${address}:${port}`))
+}
+
+async function forgetUdp(gone: { address: string; port: number }[]): Promise<void> {
+  for (const { address, port } of gone) {
+    const argv = ['conntrack', '-D', '-p', 'udp', '--reply-src', address, '--reply-port-src', String(port)]
+    // Exit code 1 also means that there was nothing to forget; without the program flows end by their timeout.
+    await run(argv, { allowFailure: true }).catch(() => {})
+  }
+}
+
+export function serviceRules({ table, own, informers, warn }: ServiceRulesOptions): ServiceRules {
+  const services = informers.informer(serviceRef)
+  const slices = informers.informer(sliceRef)
+  const pods = informers.informer(podRef)
+  const ownAddresses = new Set(own)
+  let applied: { services: ServicePort[]; ruleset: Ruleset } | undefined
+  let following = false
+  let stopped = false
+  let dirty = false
+  let timer: NodeJS.Timeout | undefined
+  let working: Promise<void> = Promise.resolve()
+
+  const nft = (input: string) => run(['nft', '-f', '-'], { input })
+  const tableExists = async () =>
+    (await run(['nft', 'list', 'chain', 'ip', table.table, 'prerouting'], { allowFailure: true })).code === 0
+
+  const desired = (): ServicePort[] => [
+    ...services
+      .list()
+      .flatMap((service) => portsOfService(service, slices.byIndex(bySlicedService, objectKey(service)), ownAddresses)),
+    ...pods.list().flatMap(hostPortsOfPod),
+  ]
+
+  async function apply(): Promise<void> {
+    const next = desired()
+    const ruleset = buildRuleset(next)
+    const change = applied && renderChange(table, applied.ruleset, ruleset)
+    if (change === undefined) await nft(renderTable(table, ruleset))
+    // Somebody else may have touched the table; writing it whole is always right.
+    else if (change) await nft(change).catch(() => nft(renderTable(table, ruleset)))
+    const gone = applied ? goneUdpEndpoints(applied.services, next) : []
+    applied = { services: next, ruleset }
+    await forgetUdp(gone)
+  }
+
+  async function work(): Promise<void> {
+    if (!dirty || stopped) return
+    dirty = false
+    try {
+      await apply()
+    } catch (error) {
+      applied = undefined
+      warn(`cannot write the rules of Services: ${(error as Error).message}`)
+      schedule(retryMs)
+    }
+  }
+
+  function schedule(afterMs = settleMs): void {
+    dirty = true
+    if (!following || stopped) return
+    timer ??= setTimeout(() => {
+      timer = undefined
+      working = working.then(work)
+    }, afterMs)
+  }
+
+  const checker = setInterval(async () => {
+    if (!following || stopped || (await tableExists().catch(() => true))) return
+    warn(`the nftables table ${table.table} is gone (was a firewall reloaded?): writing it again`)
+    applied = undefined
+    schedule()
+  }, checkMs)
+  checker.unref()
+
+  indexSlices(slices)
+  const handler = { changed: (_object: StoredObject) => schedule(), removed: () => schedule() }
+  // Pods change often and few have a hostPort.
+  const usesHost = (pod: StoredObject | undefined) => pod && hostPortsOfPod(pod).length > 0 && schedule()
+  const podHandler = {
+    changed(pod: StoredObject, old: StoredObject | undefined) {
+      usesHost(pod)
+      usesHost(old)
+    },
+    removed: usesHost,
+  }
+
+  return {
+    async prepare() {
+      if (!(await tableExists())) await nft(renderTable(table, buildRuleset([])))
+    },
+    follow() {
+      for (const informer of [services, slices]) informer.addHandler(handler)
+      pods.addHandler(podHandler)
+      void Promise.all([services.synced(), slices.synced(), pods.synced()]).then(() => {
+        following = true
+        schedule()
+      })
+    },
+    async settled() {
+      await Promise.all([services.synced(), slices.synced(), pods.synced()])
+      while (dirty && !stopped) await new Promise((resolve) => setTimeout(resolve, settleMs))
+      await working
+    },
+    async stop() {
+      stopped = true
+      clearInterval(checker)
+      clearTimeout(timer)
+      await working
+    },
+    async remove() {
+      await run(['nft', 'delete', 'table', 'ip', table.table], { allowFailure: true })
+    },
+  }
+}
