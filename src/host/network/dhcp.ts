@@ -40,7 +40,7 @@ export function dhcpConfig(plan: MachinePlan, names: GuestNames, pidFile: string
     'dhcp-ignore=tag:!known',
     `dhcp-range=${plan.guestAddress},static,${mask},infinite`,
     `dhcp-host=${plan.mac},${plan.guestAddress},${names.hostname.split('.')[0]},infinite`,
-    `dhcp-option-force=option:hostname,${names.hostname.split('.')[0]}`,
+    `dhcp-option-force=12,${names.hostname.split('.')[0]}`,
     `dhcp-option=option:netmask,${mask}`,
     `dhcp-option=option:router,${plan.router}`,
     `dhcp-option-force=option:mtu,${plan.mtu}`,
@@ -85,7 +85,7 @@ export async function stopDhcp(dir: string, uid: string): Promise<void> {
   if (pid) {
     process.kill(pid, 'SIGKILL')
     const end = Date.now() + 2000
-    while (existsSync(`/proc/${pid}`) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2))
+    while (runningPid(dir, uid) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2))
   }
   const { conf, pid: pidFile } = files(dir, uid)
   for (const path of [conf, pidFile]) rmSync(path, { force: true })
