@@ -11,9 +11,17 @@ import type { Informer, InformerFactory } from '../client/informer.ts'
 import { createReconciler, type Reconcile, type Reconciler } from '../client/reconciler.ts'
 import type { EventRecorder } from '../client/record.ts'
 
+/** How volumes of the local StorageClass come to be and go on the machine. */
+export interface LocalVolumes {
+  /** Directory under which they are. */
+  dir: string
+  create(path: string): Promise<void>
+  /** Removes the directory with everything in it; one that is gone already is no error. */
+  remove(path: string): Promise<void>
+}
+
 export interface ControllerSettings {
-  /** Directory under which the local StorageClass makes its volumes. */
-  volumesDir: string
+  volumes: LocalVolumes
   /** PEM of the CA that signed the API server's certificate: published to every namespace. */
   caCertificate: string
   /** Where workloads find the API: the `kubernetes` Service and its one endpoint. */

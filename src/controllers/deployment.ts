@@ -3,6 +3,7 @@
 import { isApiError } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { controllerOf } from '../api/meta.ts'
+import { selectorMatcher } from '../api/selector.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { findCondition } from './conditions.ts'
 import {
@@ -43,7 +44,6 @@ import { claimObjects, controllerReference } from './ownership.ts'
 import { isNamespaceTerminating } from './pod-control.ts'
 import { isFinished } from './pod-state.ts'
 import { deployments, pods, replicaSets } from './resources.ts'
-import { matcherOf } from './selection.ts'
 import { hashLabel, templateHash } from './template-hash.ts'
 
 export const deployment: ControllerDefinition = {
@@ -69,7 +69,7 @@ const ownerOfSet = (set: StoredObject | undefined): string[] => (set ? controlle
 
 function keysOfSet(set: StoredObject, candidates: StoredObject[]): string[] {
   if (controllerOf(set)) return ownerOfSet(set)
-  return candidates.filter((candidate) => matcherOf(candidate.spec.selector)(set.metadata.labels)).flatMap(itself)
+  return candidates.filter((candidate) => selectorMatcher(candidate.spec.selector).matches(set.metadata.labels)).flatMap(itself)
 }
 
 /** The new ReplicaSet for the Deployment's template. Pure. */
@@ -106,7 +106,7 @@ function createSync(context: ControllerContext) {
   const sync = async (key: string): Promise<ReconcileResult | undefined> => {
     const deployment = known.get(key)
     if (!deployment) return undefined
-    const matches = matcherOf(deployment.spec.selector)
+    const { matches } = selectorMatcher(deployment.spec.selector)
     const candidates = setInformer.list(splitKey(key).namespace)
     const owned = await claimObjects(client, { ref: deployments, object: deployment }, replicaSets, candidates, (set) =>
       matches(set.metadata.labels),

@@ -2,6 +2,7 @@
 
 import type { StoredObject } from '../api/meta.ts'
 import { formatTime } from '../api/time.ts'
+import { selectorMatcher } from '../api/selector.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type Condition, withCondition, withoutCondition } from './conditions.ts'
 import {
@@ -23,7 +24,6 @@ import {
 } from './pod-control.ts'
 import { deletionOrder, isActive, isAvailable, isReady, readySince } from './pod-state.ts'
 import { pods, replicaSets } from './resources.ts'
-import { type LabelSelector, matcherOf } from './selection.ts'
 
 /** How many Pods to create (positive), or which to delete. Pure. */
 export function planReplicas(
@@ -89,7 +89,7 @@ export const replicaSet: ControllerDefinition = {
 function ownerKeys(pod: StoredObject, candidates: StoredObject[]): string[] {
   if (pod.metadata.ownerReferences?.some((owner) => owner.controller)) return controllerOfKind('ReplicaSet')(pod)
   return candidates
-    .filter((candidate) => matcherOf(candidate.spec.selector as LabelSelector)(pod.metadata.labels))
+    .filter((candidate) => selectorMatcher(candidate.spec.selector).matches(pod.metadata.labels))
     .flatMap(itself)
 }
 
@@ -118,7 +118,7 @@ function createSync(context: ControllerContext) {
     const set = sets.get(key)
     if (!set) return undefined
     const { namespace } = splitKey(key)
-    const matches = matcherOf(set.spec.selector)
+    const { matches } = selectorMatcher(set.spec.selector)
     const candidates = podInformer.list(namespace).filter(isActive)
     const active = await claimObjects(client, { ref: replicaSets, object: set }, pods, candidates, (pod) =>
       matches(pod.metadata.labels),

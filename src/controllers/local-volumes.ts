@@ -1,0 +1,65 @@
+// Volumes of the local StorageClass: a directory of this machine for each claim. Pure.
+
+import type { ApiObject, StoredObject } from '../api/meta.ts'
+
+export const localClass = 'local'
+export const localProvisioner = 'tandem.dev/local'
+export const provisionedBy = 'pv.kubernetes.io/provisioned-by'
+
+export const localVolumeName = (claim: StoredObject): string => `pvc-${claim.metadata.uid}`
+
+/** Why a claim cannot be served; undefined when it can. */
+export function refusal(claim: StoredObject): string | undefined {
+  if (claim.spec.volumeMode === 'Block')
+    return `provisioner ${localProvisioner} makes directories, not block devices: set volumeMode to Filesystem`
+  if (claim.spec.dataSource || claim.spec.dataSourceRef)
+    return `provisioner ${localProvisioner} makes empty volumes only: remove dataSource and dataSourceRef`
+  return undefined
+}
+
+/** The PersistentVolume for a claim, bound to it from birth. */
+export function localVolume(
+  claim: StoredObject,
+  storageClass: StoredObject,
+  nodeName: string,
+  volumesDir: string,
+): ApiObject {
+  const { name, namespace, uid, resourceVersion } = claim.metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: {
+      name: localVolumeName(claim),
+      annotations: { [provisionedBy]: localProvisioner, 'pv.kubernetes.io/bound-by-controller': 'yes' },
+      finalizers: ['kubernetes.io/pv-protection'],
+    },
+    spec: {
+      capacity: { storage: claim.spec.resources.requests.storage },
+      accessModes: claim.spec.accessModes,
+      volumeMode: claim.spec.volumeMode ?? 'Filesystem',
+      persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
+      storageClassName: storageClass.metadata.name,
+      ...(storageClass.mountOptions && { mountOptions: storageClass.mountOptions }),
+      claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name, uid, resourceVersion },
+      // namespace and claim in the name: a person who looks into the directory finds whose data it is.
+      local: { path: `${volumesDir}/${localVolumeName(claim)}_${namespace}_${name}` },
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName] }] },
+          ],
+        },
+      },
+    },
+  }
+}
+
+/** The directory to remove with the volume; undefined for a volume that we did not make. */
+export function localVolumePath(volume: StoredObject, volumesDir: string): string | undefined {
+  if (volume.metadata.annotations?.[provisionedBy] !== localProvisioner) return undefined
+  const path: unknown = volume.spec.local?.path
+  // The path stands in an object that a person may edit: never anything but a direct child of our directory.
+  if (typeof path !== 'string' || !path.startsWith(`${volumesDir}/`)) return undefined
+  const name = path.slice(volumesDir.length + 1)
+  return name && !name.includes('/') && name !== '.' && name !== '..' ? path : undefined
+}
