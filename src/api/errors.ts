@@ -168,7 +168,7 @@ export function fieldErrorBody(error: FieldError): string {
     FieldValueNotFound: 'Not found',
   }
   const title = titles[error.type]
-  const hidesValue = ['FieldValueRequired', 'FieldValueForbidden', 'FieldValueTooLong', 'FieldValueTooMany']
+  const hidesValue = ['FieldValueRequired', 'FieldValueForbidden', 'FieldValueTooLong']
   const shown = hidesValue.includes(error.type) ? title : `${title}: ${JSON.stringify(error.value ?? null)}`
   return error.detail ? `${shown}: ${error.detail}` : shown
 }
