@@ -1,0 +1,204 @@
+// A real Tandem for a test: its own state directory, port, containerd, interfaces and address ranges; gone without a
+// trace at the end, which is checked.
+
+import assert from 'node:assert/strict'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { instanceOf } from '../../src/config.ts'
+
+export const home = resolve(import.meta.dirname, '../..')
+
+export interface CommandResult {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+export interface TestTandem {
+  stateDir: string
+  kubeconfig: string
+  port: number
+  /** ./tandem <arguments> for this state directory. */
+  tandem(...argv: string[]): Promise<CommandResult>
+  up(): Promise<void>
+  /** kubectl; fails the test when its exit code is not 0. */
+  kubectl(...argv: string[]): Promise<string>
+  /** The same, with the exit code as the answer. */
+  tryKubectl(argv: string[], input?: string): Promise<CommandResult>
+  apply(manifest: object | object[]): Promise<void>
+  pid(): number
+  /** The pid of Tandem ends as by a power cut. */
+  kill(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Which kubectl judges: Debian's newer suites have 1.32 and 1.36. */
+export const kubectlOf = (suite: 'trixie' | 'sid'): string =>
+  execFileSync(join(home, 'scripts/kubectl-of'), [suite], { encoding: 'utf8' }).trim()
+
+export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: string[] } = {}): Promise<TestTandem> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'tandem-e2e-'))
+  const port = await freePort()
+  const kubeconfig = join(stateDir, 'kubeconfig')
+  const kubectlPath = kubectlOf(options.suite ?? 'trixie')
+  const before = traces()
+
+  const tandem = (...argv: string[]) => run(join(home, 'tandem'), [...argv, '--state-dir', stateDir])
+  const tryKubectl = (argv: string[], input?: string) =>
+    run(kubectlPath, argv, {
+      env: { ...process.env, KUBECONFIG: kubeconfig, HOME: stateDir },
+      ...(input !== undefined && { input }),
+    })
+  const self: TestTandem = {
+    stateDir,
+    kubeconfig,
+    port,
+    tandem,
+    async up() {
+      const result = await tandem('up', '--listen', `127.0.0.1:${port}`)
+      assert.equal(result.code, 0, result.stderr)
+    },
+    async kubectl(...argv) {
+      const result = await tryKubectl(argv)
+      assert.equal(result.code, 0, `kubectl ${argv.join(' ')}: ${result.stderr}${result.stdout}`)
+      return result.stdout
+    },
+    tryKubectl,
+    async apply(manifest) {
+      const list = { apiVersion: 'v1', kind: 'List', items: [manifest].flat() }
+      const result = await tryKubectl(['apply', '-f', '-'], JSON.stringify(list))
+      assert.equal(result.code, 0, result.stderr)
+    },
+    pid: () => Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8')),
+    async kill() {
+      const pid = self.pid()
+      process.kill(pid, 'SIGKILL')
+      await until('the process is gone', () => !isAlive(pid))
+    },
+    async close() {
+      try {
+        const down = await tandem('down', '--all')
+        assert.equal(down.code, 0, down.stderr)
+        assert.deepEqual(difference(before, traces()), [], 'left behind by down --all')
+      } finally {
+        rmSync(stateDir, { recursive: true, force: true })
+      }
+    },
+  }
+  try {
+    await self.up()
+    for (const image of options.images ?? []) {
+      const built = await tandem('image', 'build', join(home, 'images', image))
+      assert.equal(built.code, 0, built.stderr)
+    }
+  } catch (error) {
+    await self.close().catch(() => {})
+    throw error
+  }
+  return self
+}
+
+export function run(
+  program: string,
+  argv: string[],
+  options: { env?: NodeJS.ProcessEnv; input?: string; timeoutMs?: number } = {},
+): Promise<CommandResult> {
+  return new Promise((done) => {
+    const child = execFile(
+      program,
+      argv,
+      { env: options.env, maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 300_000 },
+      (error, stdout, stderr) => {
+        done({ code: error ? (typeof error.code === 'number' ? error.code : 1) : 0, stdout, stderr })
+      },
+    )
+    child.stdin?.end(options.input)
+  })
+}
+
+/** A program that goes on while the test does; `output` grows. */
+export function start(program: string, argv: string[], env: NodeJS.ProcessEnv = process.env) {
+  const child = spawn(program, argv, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  const state = { child, output: '', ended: false }
+  child.stdout.on('data', (chunk) => {
+    state.output += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    state.output += chunk
+  })
+  child.on('close', () => {
+    state.ended = true
+  })
+  return state
+}
+
+/** Asks again until it holds; fails with what was asked for, after `timeoutMs`. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 120_000,
+): Promise<void> {
+  const end = Date.now() + timeoutMs
+  while (!(await condition())) {
+    if (Date.now() > end) assert.fail(`not within ${timeoutMs / 1000} s: ${what}`)
+    await sleep(100)
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer()
+    server.on('error', fail)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => done(port))
+    })
+  })
+}
+
+/** Everything on the machine that a Tandem could forget to remove. */
+function traces(): string[] {
+  const lines = (program: string, ...argv: string[]) =>
+    execFileSync(program, argv, { encoding: 'utf8' })
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+  const links = (JSON.parse(execFileSync('ip', ['-j', 'link'], { encoding: 'utf8' })) as { ifname: string }[]).map(
+    ({ ifname }) => `interface ${ifname}`,
+  )
+  const processes = lines('ps', '-eo', 'args')
+    .filter((args) => /qemu-system|containerd|dnsmasq|src\/main\.ts/.test(args) && !/ps -eo|\[/.test(args))
+    .map((args) => `process ${args.slice(0, 120)}`)
+  return [
+    ...links,
+    ...lines('ip', 'netns', 'list').map((line) => `namespace ${line.split(' ')[0]}`),
+    ...lines('nft', 'list', 'tables').map((line) => `nftables ${line}`),
+    ...readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('tandem'))
+      .map((line) => `mount ${line}`),
+    ...processes,
+    `ip_forward ${readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim()}`,
+  ]
+}
+
+function difference(before: string[], after: string[]): string[] {
+  const known = [...before]
+  return after.filter((line) => {
+    const index = known.indexOf(line)
+    if (index >= 0) known.splice(index, 1)
+    return index < 0
+  })
+}
