@@ -1,0 +1,28 @@
+// What the TypeScript package of KubeVirt does not say: quantities in maps, int-or-string fields (left out there) and
+// the lists that apply merges by key. Facts of KubeVirt 1.7 (staging/src/kubevirt.io/api/core/v1).
+
+import type { Schema } from '../../src/api/schema.ts'
+
+const quantities: Schema = { additionalProperties: { type: 'string', format: 'quantity' } }
+
+export const kubevirtFields: {
+  changed: Record<string, Partial<Schema>>
+  added: Record<string, Record<string, Schema>>
+} = {
+  changed: {
+    'kubevirt.v1.ResourceRequirements.limits': quantities,
+    'kubevirt.v1.ResourceRequirements.requests': quantities,
+    'kubevirt.v1.VirtualMachineInstanceSpec.topologySpreadConstraints': {
+      listType: 'map',
+      listMapKeys: ['topologyKey', 'whenUnsatisfiable'],
+    },
+    'kubevirt.v1.VirtualMachineInstanceSpec.utilityVolumes': { listType: 'map', listMapKeys: ['name'] },
+    'kubevirt.v1.VirtualMachineInstanceSpec.resourceClaims': { listType: 'map', listMapKeys: ['name'] },
+    'kubevirt.v1.Port.port': { format: 'int32' },
+    'kubevirt.v1.ContainerDiskSource.imagePullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
+    'kubevirt.v1.VirtualMachineSpec.runStrategy': {
+      enum: ['Always', 'Halted', 'Manual', 'Once', 'RerunOnFailure', 'WaitAsReceiver'],
+    },
+  },
+  added: {},
+}

@@ -1,0 +1,128 @@
+// Rules for the volumes of a Pod (pkg/apis/core/validation, Kubernetes 1.36). Sources that Tandem cannot mount are
+// refused by name: a Pod that waits for ever says less than an error.
+
+import type { FieldError } from '../../api/errors.ts'
+import { forbidden, invalid, notSupported, required, uniqueNames } from '../rules/field.ts'
+import { checkName, dnsLabelProblems } from '../rules/names.ts'
+
+const supported = ['configMap', 'downwardAPI', 'emptyDir', 'hostPath', 'persistentVolumeClaim', 'projected', 'secret']
+const hostPathTypes = [
+  '',
+  'BlockDevice',
+  'CharDevice',
+  'Directory',
+  'DirectoryOrCreate',
+  'File',
+  'FileOrCreate',
+  'Socket',
+]
+
+export function validateVolumes(volumes: any[] = [], field: string): FieldError[] {
+  const errors = uniqueNames(field, volumes)
+  volumes.forEach((volume, index) => {
+    const at = `${field}[${index}]`
+    errors.push(...checkName(`${at}.name`, volume.name, dnsLabelProblems))
+    const sources = Object.keys(volume).filter((key) => key !== 'name' && volume[key] !== undefined)
+    if (sources.length === 0) errors.push(required(at, 'must specify a volume type'))
+    for (const extra of sources.slice(1))
+      errors.push(forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type'))
+    const [source] = sources
+    if (source) errors.push(...validateSource(source, volume[source], `${at}.${source}`))
+  })
+  return errors
+}
+
+function validateSource(kind: string, source: any, field: string): FieldError[] {
+  if (!supported.includes(kind))
+    return [forbidden(field, `this volume type is not supported here; use one of ${supported.join(', ')}`)]
+  if (kind === 'configMap') return source.name ? validateItems(source, field) : [required(`${field}.name`)]
+  if (kind === 'secret') return source.secretName ? validateItems(source, field) : [required(`${field}.secretName`)]
+  if (kind === 'persistentVolumeClaim') return source.claimName ? [] : [required(`${field}.claimName`)]
+  if (kind === 'hostPath') return validateHostPath(source, field)
+  if (kind === 'downwardAPI') return validateDownward(source, field)
+  if (kind === 'projected') return validateProjected(source, field)
+  return []
+}
+
+function validateHostPath(source: any, field: string): FieldError[] {
+  if (!source.path) return [required(`${field}.path`)]
+  const errors: FieldError[] = []
+  if (source.path.split('/').includes('..')) errors.push(invalid(`${field}.path`, source.path, "must not contain '..'"))
+  if (source.type && !hostPathTypes.includes(source.type))
+    errors.push(notSupported(`${field}.type`, source.type, hostPathTypes))
+  return errors
+}
+
+function validateItems(source: any, field: string): FieldError[] {
+  const errors = validateMode(source.defaultMode, `${field}.defaultMode`)
+  for (const [index, item] of (source.items ?? []).entries()) {
+    const at = `${field}.items[${index}]`
+    if (!item.key) errors.push(required(`${at}.key`))
+    errors.push(...validateLocalPath(item.path, `${at}.path`), ...validateMode(item.mode, `${at}.mode`))
+  }
+  return errors
+}
+
+function validateDownward(source: any, field: string): FieldError[] {
+  const errors = validateMode(source.defaultMode, `${field}.defaultMode`)
+  for (const [index, item] of (source.items ?? []).entries()) {
+    const at = `${field}.items[${index}]`
+    errors.push(...validateLocalPath(item.path, `${at}.path`))
+    if (item.fieldRef && item.resourceFieldRef)
+      errors.push(invalid(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'))
+    if (!item.fieldRef && !item.resourceFieldRef)
+      errors.push(required(at, 'one of fieldRef and resourceFieldRef is required'))
+  }
+  return errors
+}
+
+const projections = ['configMap', 'downwardAPI', 'secret', 'serviceAccountToken']
+
+function validateProjected(source: any, field: string): FieldError[] {
+  const errors = validateMode(source.defaultMode, `${field}.defaultMode`)
+  for (const [index, projection] of (source.sources ?? []).entries()) {
+    const at = `${field}.sources[${index}]`
+    const kinds = Object.keys(projection)
+    if (kinds.length !== 1) {
+      errors.push(
+        kinds.length
+          ? forbidden(at, 'may not specify more than 1 volume type per source')
+          : required(at, 'must specify a source'),
+      )
+      continue
+    }
+    const kind = kinds[0]!
+    if (!projections.includes(kind)) errors.push(forbidden(`${at}.${kind}`, 'this projection is not supported here'))
+    else errors.push(...validateProjection(kind, projection[kind], `${at}.${kind}`))
+  }
+  return errors
+}
+
+function validateProjection(kind: string, source: any, field: string): FieldError[] {
+  if (kind === 'downwardAPI') return validateDownward(source, field)
+  if (kind !== 'serviceAccountToken') return source.name ? validateItems(source, field) : [required(`${field}.name`)]
+  const errors: FieldError[] = []
+  if (source.expirationSeconds < 600)
+    errors.push(
+      invalid(
+        `${field}.expirationSeconds`,
+        source.expirationSeconds,
+        'may not specify a duration less than 10 minutes',
+      ),
+    )
+  if (!source.path) errors.push(required(`${field}.path`))
+  return errors
+}
+
+function validateMode(mode: unknown, field: string): FieldError[] {
+  if (typeof mode !== 'number' || (mode >= 0 && mode <= 0o777)) return []
+  return [invalid(field, mode, 'must be a number between 0 and 0777 (octal), both inclusive')]
+}
+
+/** A path below a volume's root that cannot climb out of it. */
+export function validateLocalPath(path: unknown, field: string): FieldError[] {
+  if (typeof path !== 'string' || path === '') return [required(field)]
+  if (path.startsWith('/')) return [invalid(field, path, 'must be a relative path')]
+  if (path.split('/').includes('..')) return [invalid(field, path, "must not contain '..'")]
+  return []
+}

@@ -1,0 +1,136 @@
+// Rules for the spec of a VirtualMachineInstance, in its own manifest or in a VirtualMachine's template
+// (pkg/virt-api/webhooks/validating-webhook/admitters/vmi-create-admitter.go, KubeVirt 1.7).
+
+import type { FieldError } from '../../api/errors.ts'
+import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } from '../../api/quantity.ts'
+import { forbidden, invalid, notSupported, required } from '../rules/field.ts'
+import { dnsLabelProblems } from '../rules/names.ts'
+import { validateDisks } from './disk-rules.ts'
+import { validateNetwork } from './network-rules.ts'
+import { validateSupported } from './supported.ts'
+import { validateVmVolumes } from './volume-rules.ts'
+
+const machineType = /^(pc|q35|pc-q35-\d+\.\d+|pc-i440fx-\d+\.\d+)$/
+
+export function validateInstanceSpec(spec: any, field: string): FieldError[] {
+  if (!spec || typeof spec !== 'object') return []
+  if (!spec.domain) return [required(`${field}.domain`)]
+  return [
+    ...validateSupported(spec, field),
+    ...validateNames(spec, field),
+    ...validateVmVolumes(spec.volumes ?? [], `${field}.volumes`),
+    ...validateDisks(spec, field),
+    ...validateNetwork(spec, field),
+    ...validateMemory(spec.domain, `${field}.domain`),
+    ...validateCpu(spec.domain, `${field}.domain`),
+    ...validateMachine(spec, field),
+  ]
+}
+
+function validateNames(spec: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const name of ['hostname', 'subdomain']) {
+    if (spec[name])
+      errors.push(...dnsLabelProblems(spec[name]).map((text) => invalid(`${field}.${name}`, spec[name], text)))
+  }
+  if (spec.terminationGracePeriodSeconds < 0)
+    errors.push(
+      invalid(
+        `${field}.terminationGracePeriodSeconds`,
+        spec.terminationGracePeriodSeconds,
+        'must be greater than or equal to 0',
+      ),
+    )
+  if (spec.startStrategy && spec.startStrategy !== 'Paused')
+    errors.push(notSupported(`${field}.startStrategy`, spec.startStrategy, ['Paused']))
+  return errors
+}
+
+const quantity = (value: unknown): Quantity | undefined =>
+  value === undefined ? undefined : tryParseQuantity(String(value))
+
+/** Less than this no firmware starts with. */
+const leastMemory = parseQuantity('4Mi')
+
+function validateMemory(domain: any, field: string): FieldError[] {
+  const guest = quantity(domain.memory?.guest)
+  const request = quantity(domain.resources?.requests?.memory)
+  const limit = quantity(domain.resources?.limits?.memory)
+  const shown = (value: unknown) => String(value)
+  const errors: FieldError[] = []
+  if (!guest && !request && !limit)
+    return [required(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory')]
+  if (guest && compareQuantities(guest, leastMemory) < 0)
+    errors.push(invalid(`${field}.memory.guest`, shown(domain.memory.guest), 'must be at least 4Mi'))
+  if (request && request.nanos < 0n)
+    errors.push(
+      invalid(
+        `${field}.resources.requests.memory`,
+        shown(domain.resources.requests.memory),
+        'must be greater than or equal to 0.',
+      ),
+    )
+  if (guest && limit && compareQuantities(limit, guest) < 0)
+    errors.push(
+      invalid(
+        `${field}.memory.guest`,
+        shown(domain.memory.guest),
+        `must be equal to or less than the memory limit ${domain.resources.limits.memory}`,
+      ),
+    )
+  if (request && limit && compareQuantities(limit, request) < 0)
+    errors.push(
+      invalid(
+        `${field}.resources.requests.memory`,
+        shown(domain.resources.requests.memory),
+        `must not be greater than ${field}.resources.limits.memory '${domain.resources.limits.memory}'`,
+      ),
+    )
+  return errors
+}
+
+function validateCpu({ cpu = {}, resources = {} }: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const name of ['cores', 'sockets', 'threads', 'maxSockets']) {
+    if (cpu[name] !== undefined && !(cpu[name] >= 0 && cpu[name] <= 1024))
+      errors.push(invalid(`${field}.cpu.${name}`, cpu[name], 'must be between 1 and 1024'))
+  }
+  const request = quantity(resources.requests?.cpu)
+  const limit = quantity(resources.limits?.cpu)
+  if (request && limit && compareQuantities(limit, request) < 0)
+    errors.push(
+      invalid(
+        `${field}.resources.requests.cpu`,
+        String(resources.requests.cpu),
+        `must not be greater than ${field}.resources.limits.cpu '${resources.limits.cpu}'`,
+      ),
+    )
+  return errors
+}
+
+function validateMachine({ architecture, domain }: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (architecture && architecture !== 'amd64')
+    errors.push(notSupported(`${field}.architecture`, architecture, ['amd64']))
+  const type = domain.machine?.type
+  if (type && !machineType.test(type))
+    errors.push(
+      invalid(
+        `${field}.domain.machine.type`,
+        type,
+        `machine type is not supported: use q35, pc, or a version of them such as pc-q35-7.2`,
+      ),
+    )
+  const { bios, efi } = domain.firmware?.bootloader ?? {}
+  if (bios && efi) errors.push(forbidden(`${field}.domain.firmware.bootloader`, 'cannot have both BIOS and EFI'))
+  // Without it set, KubeVirt turns secure boot on, which needs SMM.
+  if (efi && efi.secureBoot !== false && !domain.features?.smm?.enabled)
+    errors.push(
+      invalid(
+        `${field}.domain.firmware.bootloader.efi.secureBoot`,
+        efi.secureBoot ?? true,
+        `${field}.domain.firmware.bootloader.efi.secureBoot requires ${field}.domain.features.smm to be enabled`,
+      ),
+    )
+  return errors
+}

@@ -1,0 +1,79 @@
+// Rules for the networks and interfaces of a VirtualMachineInstance (pkg/network/admitter, KubeVirt 1.7).
+
+import type { FieldError } from '../../api/errors.ts'
+import { duplicate, forbidden, invalid, notSupported, required } from '../rules/field.ts'
+import { checkPort } from '../rules/names.ts'
+
+const models = ['e1000', 'e1000e', 'ne2k_pci', 'pcnet', 'rtl8139', 'virtio']
+const bindings = ['bridge', 'masquerade', 'sriov', 'slirp', 'macvtap', 'passt', 'passtBinding', 'binding']
+const macAddress = /^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$/
+
+export function validateNetwork(spec: any, field: string): FieldError[] {
+  const networks: any[] = spec.networks ?? []
+  const interfaces: any[] = spec.domain.devices?.interfaces ?? []
+  const errors = validateNetworks(networks, `${field}.networks`)
+  const parent = `${field}.domain.devices.interfaces`
+  const names = new Set(networks.map((network) => network?.name))
+  const used = new Set<string>()
+  for (const [index, one] of interfaces.entries()) {
+    const at = `${parent}[${index}]`
+    if (!one?.name) {
+      errors.push(required(`${at}.name`))
+      continue
+    }
+    if (!names.has(one.name)) errors.push(invalid(`${at}.name`, one.name, `${at}.name '${one.name}' not found.`))
+    if (used.has(one.name)) errors.push(duplicate(`${at}.name`, one.name))
+    used.add(one.name)
+    errors.push(...validateInterface(one, at))
+  }
+  for (const [index, network] of networks.entries()) {
+    const at = `${field}.networks[${index}].name`
+    if (network?.name && !used.has(network.name)) errors.push(required(at, `${at} '${network.name}' not found.`))
+  }
+  if (interfaces.length > 1)
+    errors.push(forbidden(`${parent}[1]`, 'only one interface, on the pod network, is supported here'))
+  return errors
+}
+
+function validateNetworks(networks: any[], field: string): FieldError[] {
+  const errors: FieldError[] = []
+  const names = new Set<string>()
+  for (const [index, network] of networks.entries()) {
+    const at = `${field}[${index}]`
+    if (!network?.name) errors.push(required(`${at}.name`))
+    else if (names.has(network.name)) errors.push(duplicate(`${at}.name`, network.name))
+    names.add(network?.name)
+    const sources = Object.keys(network ?? {}).filter((key) => key !== 'name')
+    if (sources.length === 0) errors.push(required(at, 'should have a network type'))
+    if (sources.length > 1) errors.push(required(at, 'should have only one network type'))
+  }
+  return errors
+}
+
+function validateInterface(one: any, at: string): FieldError[] {
+  const errors: FieldError[] = []
+  const given = bindings.filter((binding) => one[binding])
+  if (given.length > 1) errors.push(invalid(at, given.join(', '), 'only one binding method may be set'))
+  if (given.length === 0) errors.push(required(at, 'a binding method must be set: masquerade or bridge'))
+  if (one.model && !models.includes(one.model)) errors.push(notSupported(`${at}.model`, one.model, models))
+  if (one.macAddress && !macAddress.test(one.macAddress))
+    errors.push(
+      invalid(
+        `${at}.macAddress`,
+        one.macAddress,
+        `interface ${at}.name has malformed MAC address (${one.macAddress}).`,
+      ),
+    )
+  if (one.state && !['absent', 'up', 'down'].includes(one.state))
+    errors.push(notSupported(`${at}.state`, one.state, ['absent', 'down', 'up']))
+  const names = new Set<string>()
+  for (const [index, port] of (one.ports ?? []).entries()) {
+    const place = `${at}.ports[${index}]`
+    errors.push(...checkPort(`${place}.port`, port?.port))
+    if (port?.protocol && !['TCP', 'UDP'].includes(port.protocol))
+      errors.push(notSupported(`${place}.protocol`, port.protocol, ['TCP', 'UDP']))
+    if (port?.name && names.has(port.name)) errors.push(duplicate(`${place}.name`, port.name))
+    if (port?.name) names.add(port.name)
+  }
+  return errors
+}

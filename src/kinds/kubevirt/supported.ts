@@ -1,0 +1,144 @@
+// Which fields of a VirtualMachineInstance Tandem honours. Every other one is refused by its name, so that nobody
+// believes in a setting that does nothing.
+
+import type { FieldError } from '../../api/errors.ts'
+import { forbidden } from '../rules/field.ts'
+
+/** true = taken with everything below it; an object = only these fields; [x] = a list of x. */
+type Known = true | { [field: string]: Known } | [Known]
+
+const target: Known = { bus: true, readonly: true, tray: true }
+const timer: Known = { present: true, tickPolicy: true }
+
+const probe: Known = {
+  httpGet: true,
+  tcpSocket: true,
+  guestAgentPing: true,
+  initialDelaySeconds: true,
+  timeoutSeconds: true,
+  periodSeconds: true,
+  successThreshold: true,
+  failureThreshold: true,
+}
+
+const disk: Known = {
+  name: true,
+  disk: target,
+  cdrom: target,
+  bootOrder: true,
+  serial: true,
+  cache: true,
+  io: true,
+  errorPolicy: true,
+  blockSize: { custom: { logical: true, physical: true } },
+}
+
+const networkInterface: Known = {
+  name: true,
+  model: true,
+  macAddress: true,
+  bootOrder: true,
+  state: true,
+  masquerade: true,
+  bridge: true,
+  ports: true,
+}
+
+const devices: Known = {
+  disks: [disk],
+  interfaces: [networkInterface],
+  inputs: [{ name: true, type: true, bus: true }],
+  watchdog: { name: true, i6300esb: { action: true } },
+  rng: true,
+  autoattachPodInterface: true,
+  autoattachGraphicsDevice: true,
+  autoattachSerialConsole: true,
+  logSerialConsole: true,
+  autoattachMemBalloon: true,
+  autoattachInputDevice: true,
+  disableHotplug: true,
+  // A wish for speed, not a promise: one queue serves as well.
+  blockMultiQueue: true,
+  networkInterfaceMultiqueue: true,
+}
+
+const domain: Known = {
+  machine: { type: true },
+  cpu: {
+    model: true,
+    sockets: true,
+    cores: true,
+    threads: true,
+    maxSockets: true,
+    features: [{ name: true, policy: true }],
+  },
+  memory: { guest: true, maxGuest: true },
+  resources: { requests: true, limits: true },
+  firmware: { uuid: true, serial: true, bootloader: { bios: { useSerial: true }, efi: { secureBoot: true } } },
+  chassis: true,
+  clock: { utc: { offsetSeconds: true }, timer: { hpet: timer, rtc: timer, pit: timer, kvm: timer } },
+  features: { acpi: { enabled: true }, apic: true, smm: { enabled: true } },
+  devices,
+}
+
+const volume: Known = {
+  name: true,
+  containerDisk: { image: true, imagePullSecret: true, path: true, imagePullPolicy: true },
+  emptyDisk: { capacity: true },
+  persistentVolumeClaim: { claimName: true, readOnly: true },
+  ephemeral: { persistentVolumeClaim: { claimName: true, readOnly: true } },
+  cloudInitNoCloud: true,
+  cloudInitConfigDrive: true,
+  configMap: { name: true, optional: true, volumeLabel: true },
+  secret: { secretName: true, optional: true, volumeLabel: true },
+}
+
+const instanceSpec: Known = {
+  domain,
+  networks: [{ name: true, pod: { vmNetworkCIDR: true } }],
+  volumes: [volume],
+  hostname: true,
+  subdomain: true,
+  dnsPolicy: true,
+  dnsConfig: true,
+  terminationGracePeriodSeconds: true,
+  startStrategy: true,
+  readinessProbe: probe,
+  livenessProbe: probe,
+  accessCredentials: [{ sshPublicKey: { source: true, propagationMethod: { noCloud: true, configDrive: true } } }],
+  architecture: true,
+  // Where it runs and how it moves: one node and no migration leave nothing to do for these.
+  nodeSelector: true,
+  affinity: true,
+  tolerations: true,
+  topologySpreadConstraints: true,
+  schedulerName: true,
+  priorityClassName: true,
+  evictionStrategy: true,
+}
+
+/** An error for each field that is set and not honoured. */
+export function validateSupported(spec: unknown, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  walk(spec, instanceSpec, field, errors)
+  return errors
+}
+
+function walk(value: unknown, known: Known, path: string, errors: FieldError[]): void {
+  if (known === true || saysNothing(value)) return
+  if (Array.isArray(known)) {
+    if (Array.isArray(value))
+      for (const [index, item] of value.entries()) walk(item, known[0], `${path}[${index}]`, errors)
+    return
+  }
+  for (const [name, child] of Object.entries(value as object)) {
+    if (saysNothing(child)) continue
+    const below = Object.hasOwn(known, name) ? known[name] : undefined
+    if (below === undefined) errors.push(forbidden(`${path}.${name}`, 'this field is not supported by Tandem'))
+    else walk(child, below, `${path}.${name}`, errors)
+  }
+}
+
+/** Absent, false and an empty list ask for nothing. */
+const saysNothing = (value: unknown): boolean =>
+  value === undefined || value === null || value === false || (Array.isArray(value) && value.length === 0)
