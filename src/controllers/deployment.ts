@@ -69,7 +69,9 @@ const ownerOfSet = (set: StoredObject | undefined): string[] => (set ? controlle
 
 function keysOfSet(set: StoredObject, candidates: StoredObject[]): string[] {
   if (controllerOf(set)) return ownerOfSet(set)
-  return candidates.filter((candidate) => selectorMatcher(candidate.spec.selector).matches(set.metadata.labels)).flatMap(itself)
+  return candidates
+    .filter((candidate) => selectorMatcher(candidate.spec.selector).matches(set.metadata.labels))
+    .flatMap(itself)
 }
 
 /** The new ReplicaSet for the Deployment's template. Pure. */

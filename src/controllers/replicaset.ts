@@ -1,8 +1,8 @@
 // ReplicaSet: keeps the wanted number of Pods of one template. Behaviour of pkg/controller/replicaset (1.32).
 
 import type { StoredObject } from '../api/meta.ts'
-import { formatTime } from '../api/time.ts'
 import { selectorMatcher } from '../api/selector.ts'
+import { formatTime } from '../api/time.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type Condition, withCondition, withoutCondition } from './conditions.ts'
 import {

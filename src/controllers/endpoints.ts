@@ -1,0 +1,126 @@
+// Endpoints and EndpointSlices of every Service with a selector, for Pods and virtual machines alike.
+
+import { isApiError } from '../api/errors.ts'
+import type { StoredObject } from '../api/meta.ts'
+import type { ReconcileResult } from '../client/reconciler.ts'
+import { type ControllerContext, type ControllerDefinition, itself, reconcileOn, type Watched } from './controller.ts'
+import {
+  backends,
+  endpointsObject,
+  isSelected,
+  managedByLabel,
+  planSlices,
+  serviceLabel,
+  sliceManager,
+} from './endpoint-plan.ts'
+import { semanticallyEqual } from './equality.ts'
+import { isNamespaceTerminating } from './pod-control.ts'
+import { endpointSlices, endpoints, pods, services, virtualMachineInstances } from './resources.ts'
+
+/** Workloads concern the Services that select them. */
+function watchedWorkloads(context: ControllerContext): Watched[] {
+  const informer = context.informers.informer(services)
+  const keys = (workload: StoredObject) =>
+    informer
+      .list(workload.metadata.namespace)
+      .filter((service) => hasSelector(service) && isSelected(service, workload))
+      .flatMap(itself)
+  return [
+    { ref: services, keys: itself },
+    { ref: pods, keys },
+    { ref: virtualMachineInstances, keys },
+  ]
+}
+
+const hasSelector = (service: StoredObject): boolean =>
+  Object.keys(service.spec.selector ?? {}).length > 0 && service.spec.type !== 'ExternalName'
+
+const workloadsOf = ({ informers }: ControllerContext, namespace: string | undefined): StoredObject[] => [
+  ...informers.informer(pods).list(namespace),
+  ...informers.informer(virtualMachineInstances).list(namespace),
+]
+
+export const endpointSlice: ControllerDefinition = {
+  name: 'endpointslice',
+  start(context) {
+    const { client, informers } = context
+    const known = informers.informer(services)
+    const slices = informers.informer(endpointSlices)
+    slices.addIndex('service', ({ metadata }) =>
+      metadata.labels?.[managedByLabel] === sliceManager && metadata.labels[serviceLabel]
+        ? [`${metadata.namespace}/${metadata.labels[serviceLabel]}`]
+        : [],
+    )
+    async function remove(slice: StoredObject): Promise<void> {
+      const { name, namespace, uid } = slice.metadata
+      await client.delete(endpointSlices, name, namespace, { preconditions: { uid } }).catch((error) => {
+        if (!isApiError(error, 'NotFound')) throw error
+      })
+    }
+    async function sync(key: string): Promise<ReconcileResult | undefined> {
+      const service = known.get(key)
+      const existing = slices.byIndex('service', key)
+      if (!service || !hasSelector(service)) {
+        await Promise.all(existing.map(remove))
+        return undefined
+      }
+      if (service.metadata.deletionTimestamp) return undefined
+      const found = backends(service, workloadsOf(context, service.metadata.namespace))
+      const plan = planSlices(service, found, existing)
+      for (const slice of plan.update) await client.update(endpointSlices, slice)
+      for (const slice of plan.create)
+        await client.create(endpointSlices, slice).catch((error) => {
+          if (!isNamespaceTerminating(error)) throw error
+        })
+      for (const slice of plan.delete) await remove(slice)
+      return undefined
+    }
+    const ofService = ({ metadata }: StoredObject) =>
+      metadata.labels?.[managedByLabel] === sliceManager && metadata.labels[serviceLabel]
+        ? [`${metadata.namespace}/${metadata.labels[serviceLabel]}`]
+        : []
+    const watched = [...watchedWorkloads(context), { ref: endpointSlices, keys: ofService }]
+    return reconcileOn(context, 'endpointslice', watched, sync)
+  },
+}
+
+export const endpoint: ControllerDefinition = {
+  name: 'endpoints',
+  start(context) {
+    const { client, informers } = context
+    const known = informers.informer(services)
+    const existing = informers.informer(endpoints)
+    async function sync(key: string): Promise<ReconcileResult | undefined> {
+      const service = known.get(key)
+      const current = existing.get(key)
+      if (!service) {
+        if (current?.metadata.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller')
+          await remove(current)
+        return undefined
+      }
+      if (!hasSelector(service) || service.metadata.deletionTimestamp) return undefined
+      const wanted = endpointsObject(service, backends(service, workloadsOf(context, service.metadata.namespace)))
+      try {
+        if (!current) await client.create(endpoints, wanted)
+        else if (!semanticallyEqual(current.subsets, wanted.subsets) || !sameLabels(current, wanted.metadata.labels))
+          await client.update(endpoints, {
+            ...wanted,
+            metadata: { ...current.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations },
+          })
+      } catch (error) {
+        if (!isNamespaceTerminating(error)) throw error
+      }
+      return undefined
+    }
+    async function remove({ metadata }: StoredObject): Promise<void> {
+      const { name, namespace, uid } = metadata
+      await client.delete(endpoints, name, namespace, { preconditions: { uid } }).catch((error) => {
+        if (!isApiError(error, 'NotFound')) throw error
+      })
+    }
+    return reconcileOn(context, 'endpoints', [...watchedWorkloads(context), { ref: endpoints, keys: itself }], sync)
+  },
+}
+
+const sameLabels = (object: StoredObject, labels: Record<string, string> | undefined): boolean =>
+  semanticallyEqual(object.metadata.labels, labels)
