@@ -1,0 +1,96 @@
+// The disks of a machine as QEMU options: a -blockdev that names format, file and backing file explicitly (nothing is
+// ever probed), and the device that the guest sees.
+
+import { Inexpressible, option } from './option.ts'
+import { type DiskFile, isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
+import { busOf } from './vmi.ts'
+
+/** How many disks one AHCI controller takes. */
+const sataPorts = 6
+
+export function storageArgs(plan: MachinePlan): string[] {
+  const buses = plan.disks.map((prepared) => busOf(prepared.disk))
+  const sata = buses.filter((bus) => bus === 'sata').length
+  const args: string[] = []
+  // q35 brings the first AHCI controller along; its bus is called "ide".
+  for (let index = isQ35(plan) ? 1 : 0; index * sataPorts < sata; index++)
+    args.push('-device', option('ich9-ahci', { id: `sata${index}` }))
+  if (buses.includes('scsi')) args.push('-device', option('virtio-scsi-pci', { id: 'scsi' }))
+  if (buses.includes('usb')) args.push('-device', option('qemu-xhci', { id: 'usb' }))
+  const bootIndexes = bootOrder(plan)
+  let sataIndex = 0
+  for (const [index, prepared] of plan.disks.entries()) {
+    const node = `disk${index}`
+    const port = buses[index] === 'sata' ? sataIndex++ : 0
+    args.push('-blockdev', blockdev(node, prepared))
+    args.push('-device', diskDevice(plan, prepared, node, port, bootIndexes.get(prepared)))
+  }
+  return args
+}
+
+/** spec bootOrder as it is; when nothing has one, the first disk is booted (KubeVirt's libvirt domain does the same). */
+function bootOrder(plan: MachinePlan): Map<PreparedDisk, number> {
+  const given = plan.disks.filter((prepared) => prepared.disk.bootOrder)
+  const card = plan.spec.domain.devices?.interfaces?.some((one) => one.bootOrder)
+  if (given.length || card) return new Map(given.map((prepared) => [prepared, prepared.disk.bootOrder!]))
+  return plan.disks[0] ? new Map([[plan.disks[0], 1]]) : new Map()
+}
+
+function blockdev(node: string, prepared: PreparedDisk): string {
+  const { disk, backing, readOnly, ephemeral, direct } = prepared
+  if (disk.io === 'native' && !direct)
+    throw new Inexpressible(`disk ${disk.name}: io native needs cache none and storage that can do it`)
+  const cache = { direct, 'no-flush': ephemeral && !direct }
+  const file = (from: DiskFile, more: object) => ({ driver: 'file', filename: from.file, ...more })
+  return JSON.stringify({
+    driver: prepared.format,
+    'node-name': node,
+    'read-only': readOnly,
+    discard: 'unmap',
+    cache,
+    file: file(prepared, { aio: disk.io === 'native' ? 'native' : 'threads', discard: 'unmap', cache }),
+    ...(prepared.format === 'qcow2' && { backing: backing ? backingNode(backing, file(backing, {})) : null }),
+  })
+}
+
+/** The end of the chain: whatever a header inside names is not opened. */
+function backingNode(from: DiskFile, file: object): object {
+  return { driver: from.format, 'read-only': true, file, ...(from.format === 'qcow2' && { backing: null }) }
+}
+
+const devices: Record<string, { disk: string; cdrom?: string }> = {
+  virtio: { disk: 'virtio-blk-pci' },
+  sata: { disk: 'ide-hd', cdrom: 'ide-cd' },
+  scsi: { disk: 'scsi-hd', cdrom: 'scsi-cd' },
+  usb: { disk: 'usb-storage' },
+}
+
+const errorPolicies: Record<string, { werror: string; rerror: string }> = {
+  stop: { werror: 'stop', rerror: 'stop' },
+  ignore: { werror: 'ignore', rerror: 'ignore' },
+  report: { werror: 'report', rerror: 'report' },
+  enospace: { werror: 'enospc', rerror: 'report' },
+}
+
+function diskDevice(plan: MachinePlan, prepared: PreparedDisk, node: string, port: number, bootindex?: number): string {
+  const { disk } = prepared
+  const bus = busOf(disk)
+  const device = devices[bus]?.[disk.cdrom ? 'cdrom' : 'disk']
+  if (!device) throw new Inexpressible(`disk ${disk.name}: no ${disk.cdrom ? 'CD-ROM' : 'disk'} on bus ${bus}`)
+  if (bus === 'sata' && prepared.readOnly && !disk.cdrom)
+    throw new Inexpressible(`disk ${disk.name}: a read-only disk cannot be on bus sata; use virtio or a cdrom`)
+  const policy = errorPolicies[disk.errorPolicy || 'stop']!
+  const controller = isQ35(plan) && port < sataPorts ? 'ide' : `sata${Math.floor(port / sataPorts)}`
+  return option(device, {
+    id: `${node}-device`,
+    drive: node,
+    bus: bus === 'sata' ? `${controller}.${port % sataPorts}` : bus === 'usb' ? 'usb.0' : undefined,
+    serial: disk.serial,
+    bootindex,
+    // usb-storage and CD-ROM drives stop for nothing: there is nothing to lose.
+    ...(bus !== 'usb' && !disk.cdrom && policy),
+    'write-cache': bus === 'usb' || disk.cdrom || prepared.readOnly ? undefined : disk.cache !== 'writethrough',
+    logical_block_size: disk.blockSize?.custom?.logical,
+    physical_block_size: disk.blockSize?.custom?.physical,
+  })
+}

@@ -1,0 +1,187 @@
+// A machine's plan → the command line of QEMU 7.2. Pure; golden files in ./golden show it whole.
+
+import { storageArgs } from './args-storage.ts'
+import { Inexpressible, option, word } from './option.ts'
+import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
+import { translationCacheMiB, vcpus } from './resources.ts'
+import { disksOf, interfacesOf } from './vmi.ts'
+
+export function qemuArgs(plan: MachinePlan): string[] {
+  return [
+    ...baseArgs(plan),
+    ...firmwareArgs(plan),
+    ...channelArgs(plan),
+    ...networkArgs(plan),
+    ...storageArgs(plan),
+    ...deviceArgs(plan),
+  ]
+}
+
+function baseArgs(plan: MachinePlan): string[] {
+  const { domain, startStrategy } = plan.spec
+  const { sockets, cores, threads } = plan.topology
+  const q35 = isQ35(plan)
+  const machine = option(domain.machine?.type || 'q35', {
+    'dump-guest-core': false,
+    vmport: false,
+    smm: domain.features?.smm?.enabled === true || plan.firmware?.secure === true,
+    acpi: domain.features?.acpi?.enabled === false ? false : undefined,
+    hpet: domain.clock?.timer?.hpet?.present === false ? false : undefined,
+    pflash0: plan.firmware && 'firmware-code',
+    pflash1: plan.firmware && 'firmware-vars',
+  })
+  if (plan.firmware?.secure && !q35)
+    throw new Inexpressible('spec.domain.firmware.bootloader.efi.secureBoot needs a machine of type q35')
+  return [
+    '-nodefaults',
+    '-no-user-config',
+    ...['-name', option('', { guest: plan.title })],
+    ...['-machine', machine],
+    ...['-accel', acceleratorOption(plan)],
+    ...['-cpu', cpuOption(plan)],
+    ...['-smp', option('', { cpus: vcpus(plan.topology), sockets, cores, threads })],
+    ...['-m', option('', { size: `${plan.memoryBytes / 1024}k` })],
+    ...['-overcommit', option('', { 'mem-lock': false })],
+    ...['-uuid', plan.uuid],
+    ...smbiosArgs(plan),
+    ...['-rtc', rtcOption(plan)],
+    ...['-boot', option('', { strict: true, menu: false })],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-action', 'shutdown=pause,panic=pause,reboot=reset'],
+    ...['-msg', option('', { timestamp: true })],
+    ...(startStrategy === 'Paused' ? ['-S'] : []),
+  ]
+}
+
+function acceleratorOption(plan: MachinePlan): string {
+  if (plan.accelerator === 'kvm') return 'kvm'
+  return option('tcg', { thread: 'multi', 'tb-size': translationCacheMiB(plan.memoryBytes) })
+}
+
+/** host-model and host-passthrough mean "what this machine has": everything that the accelerator can do. */
+function cpuOption(plan: MachinePlan): string {
+  const { model, features = [] } = plan.spec.domain.cpu ?? {}
+  const host = !model || model === 'host-model' || model === 'host-passthrough'
+  const name = host ? (plan.accelerator === 'kvm' ? 'host' : 'max') : word(model, 'spec.domain.cpu.model')
+  const flags: Record<string, boolean> = {}
+  for (const feature of features)
+    flags[word(feature.name, 'spec.domain.cpu.features')] = !['disable', 'forbid'].includes(feature.policy ?? 'require')
+  return option(name, { migratable: plan.accelerator === 'kvm' && host ? true : undefined, ...flags })
+}
+
+function smbiosArgs(plan: MachinePlan): string[] {
+  const { firmware, chassis } = plan.spec.domain
+  const system = { manufacturer: 'Tandem', product: 'Virtual Machine', serial: firmware?.serial, uuid: plan.uuid }
+  const args = ['-smbios', option('', { type: 1, ...system })]
+  if (chassis) {
+    const { manufacturer, version, serial, asset, sku } = chassis
+    args.push('-smbios', option('', { type: 3, manufacturer, version, serial, asset, sku }))
+  }
+  return args
+}
+
+function rtcOption(plan: MachinePlan): string {
+  const { clock } = plan.spec.domain
+  const offset = clock?.utc?.offsetSeconds
+  const catchUp = clock?.timer?.rtc?.tickPolicy === 'catchup'
+  if (offset) throw new Inexpressible('spec.domain.clock.utc.offsetSeconds: only 0 is supported')
+  return option('', { base: 'utc', driftfix: catchUp ? 'slew' : undefined })
+}
+
+function firmwareArgs(plan: MachinePlan): string[] {
+  const { firmware } = plan
+  if (!firmware) return []
+  const flash = (name: string, filename: string, readOnly: boolean) => [
+    '-blockdev',
+    JSON.stringify({ driver: 'raw', 'node-name': name, 'read-only': readOnly, file: { driver: 'file', filename } }),
+  ]
+  return [
+    ...flash('firmware-code', firmware.code, true),
+    ...flash('firmware-vars', firmware.vars, false),
+    ...(firmware.secure ? ['-global', option('', { driver: 'cfi.pflash01', property: 'secure', value: true })] : []),
+  ]
+}
+
+/** QMP, serial console, guest agent: unix sockets in the machine's directory. */
+function channelArgs(plan: MachinePlan): string[] {
+  const socket = (id: string, path: string, more = {}) => [
+    '-chardev',
+    option('socket', { id, path, server: true, wait: false, ...more }),
+  ]
+  const { devices } = plan.spec.domain
+  const log = devices?.logSerialConsole === false ? {} : { logfile: machineFiles.serialLog, logappend: true }
+  const serial =
+    devices?.autoattachSerialConsole === false
+      ? []
+      : [
+          ...socket('serial0', machineFiles.console, log),
+          ...['-device', option('isa-serial', { id: 'console0', chardev: 'serial0', index: 0 })],
+        ]
+  return [
+    ...socket('qmp', machineFiles.qmp),
+    ...['-mon', option('', { chardev: 'qmp', mode: 'control' })],
+    ...serial,
+    ...['-device', option('virtio-serial-pci', { id: 'virtio-serial0' })],
+    ...socket('agent0', machineFiles.agent),
+    ...['-device', option('virtserialport', { id: 'guest-agent', chardev: 'agent0', name: 'org.qemu.guest_agent.0' })],
+  ]
+}
+
+const cardModels: Record<string, string> = { virtio: 'virtio-net-pci' }
+
+function networkArgs(plan: MachinePlan): string[] {
+  const { network } = plan
+  const card = interfacesOf(plan.spec)[0]
+  if (!network || !card) return []
+  const model = card.model || 'virtio'
+  // KubeVirt's first network card sits behind the first PCIe root port, so that guests call it enp1s0; manifests rely on it.
+  const express = isQ35(plan) && ['virtio', 'e1000e'].includes(model)
+  return [
+    ...(express ? ['-device', option('pcie-root-port', { id: 'port1', bus: 'pcie.0', chassis: 1, addr: '0x2' })] : []),
+    '-netdev',
+    option('tap', { id: 'net0', ifname: network.tap, script: 'no', downscript: 'no' }),
+    '-device',
+    option(cardModels[model] ?? model, {
+      id: 'card0',
+      netdev: 'net0',
+      mac: network.mac,
+      bus: express ? 'port1' : undefined,
+      host_mtu: model === 'virtio' && network.mtu !== 1500 ? network.mtu : undefined,
+      bootindex: card.bootOrder,
+      // Without a boot order the card needs no boot ROM, which costs time at each start.
+      romfile: card.bootOrder ? undefined : '',
+    }),
+  ]
+}
+
+const tablets: Record<string, string> = { usb: 'usb-tablet', virtio: 'virtio-tablet-pci' }
+const keyboards: Record<string, string> = { usb: 'usb-kbd', virtio: 'virtio-keyboard-pci' }
+
+function deviceArgs(plan: MachinePlan): string[] {
+  const { devices = {} } = plan.spec.domain
+  const inputs =
+    devices.inputs ?? (devices.autoattachInputDevice ? [{ name: 'tablet', type: 'tablet', bus: 'usb' }] : [])
+  const usb = inputs.some((input) => (input.bus || 'usb') === 'usb')
+  const usbDisk = disksOf(plan.spec).some((disk) => (disk.disk ?? disk.cdrom)?.bus === 'usb')
+  const args = [
+    ...['-object', option('rng-random', { id: 'rng0', filename: '/dev/urandom' })],
+    ...['-device', option('virtio-rng-pci', { rng: 'rng0' })],
+    ...['-device', 'pvpanic'],
+  ]
+  if (devices.autoattachMemBalloon !== false)
+    args.push('-device', option('virtio-balloon-pci', { id: 'balloon0', 'free-page-reporting': true }))
+  if (devices.autoattachGraphicsDevice === false) args.push('-display', 'none')
+  else args.push('-device', option('VGA', { id: 'video0', vgamem_mb: 16 }), '-vnc', option(`unix:${machineFiles.vnc}`))
+  if (usb && !usbDisk) args.push('-device', option('qemu-xhci', { id: 'usb' }))
+  for (const input of inputs) {
+    const known = input.type === 'tablet' ? tablets : input.type === 'keyboard' ? keyboards : {}
+    const device = known[input.bus || 'usb']
+    if (!device) throw new Inexpressible(`spec.domain.devices.inputs[${input.name}]: ${input.type} on ${input.bus}`)
+    args.push('-device', device)
+  }
+  if (devices.watchdog) {
+    const action = devices.watchdog.i6300esb?.action || 'reset'
+    args.push('-device', 'i6300esb', '-action', option('', { watchdog: action }))
+  }
+  return args
+}

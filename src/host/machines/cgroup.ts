@@ -1,0 +1,99 @@
+// Limits of one QEMU process by cgroup, v1 or v2: memory, processors and number of tasks. A machine without usable
+// controllers runs without limits.
+
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface CgroupLimits {
+  memoryBytes: number
+  /** Processors; absent: as many as there are. */
+  cpus?: number
+  tasks: number
+}
+
+const root = '/sys/fs/cgroup'
+const period = 100_000
+
+/** Puts the process (and all its threads) under limits. Returns what could not be done, for the log. */
+export function confine(instance: string, uid: string, pid: number, limits: CgroupLimits): string[] {
+  const problems: string[] = []
+  const attempt = (what: string, action: () => void) => {
+    try {
+      action()
+    } catch (error) {
+      problems.push(`${what}: ${(error as Error).message}`)
+    }
+  }
+  const quota = limits.cpus === undefined ? undefined : Math.max(1000, Math.round(limits.cpus * period))
+  for (const directory of directories(instance, uid)) {
+    attempt(directory.path, () => {
+      makeBelow(directory.base, directory.path, directory.unified)
+      const write = (file: string, value: string | number) => writeFileSync(join(directory.path, file), String(value))
+      if (directory.unified) {
+        attempt('memory.max', () => write('memory.max', limits.memoryBytes))
+        attempt('pids.max', () => write('pids.max', limits.tasks))
+        if (quota) attempt('cpu.max', () => write('cpu.max', `${quota} ${period}`))
+      } else if (directory.controller === 'memory') write('memory.limit_in_bytes', limits.memoryBytes)
+      else if (directory.controller === 'pids') write('pids.max', limits.tasks)
+      else if (quota) {
+        write('cpu.cfs_period_us', period)
+        write('cpu.cfs_quota_us', quota)
+      }
+      write('cgroup.procs', pid)
+    })
+  }
+  return problems
+}
+
+/** Removes the machine's groups, and the instance's when it was the last one. Idempotent. */
+export function unconfine(instance: string, uid: string): void {
+  for (const { path } of directories(instance, uid))
+    for (const one of [path, join(path, '..'), join(path, '../..')])
+      try {
+        rmdirSync(one)
+      } catch {
+        // Not there, or others are still in it.
+      }
+}
+
+/** True when the kernel killed a task of the machine for want of memory. */
+export function outOfMemory(instance: string, uid: string): boolean {
+  return directories(instance, uid).some(({ path }) =>
+    ['memory.events', 'memory.oom_control'].some((file) => {
+      try {
+        return /^oom_kill [1-9]/m.test(readFileSync(join(path, file), 'utf8'))
+      } catch {
+        return false
+      }
+    }),
+  )
+}
+
+function directories(instance: string, uid: string) {
+  const below = `tandem-${instance}/machines/${uid}`
+  if (existsSync(join(root, 'cgroup.controllers')))
+    return [{ base: root, path: join(root, below), unified: true, controller: '' }]
+  return ['memory', 'cpu', 'pids']
+    .filter((controller) => existsSync(join(root, controller, 'cgroup.procs')))
+    .map((controller) => ({
+      base: join(root, controller),
+      path: join(root, controller, below),
+      unified: false,
+      controller,
+    }))
+}
+
+/** In v2 each parent must hand its controllers down. */
+function makeBelow(base: string, path: string, unified: boolean): void {
+  mkdirSync(path, { recursive: true })
+  if (!unified) return
+  let at = base
+  for (const part of path.slice(base.length + 1).split('/')) {
+    try {
+      writeFileSync(join(at, 'cgroup.subtree_control'), '+memory +pids +cpu')
+    } catch {
+      // A controller is missing: its limit is reported as not set.
+    }
+    at = join(at, part)
+  }
+}

@@ -1,0 +1,35 @@
+// The disk of a PersistentVolumeClaim: disk.img in the volume, always raw, made sparse when it is not there yet. Name and
+// size rule: KubeVirt 1.8 (pkg/host-disk, filesystem overhead 0.06).
+
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const filesystemOverhead = 0.06
+
+const mebibyte = 1024 * 1024
+
+/** What a claim of this capacity can hold as a disk, in whole MiB. */
+export const claimDiskSize = (capacityBytes: number): number =>
+  Math.floor((capacityBytes * (1 - filesystemOverhead)) / mebibyte) * mebibyte
+
+/** Makes disk.img when it is absent; returns its path. @throws Error when there is no room for a disk. */
+export function ensureClaimDisk(directory: string, capacityBytes: number, readOnly: boolean): string {
+  const path = join(directory, 'disk.img')
+  const size = claimDiskSize(capacityBytes)
+  if (readOnly) return path
+  if (size <= 0) throw new Error(`a volume of ${capacityBytes} bytes is too small for a disk`)
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o660)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return path
+    throw error
+  }
+  try {
+    ftruncateSync(file, size)
+    if (fstatSync(file).size !== size) throw new Error(`cannot make ${path} ${size} bytes long`)
+  } finally {
+    closeSync(file)
+  }
+  return path
+}

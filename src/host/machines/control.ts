@@ -1,0 +1,112 @@
+// What a client does with a running machine beside its object: console, VNC and port streams; pause, reset, reboot; a
+// look inside through the guest agent. Error texts: KubeVirt 1.8 (pkg/virt-api/rest), they show in virtctl.
+
+import { join } from 'node:path'
+import { ApiError } from '../../api/errors.ts'
+import type { ByteChannel, WorkloadRef } from '../../api/streams.ts'
+import type { Logger } from '../../base/log.ts'
+import { connectTcp, connectUdp, connectUnix } from './channel.ts'
+import { agentOf, consoleOf, isRunning, type Machine, type Observer, pausedBy, refresh } from './machine.ts'
+import { machineFiles } from './plan.ts'
+import type { Qmp } from './qmp.ts'
+import { withSocketPath } from './socket-path.ts'
+
+export interface MachineControl {
+  machineConsole(machine: WorkloadRef): Promise<ByteChannel>
+  machineVnc(machine: WorkloadRef): Promise<ByteChannel>
+  machinePortForward(machine: WorkloadRef, port: number, protocol: 'tcp' | 'udp'): Promise<ByteChannel>
+  pause(machine: WorkloadRef): Promise<void>
+  unpause(machine: WorkloadRef): Promise<void>
+  /** As the reset button. */
+  reset(machine: WorkloadRef): Promise<void>
+  /** Through the guest agent when there is one, else Ctrl-Alt-Del is not enough: ACPI has no reboot, so it is refused. */
+  softReboot(machine: WorkloadRef): Promise<void>
+  /** A command of the guest agent, e.g. guest-get-users, guest-get-fsinfo. */
+  guestAgent<T = unknown>(machine: WorkloadRef, command: string, args?: object): Promise<T>
+}
+
+interface ControlOptions {
+  machines: Map<string, Machine>
+  observer: Observer
+  log: Logger
+}
+
+const conflict = (message: string, cause?: unknown) => new ApiError('Conflict', message, undefined, { cause })
+
+export function createControl({ machines, observer }: ControlOptions): MachineControl {
+  function running(ref: WorkloadRef): Machine {
+    const machine = machines.get(ref.uid)
+    if (!machine || !isRunning(machine)) throw conflict('VM is not running')
+    return machine
+  }
+
+  function qmpOf(machine: Machine): Qmp {
+    if (!machine.qmp)
+      throw new ApiError('ServiceUnavailable', `the machine ${machine.record.name} does not answer; try again`)
+    return machine.qmp
+  }
+
+  async function connecting(what: string, connect: () => Promise<ByteChannel>): Promise<ByteChannel> {
+    try {
+      return await connect()
+    } catch (error) {
+      throw new ApiError('InternalError', `cannot connect to ${what}: ${(error as Error).message}`, undefined, {
+        cause: error,
+      })
+    }
+  }
+
+  return {
+    async machineConsole(ref) {
+      const machine = running(ref)
+      return await connecting('the serial console', async () => (await consoleOf(machine)).open())
+    },
+
+    async machineVnc(ref) {
+      const path = join(running(ref).directory, machineFiles.vnc)
+      return await connecting('the VNC display', () => withSocketPath(path, connectUnix))
+    },
+
+    async machinePortForward(ref, port, protocol) {
+      const { network } = running(ref).record.started ?? {}
+      if (!network) throw conflict('the machine has no network interface')
+      const what = `port ${port} of ${ref.name}`
+      return await connecting(what, () =>
+        protocol === 'udp' ? connectUdp(network.address, port) : connectTcp(network.address, port),
+      )
+    },
+
+    async pause(ref) {
+      const machine = running(ref)
+      if (pausedBy(machine)) throw conflict('VMI is already paused')
+      await qmpOf(machine).execute('stop')
+      await refresh(machine, observer)
+    },
+
+    async unpause(ref) {
+      const machine = running(ref)
+      if (!pausedBy(machine)) throw conflict('VMI is not paused')
+      await qmpOf(machine).execute('cont')
+      await refresh(machine, observer)
+    },
+
+    async reset(ref) {
+      await qmpOf(running(ref)).execute('system_reset')
+    },
+
+    async softReboot(ref) {
+      const machine = running(ref)
+      if (pausedBy(machine)) throw conflict('VMI is paused')
+      if (!machine.agentOpen) throw conflict('VMI neither have the agent connected nor the ACPI feature enabled')
+      const agent = await agentOf(machine)
+      // The guest answers nothing when it does as it is told.
+      await agent.execute('guest-shutdown', { mode: 'reboot' }, 2_000).catch(() => {})
+    },
+
+    async guestAgent(ref, command, args) {
+      const machine = running(ref)
+      if (!machine.agentOpen) throw conflict('VMI does not have guest agent connected')
+      return await (await agentOf(machine)).execute(command, args, 5_000)
+    },
+  }
+}

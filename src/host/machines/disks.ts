@@ -1,0 +1,174 @@
+// From the volumes of a machine to the files that QEMU opens. Run anew for each start: what does not outlive the machine
+// is made again, a claim's disk is used as it is.
+
+import { closeSync, fstatSync } from 'node:fs'
+import { chown, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StoredObject } from '../../api/meta.ts'
+import { ImageError, type Images } from '../images/images.ts'
+import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
+import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
+import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
+import { isoImage } from './iso9660.ts'
+import type { DiskFormat, PreparedDisk } from './plan.ts'
+import { firstFile } from './process.ts'
+import { quantity } from './resources.ts'
+import type { Seed } from './seed.ts'
+import type { Sources } from './sources.ts'
+import { type Disk, disksOf, diskTargets, specOf, type Volume } from './vmi.ts'
+import { Waiting } from './waiting.ts'
+
+export interface DiskRooms {
+  images: Images
+  volumes: Volumes
+  sources: Sources
+  owner?: Owner
+}
+
+export interface PreparedDisks {
+  disks: PreparedDisk[]
+  /** Open descriptors for QEMU, in the order of firstFile, firstFile + 1, …; `close` after the start. */
+  files: number[]
+  /** status.volumeStatus */
+  volumes: Record<string, unknown>[]
+  close(): void
+}
+
+/** @throws Waiting for what may still come; Error for what is wrong. */
+export async function prepareDisks(
+  rooms: DiskRooms,
+  machine: StoredObject,
+  uuid: string,
+  directory: string,
+): Promise<PreparedDisks> {
+  const spec = specOf(machine)
+  const wanted = disksOf(spec)
+  const targets = diskTargets(wanted)
+  const work: Work = { rooms, machine, uuid, directory, files: [] }
+  const close = () => {
+    for (const file of work.files.splice(0)) closeSync(file)
+  }
+  const disks: PreparedDisk[] = []
+  const volumes: Record<string, unknown>[] = []
+  try {
+    for (const [index, disk] of wanted.entries()) {
+      const volume = spec.volumes?.find((one) => one.name === disk.name)
+      if (!volume) throw new Error(`disk ${disk.name}: there is no volume of this name in spec.volumes`)
+      const { status, ...prepared } = await prepare(work, index, disk, volume)
+      disks.push({ ...prepared, disk })
+      volumes.push({ name: disk.name, target: targets.get(disk.name), ...status })
+    }
+  } catch (error) {
+    close()
+    throw asWaiting(error)
+  }
+  return { disks, files: work.files, volumes, close }
+}
+
+interface Work {
+  rooms: DiskRooms
+  machine: StoredObject
+  uuid: string
+  directory: string
+  files: number[]
+}
+
+type Prepared = Omit<PreparedDisk, 'disk'> & { status?: object }
+
+function asWaiting(error: unknown): unknown {
+  if (error instanceof VolumeNotReady) return new Waiting(error.reason, error.message, { cause: error })
+  if (error instanceof ImageError) return new Waiting(error.reason, error.message, { cause: error })
+  return error
+}
+
+async function prepare(work: Work, index: number, disk: Disk, volume: Volume): Promise<Prepared> {
+  const name = `disk-${index}`
+  const cdrom = disk.cdrom !== undefined
+  const readOnly = cdrom ? disk.cdrom?.readonly !== false : disk.disk?.readonly === true
+  if (volume.containerDisk) return await containerDisk(work, `${name}.qcow2`, volume, cdrom && readOnly)
+  if (volume.emptyDisk) return await emptyDisk(work, `${name}.qcow2`, volume)
+  if (volume.ephemeral) return await ephemeralClaim(work, `${name}.qcow2`, volume)
+  const claim = volume.persistentVolumeClaim?.claimName ?? volume.dataVolume?.name
+  if (claim) return await claimDisk(work, disk, claim, readOnly || volume.persistentVolumeClaim?.readOnly === true)
+  if (volume.cloudInitNoCloud || volume.cloudInitConfigDrive)
+    return await seedDisk(work, `${name}.iso`, await work.rooms.sources.cloudInit(work.machine, work.uuid, volume))
+  if (volume.configMap || volume.secret)
+    return await seedDisk(work, `${name}.iso`, await work.rooms.sources.keyed(work.machine, volume))
+  throw new Error(`volume ${volume.name}: its source is not supported as a disk`)
+}
+
+async function containerDisk(work: Work, name: string, volume: Volume, plain: boolean): Promise<Prepared> {
+  const { image, path, imagePullPolicy, imagePullSecret } = volume.containerDisk!
+  const { images, sources, owner } = work.rooms
+  const policy = imagePullPolicy || (/(:latest|^[^:@]+|\/[^:@/]+)$/.test(image) ? 'Always' : 'IfNotPresent')
+  const present = policy === 'Always' ? undefined : await images.find(image)
+  if (!present && policy === 'Never')
+    throw new Waiting('ErrImageNeverPull', `image "${image}" is not on this machine and its pull policy is Never`)
+  if (!present) await images.pull(image, await sources.pullAuths(work.machine, imagePullSecret))
+  const file = await images.containerDisk(image, path)
+  const shared = handOver(work, openDisk(file.path, false), false)
+  if (plain) return { format: file.format, file: shared, readOnly: true, direct: false, ephemeral: false }
+  await createQcow2(work.directory, name, file.virtualSize, owner, file)
+  return overlay(name, file.format, shared)
+}
+
+const overlay = (name: string, format: DiskFormat, file: string): Prepared => ({
+  format: 'qcow2',
+  file: name,
+  backing: { format, file },
+  readOnly: false,
+  direct: false,
+  ephemeral: true,
+})
+
+async function emptyDisk(work: Work, name: string, volume: Volume): Promise<Prepared> {
+  const size = quantity(volume.emptyDisk!.capacity)
+  await createQcow2(work.directory, name, Math.ceil(size / 512) * 512, work.rooms.owner)
+  return { format: 'qcow2', file: name, readOnly: false, direct: false, ephemeral: true, status: { size } }
+}
+
+async function claimDisk(work: Work, disk: Disk, claim: string, readOnly: boolean): Promise<Prepared> {
+  const bound = await work.rooms.volumes.claimPath(work.machine.metadata.namespace!, claim)
+  const fixed = readOnly || bound.readOnly
+  const file = openDisk(ensureClaimDisk(bound.path, bound.capacityBytes, fixed), !fixed)
+  const path = handOver(work, file, !fixed)
+  const direct = (disk.cache || 'none') === 'none' && canBypassCache(file)
+  return { format: 'raw', file: path, readOnly: fixed, direct, ephemeral: false, status: claimStatus(claim, bound) }
+}
+
+async function ephemeralClaim(work: Work, name: string, volume: Volume): Promise<Prepared> {
+  const claim = volume.ephemeral?.persistentVolumeClaim?.claimName
+  if (!claim) throw new Error(`volume ${volume.name}: ephemeral needs a persistentVolumeClaim`)
+  const bound = await work.rooms.volumes.claimPath(work.machine.metadata.namespace!, claim)
+  const path = join(bound.path, 'disk.img')
+  const file = openDisk(path, false)
+  const shared = handOver(work, file, false)
+  await createQcow2(work.directory, name, fstatSync(file).size, work.rooms.owner, { path, format: 'raw' })
+  return { ...overlay(name, 'raw', shared), status: claimStatus(claim, bound) }
+}
+
+const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: boolean }) => ({
+  persistentVolumeClaimInfo: {
+    claimName: claim,
+    accessModes: [bound.readOnly ? 'ReadOnlyMany' : 'ReadWriteOnce'],
+    capacity: { storage: String(bound.capacityBytes) },
+    filesystemOverhead: String(filesystemOverhead),
+    volumeMode: 'Filesystem',
+  },
+})
+
+async function seedDisk(work: Work, name: string, seed: Seed): Promise<Prepared> {
+  const path = join(work.directory, name)
+  const image = isoImage(seed.label, seed.files, new Date())
+  await writeFile(path, image, { mode: 0o600 })
+  const { owner } = work.rooms
+  if (owner) await chown(path, owner.uid, owner.gid)
+  return { format: 'raw', file: name, readOnly: true, direct: false, ephemeral: false, status: { size: image.length } }
+}
+
+/** The name under which QEMU opens a file that it is given open: no path to walk, no link to follow. */
+function handOver(work: Work, file: number, writable: boolean): string {
+  work.files.push(file)
+  giveTo(file, writable, work.rooms.owner)
+  return `/proc/self/fd/${firstFile + work.files.length - 1}`
+}

@@ -1,0 +1,268 @@
+// The life of each machine: sync decides the next step; start, end and removal run beside it and ask for another sync.
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { isApiError } from '../../api/errors.ts'
+import type { StoredObject } from '../../api/meta.ts'
+import type { Logger } from '../../base/log.ts'
+import { backoffDelay } from '../../base/retry.ts'
+import type { FoundWorkload, SyncResult } from '../workload.ts'
+import type { Accelerator } from './accelerator.ts'
+import { outOfMemory, unconfine } from './cgroup.ts'
+import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
+import type { MachinesOptions } from './machines.ts'
+import { Inexpressible } from './option.ts'
+import { isAlive, killAndWait, type ProcessUser, processesBelow } from './process.ts'
+import { type MachineResult, writeRecord } from './record.ts'
+import type { Sources } from './sources.ts'
+import { startMachine } from './start.ts'
+import { type Observed, type Phase, statusOf } from './status.ts'
+import { stopStep } from './stop.ts'
+import { unsupported } from './supported.ts'
+import { specOf } from './vmi.ts'
+import { Waiting } from './waiting.ts'
+
+export interface LifecycleOptions extends Omit<MachinesOptions, 'user' | 'emulator' | 'log' | 'now'> {
+  log: Logger
+  now: () => number
+  user?: ProcessUser
+  machines: Map<string, Machine>
+  observer: Observer
+  sources: Sources
+  emulator(): { program: string; version: string } | undefined
+  /** Why there is no emulator. */
+  missing(): string
+  accelerator(): Promise<Accelerator>
+}
+
+export interface Lifecycle {
+  sync(object: StoredObject): Promise<SyncResult>
+  stopped(uid: string): boolean
+  remove(workload: FoundWorkload): Promise<void>
+  end(machine: Machine, result: MachineResult): void
+  /** Keeps trying to reach a QEMU that runs but does not answer. */
+  reconnect(machine: Machine): void
+}
+
+/** How often the guest agent is asked what changed inside. */
+const agentPollMs = 30_000
+const retryBackoff = { base: 1_000, max: 60_000, factor: 2 }
+
+export function createLifecycle(options: LifecycleOptions): Lifecycle {
+  const { machines, observer, log, now, paths, record: event } = options
+  const directoryOf = (uid: string) => join(paths.machines, uid)
+  /** The newest object of each machine, for events that come from below. */
+  const objects = new Map<string, StoredObject>()
+
+  async function sync(object: StoredObject): Promise<SyncResult> {
+    const { uid, deletionTimestamp } = object.metadata
+    objects.set(uid, object)
+    const machine = machines.get(uid)
+    if (deletionTimestamp) return await syncDeleted(object, machine)
+    if (!machine) return isFinal(object) ? {} : syncNew(object)
+    if (isRunning(machine) || machine.record.result) return report(object, machine)
+    if (machine.record.process) {
+      end(machine, vanished)
+      return report(object, machine)
+    }
+    if (!machine.starting && now() >= machine.retryAt) begin(machine, object)
+    return report(object, machine)
+  }
+
+  function syncNew(object: StoredObject): SyncResult {
+    const { uid, namespace = '', name } = object.metadata
+    const machine = newMachine(directoryOf(uid), { uid, namespace, name })
+    machines.set(uid, machine)
+    // It ran once, and nothing of it is left: it is not started a second time under the same uid.
+    if (object.status?.phase === 'Running') machine.record.result = vanished
+    else begin(machine, object)
+    return report(object, machine)
+  }
+
+  function begin(machine: Machine, object: StoredObject): void {
+    const problems = unsupported(specOf(object))
+    const emulator = options.emulator()
+    if (problems.length) failed(machine, object, 'Unsupported', problems.join('; '))
+    else if (!emulator) failed(machine, object, 'QEMUNotReady', options.missing())
+    else startWith(emulator, machine, object)
+  }
+
+  function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
+    const abort = new AbortController()
+    const { images, volumes, sources, network, instance, user } = options
+    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator }
+    machine.starting = { abort, phase: 'Scheduling', done: Promise.resolve() }
+    machine.starting.done = startMachine({ ...rooms, accelerator: options.accelerator() }, machine, object, observer)
+      .then(
+        () => {
+          machine.problem = undefined
+          machine.failures = 0
+          event(object, 'Normal', 'Started', 'VirtualMachineInstance started.')
+        },
+        (error) => {
+          if (!abort.signal.aborted) failed(machine, object, ...reasonOf(error))
+        },
+      )
+      .finally(() => {
+        machine.starting = undefined
+        observer.changed(machine.record.uid)
+      })
+  }
+
+  function failed(machine: Machine, object: StoredObject, reason: string, message: string): void {
+    if (machine.problem?.message !== message || machine.problem.reason !== reason)
+      event(object, 'Warning', reason === 'Unsupported' ? 'SyncFailed' : reason, message)
+    machine.problem = { reason, message }
+    machine.retryAt = now() + backoffDelay(machine.failures++, retryBackoff)
+  }
+
+  function report(object: StoredObject, machine: Machine): SyncResult {
+    const status = statusOf(object, observe(machine), options.nodeName, now())
+    const same = JSON.stringify(sorted(status)) === JSON.stringify(sorted(object.status ?? {}))
+    return { ...(!same && { status }), requeueAfter: nextLook(machine) }
+  }
+
+  function observe(machine: Machine): Observed {
+    const { started, result } = machine.record
+    const { problem, guest: agent } = machine
+    return { phase: phaseOf(machine), problem, started, paused: pausedBy(machine), agent, result }
+  }
+
+  function nextLook(machine: Machine): number | undefined {
+    if (machine.record.result || machine.starting) return undefined
+    if (!machine.record.process) return Math.max(100, machine.retryAt - now())
+    if (!machine.agentOpen) return undefined
+    readAgent(machine, observer).catch((error) => log.debug('guest agent does not answer', { error }))
+    return agentPollMs
+  }
+
+  async function syncDeleted(object: StoredObject, machine: Machine | undefined): Promise<SyncResult> {
+    if (!machine) return {}
+    machine.starting?.abort.abort(new Error('the machine was deleted'))
+    if (machine.starting) return { requeueAfter: 500 }
+    if (!isRunning(machine)) {
+      if (!machine.record.result) end(machine, machine.record.process ? vanished : neverStarted)
+      return report(object, machine)
+    }
+    const { signalled, requeueAfter, killed } = await stopStep(machine, specOf(object), now(), log)
+    if (signalled) event(object, 'Normal', 'ShuttingDown', 'Signaled Graceful Shutdown')
+    if (killed) end(machine, killed)
+    return { ...report(object, machine), requeueAfter }
+  }
+
+  /** Idempotent: the machine gets its result, QEMU goes, and what it held on this machine is given back. */
+  function end(machine: Machine, result: MachineResult): void {
+    if (machine.ending) return
+    const first = !machine.record.result
+    machine.record = { ...machine.record, result: machine.record.result ?? explained(machine, result) }
+    machine.ending = finish(machine, first)
+      .catch((error) => log.error('cannot clean up after a machine', { machine: machine.record.name, error }))
+      .finally(() => observer.changed(machine.record.uid))
+  }
+
+  function explained(machine: Machine, result: MachineResult): MachineResult {
+    if (result !== vanished || !outOfMemory(options.instance, machine.record.uid)) return result
+    return {
+      ...result,
+      reason: 'OutOfMemory',
+      message: 'QEMU was killed: it took more memory than the machine may have.',
+    }
+  }
+
+  async function finish(machine: Machine, first: boolean): Promise<void> {
+    const { uid, result, process: identity } = machine.record
+    if (identity) writeRecord(machine.directory, machine.record)
+    const object = objects.get(uid)
+    if (first && object && result && identity)
+      event(object, result.phase === 'Failed' ? 'Warning' : 'Normal', 'Stopped', result.message)
+    observer.changed(uid)
+    detach(machine)
+    if (identity && isAlive(identity)) await killAndWait(identity)
+    await options.network.detachMachine(uid)
+    unconfine(options.instance, uid)
+  }
+
+  function stopped(uid: string): boolean {
+    const machine = machines.get(uid)
+    if (!machine) return true
+    return !machine.starting && !isRunning(machine) && machine.record.result !== undefined
+  }
+
+  async function remove({ uid, namespace, name }: FoundWorkload): Promise<void> {
+    const machine = machines.get(uid)
+    machine?.starting?.abort.abort(new Error('the machine was removed'))
+    await machine?.starting?.done
+    if (machine) {
+      detach(machine)
+      machine.record.result ??= neverStarted
+      await machine.ending
+    }
+    for (const one of processesBelow(paths.machines).get(uid) ?? []) await killAndWait(one)
+    await options.network.detachMachine(uid)
+    if (name && (await isLast(namespace, name))) await options.network.releaseAddress(namespace, name)
+    unconfine(options.instance, uid)
+    rmSync(directoryOf(uid), { recursive: true, force: true })
+    machines.delete(uid)
+    objects.delete(uid)
+  }
+
+  /** A VM that starts again keeps its address; one that is going away, or an instance without VM, gives it back. */
+  async function isLast(namespace: string, name: string): Promise<boolean> {
+    const virtualMachines = { group: 'kubevirt.io', version: 'v1', resource: 'virtualmachines' }
+    try {
+      const owner = await options.client.get(virtualMachines, name, namespace)
+      return owner.metadata.deletionTimestamp !== undefined
+    } catch (error) {
+      if (isApiError(error, 'NotFound')) return true
+      log.debug('cannot ask for the VM of an instance', { name, error })
+      return false
+    }
+  }
+
+  function reconnect(machine: Machine): void {
+    const again = async () => {
+      const { attach } = await import('./machine.ts')
+      while (isRunning(machine) && !machine.detached && !machine.qmp) {
+        await attach(machine, observer, 10_000).catch(() => new Promise((resolve) => setTimeout(resolve, 2_000)))
+      }
+      if (!machine.record.result && !machine.detached && !isRunning(machine)) end(machine, vanished)
+    }
+    machine.reconnecting ??= again().finally(() => {
+      machine.reconnecting = undefined
+    })
+  }
+
+  return { sync, stopped, remove, end, reconnect }
+}
+
+const neverStarted: MachineResult = {
+  phase: 'Succeeded',
+  reason: 'NeverStarted',
+  message: 'The VirtualMachineInstance was deleted before it ran.',
+}
+
+const isFinal = (object: StoredObject) => ['Succeeded', 'Failed'].includes(object.status?.phase)
+
+function phaseOf(machine: Machine): Phase {
+  const { record, starting, problem } = machine
+  if (record.result) return record.result.phase
+  if (record.process && !starting) return 'Running'
+  if (starting) return starting.phase
+  return problem && /Image/.test(problem.reason) ? 'Scheduling' : 'Pending'
+}
+
+function reasonOf(error: unknown): [reason: string, message: string] {
+  if (error instanceof Waiting) return [error.reason, error.message]
+  return [error instanceof Inexpressible ? 'Unsupported' : 'SyncFailed', (error as Error).message]
+}
+
+/** Keys in order, so that two statuses can be compared as text. */
+function sorted(value: any): any {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  )
+}

@@ -1,0 +1,61 @@
+// Everything that a machine is made of once its disks, network and firmware are prepared: the input of args.ts.
+
+import type { Topology } from './resources.ts'
+import type { Disk, VmiSpec } from './vmi.ts'
+
+export type DiskFormat = 'raw' | 'qcow2'
+
+export interface DiskFile {
+  format: DiskFormat
+  /** As QEMU opens it: a name in the machine's directory, or /proc/self/fd/N of a file handed over. */
+  file: string
+}
+
+export interface PreparedDisk extends DiskFile {
+  disk: Disk
+  backing?: DiskFile
+  readOnly: boolean
+  /** O_DIRECT: the host's page cache is not used. */
+  direct: boolean
+  /** The disk does not outlive the machine, so that flushes of the guest need not reach the platter. */
+  ephemeral: boolean
+}
+
+export interface Firmware {
+  code: string
+  /** The machine's own copy of the variables. */
+  vars: string
+  secure: boolean
+}
+
+export interface MachinePlan {
+  /** Shown in QEMU's process title and VNC: "<namespace>/<name>". */
+  title: string
+  uuid: string
+  spec: VmiSpec
+  accelerator: 'kvm' | 'tcg'
+  topology: Topology
+  memoryBytes: number
+  disks: PreparedDisk[]
+  /** Absent: the machine has no network card. */
+  network?: { tap: string; mac: string; mtu: number }
+  /** Absent: SeaBIOS. */
+  firmware?: Firmware
+}
+
+export const isQ35 = (plan: MachinePlan): boolean => {
+  const type = plan.spec.domain.machine?.type || 'q35'
+  return type === 'q35' || type.startsWith('pc-q35')
+}
+
+/** Names in the machine's directory, which is QEMU's working directory. */
+export const machineFiles = {
+  qmp: 'qmp.sock',
+  console: 'console.sock',
+  vnc: 'vnc.sock',
+  agent: 'agent.sock',
+  serialLog: 'serial.log',
+  qemuLog: 'qemu.log',
+  nvram: 'nvram.fd',
+  record: 'machine.json',
+} as const

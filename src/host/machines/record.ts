@@ -1,0 +1,56 @@
+// What is known of a machine beyond Tandem's own life: machine.json in its directory, replaced as a whole.
+
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { machineFiles } from './plan.ts'
+import type { ProcessIdentity } from './process.ts'
+import type { Topology } from './resources.ts'
+
+/** How the machine ended: the phase that its object gets for good. */
+export interface MachineResult {
+  phase: 'Succeeded' | 'Failed'
+  reason: string
+  message: string
+}
+
+/** What status needs and only the start knew. */
+export interface StartedMachine {
+  accelerator: 'kvm' | 'tcg'
+  /** Why it is software emulation, for the condition. */
+  acceleratorMessage: string
+  machineType: string
+  memoryBytes: number
+  topology: Topology
+  network?: { address: string; mac: string }
+  volumes: Record<string, unknown>[]
+  runtimeUser: number
+}
+
+export interface MachineRecord {
+  uid: string
+  namespace: string
+  name: string
+  /** Absent until QEMU was started. */
+  process?: ProcessIdentity
+  started?: StartedMachine
+  /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
+  stopDeadline?: number
+  result?: MachineResult
+}
+
+export function readRecord(directory: string): MachineRecord | undefined {
+  try {
+    const record = JSON.parse(readFileSync(join(directory, machineFiles.record), 'utf8'))
+    return typeof record?.uid === 'string' && typeof record.name === 'string' ? record : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** QEMU may write to this directory too: the new file is made afresh, never through a link that waits in its place. */
+export function writeRecord(directory: string, record: MachineRecord): void {
+  const path = join(directory, machineFiles.record)
+  rmSync(`${path}.new`, { force: true, recursive: true })
+  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: 'wx' })
+  renameSync(`${path}.new`, path)
+}

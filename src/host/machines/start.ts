@@ -1,0 +1,196 @@
+// From a VirtualMachineInstance to a running QEMU: disks, network, firmware and accelerator are prepared side by side,
+// then the process is started, written down, limited and connected.
+
+import { chmodSync, chownSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StoredObject } from '../../api/meta.ts'
+import type { Logger } from '../../base/log.ts'
+import type { MachineNetwork, Network } from '../network/network.ts'
+import type { Accelerator } from './accelerator.ts'
+import { qemuArgs } from './args.ts'
+import { confine } from './cgroup.ts'
+import { type DiskRooms, prepareDisks } from './disks.ts'
+import { prepareFirmware } from './firmware.ts'
+import { firmwareUuid } from './identity.ts'
+import { attach, type Machine, type Observer } from './machine.ts'
+import { type MachinePlan, machineFiles } from './plan.ts'
+import { killAndWait, launch, type ProcessUser } from './process.ts'
+import { type StartedMachine, writeRecord } from './record.ts'
+import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
+import { hostnameOf, interfacesOf, specOf } from './vmi.ts'
+
+export interface StartRooms extends DiskRooms {
+  instance: string
+  network: Network
+  emulator: { program: string; version: string }
+  accelerator: Promise<Accelerator>
+  user?: ProcessUser
+  log: Logger
+}
+
+/** How long QEMU may take from its start until it answers on QMP. */
+const answerTimeoutMs = 20_000
+
+/** @throws Waiting for what may still come; Error with what QEMU or the preparation said. Leaves nothing running then. */
+export async function startMachine(rooms: StartRooms, machine: Machine, object: StoredObject, observer: Observer) {
+  const spec = specOf(object)
+  const topology = topologyOf(spec.domain)
+  const memoryBytes = guestMemory(spec.domain)
+  const uuid = firmwareUuid(object)
+  makeDirectory(machine, rooms.user)
+  const { signal } = machine.starting!.abort
+  const [disks, firmware, network, accelerator] = await settled([
+    prepareDisks(rooms, object, uuid, machine.directory),
+    prepareFirmware(spec, machine.directory, rooms.user),
+    attachNetwork(rooms, object),
+    rooms.accelerator,
+  ])
+  try {
+    signal.throwIfAborted()
+    const plan: MachinePlan = {
+      title: `${object.metadata.namespace}/${object.metadata.name}`,
+      uuid,
+      spec,
+      accelerator: accelerator.kind,
+      topology,
+      memoryBytes,
+      disks: disks.disks,
+      network,
+      firmware,
+    }
+    const started: StartedMachine = {
+      accelerator: accelerator.kind,
+      acceleratorMessage: accelerator.message,
+      machineType: machineType(spec.domain.machine?.type, rooms.emulator.version),
+      memoryBytes,
+      topology,
+      network: network && { address: network.address, mac: network.mac },
+      volumes: disks.volumes,
+      runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
+    }
+    machine.starting!.phase = 'Scheduled'
+    observer.changed(machine.record.uid)
+    await run(rooms, machine, plan, started, network, disks.files)
+  } finally {
+    disks.close()
+  }
+  limit(rooms, machine, object)
+  try {
+    await attach(machine, observer, answerTimeoutMs)
+  } catch (error) {
+    const said = lastWords(machine.directory)
+    await killAndWait(machine.record.process!)
+    machine.record = { ...machine.record, process: undefined, started: undefined }
+    writeRecord(machine.directory, machine.record)
+    throw said ? new Error(said, { cause: error }) : error
+  }
+}
+
+async function run(
+  rooms: StartRooms,
+  machine: Machine,
+  plan: MachinePlan,
+  started: StartedMachine,
+  network: MachineNetwork | undefined,
+  files: number[],
+): Promise<void> {
+  const identity = await launch(
+    {
+      program: rooms.emulator.program,
+      args: qemuArgs(plan),
+      directory: machine.directory,
+      logFile: join(machine.directory, machineFiles.qemuLog),
+      netns: network?.netns,
+      user: rooms.user,
+      files,
+    },
+    (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
+  )
+  machine.record = { ...machine.record, process: identity, started }
+  writeRecord(machine.directory, machine.record)
+}
+
+/** A fresh directory that QEMU may make its sockets in, but whose other files it cannot replace (sticky). */
+function makeDirectory(machine: Machine, user?: ProcessUser): void {
+  rmSync(machine.directory, { recursive: true, force: true })
+  mkdirSync(machine.directory, { recursive: true, mode: 0o700 })
+  if (user) {
+    chownSync(machine.directory, process.getuid?.() ?? 0, user.gid)
+    chmodSync(machine.directory, 0o1770)
+  }
+  writeRecord(machine.directory, machine.record)
+}
+
+async function attachNetwork(rooms: StartRooms, object: StoredObject): Promise<MachineNetwork | undefined> {
+  const spec = specOf(object)
+  const card = interfacesOf(spec)[0]
+  if (!card) return undefined
+  const pod = spec.networks?.find((one) => one.name === card.name)?.pod
+  const { uid, namespace = '', name } = object.metadata
+  const { dnsConfig } = spec
+  return await rooms.network.attachMachine({
+    uid,
+    namespace,
+    name,
+    binding: card.masquerade ? 'masquerade' : 'bridge',
+    mac: card.macAddress,
+    vmNetworkCidr: pod?.vmNetworkCIDR,
+    ports: card.ports?.map(({ port, protocol }) => ({ port, protocol: protocol === 'UDP' ? 'UDP' : 'TCP' })),
+    hostname: hostnameOf(object),
+    subdomain: spec.subdomain,
+    tapOwner: rooms.user?.uid ?? 0,
+    dns: dnsConfig && {
+      ...dnsConfig,
+      options: dnsConfig.options?.map(({ name, value }) => (value === undefined ? name : `${name}:${value}`)),
+    },
+  })
+}
+
+function limit(rooms: StartRooms, machine: Machine, object: StoredObject): void {
+  const { process: identity, started } = machine.record
+  if (!identity || !started) return
+  const { memoryBytes, topology, accelerator } = started
+  const { cpu } = specOf(object).domain.resources?.limits ?? {}
+  const problems = confine(rooms.instance, machine.record.uid, identity.pid, {
+    memoryBytes: memoryBytes + overheadBytes(memoryBytes, topology, accelerator),
+    cpus: cpu === undefined ? undefined : quantity(cpu),
+    tasks: 512,
+  })
+  if (problems.length) rooms.log.warn('a machine runs without some limits', { machine: object.metadata.name, problems })
+}
+
+/** q35 is a name for the newest version of it; KubeVirt reports the version. */
+function machineType(asked: string | undefined, version: string): string {
+  const short = version.split('.').slice(0, 2).join('.')
+  if (!asked || asked === 'q35') return `pc-q35-${short}`
+  return asked === 'pc' ? `pc-i440fx-${short}` : asked
+}
+
+/** The end of QEMU's log: what it said before it gave up. */
+function lastWords(directory: string): string {
+  try {
+    const file = openSync(join(directory, machineFiles.qemuLog), constants.O_RDONLY | constants.O_NOFOLLOW)
+    const { size } = fstatSync(file)
+    const tail = Buffer.alloc(Math.min(size, 4096))
+    readSync(file, tail, 0, tail.length, size - tail.length)
+    closeSync(file)
+    const lines = tail
+      .toString()
+      .trim()
+      .split('\n')
+      .filter((line) => !/: warning: /.test(line))
+    return lines.slice(-3).join('; ').slice(0, 1000)
+  } catch {
+    return ''
+  }
+}
+
+/** All of them, or the first error once the others are through: nothing goes on behind a failed start's back. */
+async function settled<T extends readonly unknown[]>(work: [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T> {
+  const results = await Promise.allSettled(work)
+  const failed = results.find((one) => one.status === 'rejected')
+  if (!failed) return results.map((one) => (one as PromiseFulfilledResult<unknown>).value) as unknown as T
+  for (const one of results)
+    if (one.status === 'fulfilled') (one.value as { close?: () => void } | undefined)?.close?.()
+  throw (failed as PromiseRejectedResult).reason
+}

@@ -1,0 +1,138 @@
+// What is known of a machine → the whole status of its VirtualMachineInstance. Pure. Names of conditions, reasons and
+// fields: KubeVirt 1.8 (staging/src/kubevirt.io/api/core/v1/types.go).
+
+import type { StoredObject } from '../../api/meta.ts'
+import { formatTime } from '../../api/time.ts'
+import type { GuestInfo } from './agent.ts'
+import type { MachineResult, StartedMachine } from './record.ts'
+import { qosClass } from './resources.ts'
+import { interfacesOf, specOf } from './vmi.ts'
+
+export type Phase = 'Pending' | 'Scheduling' | 'Scheduled' | 'Running' | 'Succeeded' | 'Failed'
+
+export interface Observed {
+  phase: Phase
+  /** Why it does not start, or what the last step ran into. */
+  problem?: { reason: string; message: string }
+  started?: StartedMachine
+  paused?: { reason: string; message: string }
+  agent?: GuestInfo
+  /** Why it is not ready though it runs (a probe). */
+  unready?: { reason: string; message: string }
+  result?: MachineResult
+}
+
+interface Condition {
+  type: string
+  status: 'True' | 'False'
+  reason?: string
+  message?: string
+  lastProbeTime: null
+  lastTransitionTime: string
+}
+
+export function statusOf(object: StoredObject, observed: Observed, nodeName: string, now: number): Record<string, any> {
+  const old = object.status ?? {}
+  const { started, result } = observed
+  const spec = specOf(object)
+  const status: Record<string, any> = {
+    ...(old.virtualMachineRevisionName && { virtualMachineRevisionName: old.virtualMachineRevisionName }),
+    phase: observed.phase,
+    phaseTransitionTimestamps: transitions(old, observed.phase, now),
+    conditions: conditions(object, observed, now),
+    nodeName,
+    qosClass: qosClass(spec.domain),
+    guestOSInfo: observed.agent?.os ?? {},
+    ...(result?.phase === 'Failed' && { reason: result.reason }),
+  }
+  if (!started) return status
+  const memory = mebibytes(started.memoryBytes)
+  return {
+    ...status,
+    machine: { type: started.machineType },
+    runtimeUser: started.runtimeUser,
+    memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
+    currentCPUTopology: started.topology,
+    volumeStatus: started.volumes,
+    ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
+  }
+}
+
+const mebibytes = (bytes: number) => {
+  const whole = bytes / (1024 * 1024)
+  return whole % 1024 ? `${whole}Mi` : `${whole / 1024}Gi`
+}
+
+function transitions(old: any, phase: Phase, now: number): object[] {
+  const known: any[] = old.phaseTransitionTimestamps ?? []
+  if (known.some((one) => one.phase === phase)) return known
+  return [...known, { phase, phaseTransitionTimestamp: formatTime(now) }]
+}
+
+function interfaces(object: StoredObject, started: StartedMachine, agent?: GuestInfo): object[] {
+  const { network } = started
+  const card = interfacesOf(specOf(object))[0]
+  if (!network || !card) return []
+  const seen = agent?.interfaces.find((one) => one.mac?.toLowerCase() === network.mac.toLowerCase())
+  return [
+    {
+      name: card.name,
+      ipAddress: network.address,
+      ipAddresses: [network.address],
+      mac: network.mac,
+      infoSource: seen ? 'domain, guest-agent' : 'domain',
+      ...(seen && { interfaceName: seen.name }),
+      podInterfaceName: 'eth0',
+      queueCount: 1,
+      linkState: 'up',
+    },
+  ]
+}
+
+function conditions(object: StoredObject, observed: Observed, now: number): Condition[] {
+  const { started, problem, paused } = observed
+  const running = observed.phase === 'Running'
+  const wanted: Omit<Condition, 'lastProbeTime' | 'lastTransitionTime'>[] = [ready(object, observed)]
+  if (problem) wanted.push({ type: 'Synchronized', status: 'False', ...problem })
+  if (started && running) {
+    wanted.push({ type: 'LiveMigratable', status: 'False', ...notMigratable(object) })
+    if (paused) wanted.push({ type: 'Paused', status: 'True', ...paused })
+    if (observed.agent) wanted.push({ type: 'AgentConnected', status: 'True' })
+  }
+  if (started?.accelerator === 'tcg')
+    wanted.push({
+      type: 'SoftwareEmulation',
+      status: 'True',
+      reason: 'SoftwareEmulation',
+      message: `The machine runs without hardware acceleration: ${started.acceleratorMessage}`,
+    })
+  const old: Condition[] = object.status?.conditions ?? []
+  return wanted.map((condition) => {
+    const before = old.find((one) => one.type === condition.type && one.status === condition.status)
+    const lastTransitionTime = before?.lastTransitionTime ?? formatTime(now)
+    return { ...condition, lastProbeTime: null, lastTransitionTime }
+  })
+}
+
+function ready(object: StoredObject, { phase, unready }: Observed) {
+  const not = (reason: string, message: string) => ({ type: 'Ready', status: 'False' as const, reason, message })
+  if (phase !== 'Running') return not('GuestNotRunning', 'Guest VM is not reported as running')
+  if (object.metadata.deletionTimestamp) return not('PodTerminating', 'The virtual machine is being stopped')
+  return unready ? not(unready.reason, unready.message) : { type: 'Ready', status: 'True' as const }
+}
+
+function notMigratable(object: StoredObject): { reason: string; message: string } {
+  const spec = specOf(object)
+  const claim = spec.volumes?.find((volume) => volume.persistentVolumeClaim || volume.dataVolume)
+  if (claim)
+    return {
+      reason: 'DisksNotLiveMigratable',
+      message: `cannot migrate VMI: volume ${claim.name} is on this machine only`,
+    }
+  if (interfacesOf(spec).some((one) => one.bridge))
+    return {
+      reason: 'InterfaceNotLiveMigratable',
+      message: 'cannot migrate VMI which does not use masquerade to connect to the pod network',
+    }
+  return { reason: 'NoOtherNode', message: 'cannot migrate VMI: there is no other node' }
+}

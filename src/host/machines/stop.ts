@@ -1,0 +1,57 @@
+// Stopping a guest gracefully: the ACPI power button, pressed again while it does not react, and an end by force when
+// its time is up.
+
+import type { Logger } from '../../base/log.ts'
+import { type Machine, pausedBy } from './machine.ts'
+import { killAndWait } from './process.ts'
+import { type MachineResult, writeRecord } from './record.ts'
+import type { VmiSpec } from './vmi.ts'
+
+/** KubeVirt's default when the manifest says nothing (virt-handler, DefaultGracePeriodSeconds). */
+const defaultGraceSeconds = 30
+
+/** A guest that is still in its firmware or boot loader does not see the button: it is pressed again after this long. */
+const pressAgainMs = 5_000
+
+export interface StopProgress {
+  /** True when this step pressed the button for the first time. */
+  signalled: boolean
+  killed?: MachineResult
+  requeueAfter?: number
+}
+
+const killed: MachineResult = {
+  phase: 'Succeeded',
+  reason: 'Killed',
+  message: 'The VirtualMachineInstance did not shut down in time and was stopped by force.',
+}
+
+/** One step of stopping a machine that runs; called again after requeueAfter. */
+export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log: Logger): Promise<StopProgress> {
+  const first = machine.record.stopDeadline === undefined
+  if (first) {
+    const grace = spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
+    machine.record = { ...machine.record, stopDeadline: now + grace * 1000 }
+    writeRecord(machine.directory, machine.record)
+  }
+  const left = machine.record.stopDeadline! - now
+  if (left <= 0) {
+    await killAndWait(machine.record.process!)
+    return { signalled: false, killed }
+  }
+  if (now - machine.lastPowerdown >= pressAgainMs) {
+    machine.lastPowerdown = now
+    await press(machine).catch((error) =>
+      log.warn('cannot press the power button', { machine: machine.record.name, error }),
+    )
+  }
+  return { signalled: first, requeueAfter: Math.min(left, pressAgainMs) }
+}
+
+/** A paused guest cannot react: it goes on first. */
+async function press(machine: Machine): Promise<void> {
+  const { qmp } = machine
+  if (!qmp) return
+  if (pausedBy(machine)) await qmp.execute('cont')
+  await qmp.execute('system_powerdown')
+}
