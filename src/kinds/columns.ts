@@ -2,17 +2,7 @@
 
 import type { Column } from '../api/kind.ts'
 import type { ApiObject } from '../api/meta.ts'
-import { humanDuration } from '../api/time.ts'
-
-export function since(time: string | null | undefined, now: number): string {
-  return time ? humanDuration(now - Date.parse(time)) : '<unknown>'
-}
-
-export const age: Column = {
-  name: 'Age',
-  type: 'string',
-  value: (object, now) => since(object.metadata.creationTimestamp, now),
-}
+import { type LabelSelector, selectorMatcher, selectorText } from '../api/selector.ts'
 
 export const createdAt: Column = {
   name: 'Created At',
@@ -42,31 +32,14 @@ export function formatLabels(labels: Record<string, string> | undefined): string
   return pairs.length ? pairs.sort().join(',') : none
 }
 
-interface LabelSelector {
-  matchLabels?: Record<string, string>
-  matchExpressions?: { key: string; operator: string; values?: string[] }[]
-}
-
-/** A label selector as text; '' selects everything. */
-export function selectorText(selector: LabelSelector | undefined): string {
-  const terms = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => ({ key, term: `${key}=${value}` }))
-  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) {
-    const list = [...values].sort().join(',')
-    if (operator === 'In') terms.push({ key, term: `${key} in (${list})` })
-    else if (operator === 'NotIn') terms.push({ key, term: `${key} notin (${list})` })
-    else terms.push({ key, term: operator === 'Exists' ? key : `!${key}` })
-  }
-  return terms
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map(({ term }) => term)
-    .join(',')
-}
+/** A spec's label selector as text; '' selects everything. */
+export const specSelectorText = (selector: LabelSelector | undefined): string => selectorText(selectorMatcher(selector))
 
 /** Containers, Images and Selector: the wide columns of everything that has a Pod template. */
 export const templateColumns: Column[] = [
   text('Containers', (object) => containerList(object, 'name'), 1),
   text('Images', (object) => containerList(object, 'image'), 1),
-  text('Selector', (object) => selectorText(object.spec?.selector) || none, 1),
+  text('Selector', (object) => specSelectorText(object.spec?.selector) || none, 1),
 ]
 
 const containerList = (object: ApiObject, field: 'name' | 'image'): string =>

@@ -3,9 +3,10 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, integer, selectorText, templateColumns, text } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { forbidden, invalidValue } from '../../api/walk/rules.ts'
+import { integer, specSelectorText, templateColumns, text } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
-import { forbidden, invalid } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateCount, validateReplicated } from './template-rules.ts'
 
@@ -26,7 +27,7 @@ const percentText =
 
 function validateShare(field: string, value: unknown): FieldError[] {
   if (typeof value === 'number') return validateCount(field, value)
-  if (typeof value === 'string' && !percent.test(value)) return [invalid(field, value, percentText)]
+  if (typeof value === 'string' && !percent.test(value)) return [invalidValue(field, value, percentText)]
   return []
 }
 
@@ -44,9 +45,9 @@ function validateStrategy(strategy: any = {}): FieldError[] {
     ...validateShare(`${field}.maxSurge`, maxSurge),
   ]
   if (isZero(maxUnavailable) && isZero(maxSurge))
-    errors.push(invalid(`${field}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'))
+    errors.push(invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'))
   if (typeof maxUnavailable === 'string' && Number.parseInt(maxUnavailable, 10) > 100)
-    errors.push(invalid(`${field}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'))
+    errors.push(invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'))
   return errors
 }
 
@@ -60,7 +61,11 @@ function validate({ spec }: ApiObject, old?: ApiObject): FieldError[] {
   ]
   if (spec.progressDeadlineSeconds <= (spec.minReadySeconds ?? 0))
     errors.push(
-      invalid('spec.progressDeadlineSeconds', spec.progressDeadlineSeconds, 'must be greater than minReadySeconds'),
+      invalidValue(
+        'spec.progressDeadlineSeconds',
+        spec.progressDeadlineSeconds,
+        'must be greater than minReadySeconds',
+      ),
     )
   return errors
 }
@@ -81,14 +86,14 @@ export const deployment = defineKind({
     scale: {
       specReplicasPath: '.spec.replicas',
       statusReplicasPath: '.status.replicas',
-      selector: (object) => selectorText(object.spec?.selector),
+      selector: (object) => specSelectorText(object.spec?.selector),
     },
   },
   columns: [
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
     integer('Up-to-date', (object) => object.status?.updatedReplicas ?? 0),
     integer('Available', (object) => object.status?.availableReplicas ?? 0),
-    age,
+    ageColumn,
     ...templateColumns,
   ],
   defaults,

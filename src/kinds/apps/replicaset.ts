@@ -1,7 +1,8 @@
 // ReplicaSet: keeps a number of identical Pods running.
 
 import { defineKind } from '../../api/kind.ts'
-import { age, integer, selectorText, templateColumns } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { integer, specSelectorText, templateColumns } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateReplicated } from './template-rules.ts'
@@ -22,14 +23,14 @@ export const replicaSet = defineKind({
     scale: {
       specReplicasPath: '.spec.replicas',
       statusReplicasPath: '.status.replicas',
-      selector: (object) => selectorText(object.spec?.selector),
+      selector: (object) => specSelectorText(object.spec?.selector),
     },
   },
   columns: [
     integer('Desired', (object) => object.spec?.replicas ?? 0),
     integer('Current', (object) => object.status?.replicas ?? 0),
     integer('Ready', (object) => object.status?.readyReplicas ?? 0),
-    age,
+    ageColumn,
     ...templateColumns,
   ],
   defaults: (object) => defaultPodSpec(object.spec?.template?.spec),

@@ -1,13 +1,16 @@
 // What Deployments and ReplicaSets have in common: a selector and a Pod template (pkg/apis/apps/validation, 1.36).
 
 import type { FieldError } from '../../api/errors.ts'
+import { selectorMatcher, validateSelector } from '../../api/selector.ts'
+import { validateLabels } from '../../api/validate-meta.ts'
+import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validatePodSpec } from '../core/pod-rules.ts'
-import { forbidden, immutable, invalid, notSupported, required } from '../rules/field.ts'
-import { checkLabels } from '../rules/names.ts'
-import { matchesLabels, selectsNothing, validateLabelSelector } from '../rules/selector.ts'
+import { immutable } from '../rules/field.ts'
 
 export function validateCount(field: string, count: unknown): FieldError[] {
-  return typeof count === 'number' && count < 0 ? [invalid(field, count, 'must be greater than or equal to 0')] : []
+  return typeof count === 'number' && count < 0
+    ? [invalidValue(field, count, 'must be greater than or equal to 0')]
+    : []
 }
 
 export function validateReplicated(spec: any, old: any, kind: string): FieldError[] {
@@ -16,21 +19,23 @@ export function validateReplicated(spec: any, old: any, kind: string): FieldErro
     ...validateCount('spec.replicas', spec.replicas),
     ...validateCount('spec.minReadySeconds', spec.minReadySeconds),
   ]
-  if (!spec.selector) errors.push(required('spec.selector'))
+  if (!spec.selector) errors.push(requiredValue('spec.selector'))
   else {
-    errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
-    if (selectsNothing(spec.selector))
-      errors.push(invalid('spec.selector', spec.selector, `empty selector is invalid for ${kind}`))
+    errors.push(...validateSelector(spec.selector, 'spec.selector'))
+    if (!errors.length && selectorMatcher(spec.selector).everything)
+      errors.push(invalidValue('spec.selector', spec.selector, `empty selector is invalid for ${kind}`))
   }
   if (old) errors.push(...immutable('spec.selector', spec.selector, old.selector))
-  return [...errors, ...validateTemplate(spec)]
+  return [...errors, ...validateTemplate(spec, errors.length === 0)]
 }
 
-function validateTemplate({ selector, template }: any): FieldError[] {
+function validateTemplate({ selector, template }: any, selectorIsSound: boolean): FieldError[] {
   const labels = template?.metadata?.labels
-  const errors: FieldError[] = checkLabels('spec.template.metadata.labels', labels)
-  if (selector && !selectsNothing(selector) && !matchesLabels(selector, labels))
-    errors.push(invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'))
+  const errors: FieldError[] = validateLabels(labels, 'spec.template.metadata.labels')
+  if (selectorIsSound && !selectorMatcher(selector).matches(labels ?? {}))
+    errors.push(
+      invalidValue('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'),
+    )
   const podSpec = template?.spec
   errors.push(...validatePodSpec(podSpec, 'spec.template.spec'))
   if (podSpec?.restartPolicy && podSpec.restartPolicy !== 'Always')

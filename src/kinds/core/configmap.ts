@@ -3,9 +3,11 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, integer } from '../columns.ts'
-import { forbidden, invalid, sameJson, tooLong } from '../rules/field.ts'
-import { configMapKeyProblems } from '../rules/names.ts'
+import { configKeyProblems } from '../../api/names.ts'
+import { ageColumn } from '../../api/table.ts'
+import { equalJson } from '../../api/walk/plain.ts'
+import { forbidden, invalidValue, tooLong } from '../../api/walk/rules.ts'
+import { integer } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { base64Size, textSize } from './data-size.ts'
 
@@ -17,7 +19,7 @@ const immutableText = 'field is immutable when `immutable` is set'
 export function immutableData(object: ApiObject, old: ApiObject, fields: string[]): FieldError[] {
   if (!old.immutable) return []
   const errors = object.immutable ? [] : [forbidden('immutable', immutableText)]
-  for (const field of fields) if (!sameJson(object[field], old[field])) errors.push(forbidden(field, immutableText))
+  for (const field of fields) if (!equalJson(object[field], old[field])) errors.push(forbidden(field, immutableText))
   return errors
 }
 
@@ -25,13 +27,13 @@ function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const errors: FieldError[] = []
   let size = 0
   for (const [key, value] of Object.entries<string>(object.data ?? {})) {
-    errors.push(...configMapKeyProblems(key).map((problem) => invalid(`data[${key}]`, key, problem)))
+    errors.push(...configKeyProblems(key).map((problem) => invalidValue(`data[${key}]`, key, problem)))
     if (object.binaryData && key in object.binaryData)
-      errors.push(invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'))
+      errors.push(invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'))
     size += textSize(value)
   }
   for (const [key, value] of Object.entries<string>(object.binaryData ?? {})) {
-    errors.push(...configMapKeyProblems(key).map((problem) => invalid(`binaryData[${key}]`, key, problem)))
+    errors.push(...configKeyProblems(key).map((problem) => invalidValue(`binaryData[${key}]`, key, problem)))
     size += base64Size(value)
   }
   if (size > maximumDataSize) errors.push(tooLong('[]', maximumDataSize))
@@ -50,7 +52,7 @@ export const configMap = defineKind({
   types,
   columns: [
     integer('Data', ({ data = {}, binaryData = {} }) => Object.keys(data).length + Object.keys(binaryData).length),
-    age,
+    ageColumn,
   ],
   validate,
   example: {

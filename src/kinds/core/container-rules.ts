@@ -1,8 +1,10 @@
 // Rules for the containers of a Pod (pkg/apis/core/validation, Kubernetes 1.36).
 
 import type { FieldError } from '../../api/errors.ts'
-import { duplicate, forbidden, invalid, notFound, notSupported, required } from '../rules/field.ts'
-import { checkName, checkPort, dnsLabelProblems, environmentNameProblems, portNameProblems } from '../rules/names.ts'
+import { dnsLabelProblems, envVarNameProblems, portNameProblems } from '../../api/names.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { notFound } from '../rules/field.ts'
+import { checkName, checkPort } from '../rules/names.ts'
 import { validateLifecycle, validateProbe } from './probe-rules.ts'
 import { validateResources } from './resource-rules.ts'
 import { validateLocalPath } from './volume-rules.ts'
@@ -16,7 +18,7 @@ export interface PodContext {
 export function validateContainers(spec: any, field: string, context: PodContext): FieldError[] {
   const errors: FieldError[] = []
   const names = new Set<string>()
-  if (Array.isArray(spec.containers) && spec.containers.length === 0) errors.push(required(`${field}.containers`))
+  if (Array.isArray(spec.containers) && spec.containers.length === 0) errors.push(requiredValue(`${field}.containers`))
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [index, container] of (spec[list] ?? []).entries()) {
       const at = `${field}.${list}[${index}]`
@@ -24,7 +26,7 @@ export function validateContainers(spec: any, field: string, context: PodContext
       errors.push(
         ...(list === 'containers' ? validateMainContainer(container, at) : validateInitContainer(container, at)),
       )
-      if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name))
+      if (names.has(container.name)) errors.push(duplicateValue(`${at}.name`, container.name))
       names.add(container.name)
     }
   }
@@ -33,9 +35,9 @@ export function validateContainers(spec: any, field: string, context: PodContext
 
 function validateContainer(container: any, field: string, context: PodContext): FieldError[] {
   const errors = checkName(`${field}.name`, container.name, dnsLabelProblems)
-  if (!container.image) errors.push(required(`${field}.image`))
+  if (!container.image) errors.push(requiredValue(`${field}.image`))
   else if (container.image !== container.image.trim())
-    errors.push(invalid(`${field}.image`, container.image, 'must not have leading or trailing whitespace'))
+    errors.push(invalidValue(`${field}.image`, container.image, 'must not have leading or trailing whitespace'))
   for (const [index, source] of (container.envFrom ?? []).entries())
     errors.push(...validateEnvFrom(source, `${field}.envFrom[${index}]`))
   return [
@@ -76,16 +78,16 @@ function validatePorts(ports: any[] = [], field: string, context: PodContext): F
   for (const [index, port] of ports.entries()) {
     const at = `${field}[${index}]`
     if (port.name) {
-      errors.push(...portNameProblems(port.name).map((problem) => invalid(`${at}.name`, port.name, problem)))
-      if (names.has(port.name)) errors.push(duplicate(`${at}.name`, port.name))
+      errors.push(...portNameProblems(port.name).map((problem) => invalidValue(`${at}.name`, port.name, problem)))
+      if (names.has(port.name)) errors.push(duplicateValue(`${at}.name`, port.name))
       names.add(port.name)
     }
-    if (!port.containerPort) errors.push(required(`${at}.containerPort`))
+    if (!port.containerPort) errors.push(requiredValue(`${at}.containerPort`))
     else errors.push(...checkPort(`${at}.containerPort`, port.containerPort))
     if (port.hostPort) errors.push(...checkPort(`${at}.hostPort`, port.hostPort))
     if (context.hostNetwork && port.hostPort && port.hostPort !== port.containerPort)
       errors.push(
-        invalid(`${at}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true'),
+        invalidValue(`${at}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true'),
       )
   }
   return errors
@@ -99,7 +101,7 @@ function validateHostPorts(spec: any, field: string): FieldError[] {
     for (const [place, port] of (container.ports ?? []).entries()) {
       if (!port.hostPort) continue
       const key = `${port.protocol}/${port.hostIP ?? ''}/${port.hostPort}`
-      if (taken.has(key)) errors.push(duplicate(`${field}.containers[${index}].ports[${place}].hostPort`, key))
+      if (taken.has(key)) errors.push(duplicateValue(`${field}.containers[${index}].ports[${place}].hostPort`, key))
       taken.add(key)
     }
   }
@@ -123,29 +125,30 @@ function validateEnv(env: any[] = [], field: string): FieldError[] {
   const errors: FieldError[] = []
   for (const [index, variable] of env.entries()) {
     const at = `${field}[${index}]`
-    errors.push(...checkName(`${at}.name`, variable.name, environmentNameProblems))
+    errors.push(...checkName(`${at}.name`, variable.name, envVarNameProblems))
     const from = variable.valueFrom
     if (!from) continue
     const given = sources.filter((source) => from[source])
-    if (variable.value) errors.push(invalid(`${at}.valueFrom`, '', 'may not be specified when `value` is not empty'))
+    if (variable.value)
+      errors.push(invalidValue(`${at}.valueFrom`, '', 'may not be specified when `value` is not empty'))
     else if (given.length === 0)
       errors.push(
-        invalid(
+        invalidValue(
           `${at}.valueFrom`,
           '',
           'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`',
         ),
       )
     else if (given.length > 1)
-      errors.push(invalid(`${at}.valueFrom`, '', 'may not have more than one field specified at a time'))
+      errors.push(invalidValue(`${at}.valueFrom`, '', 'may not have more than one field specified at a time'))
     const path = from.fieldRef?.fieldPath
-    if (from.fieldRef && !path) errors.push(required(`${at}.valueFrom.fieldRef.fieldPath`))
+    if (from.fieldRef && !path) errors.push(requiredValue(`${at}.valueFrom.fieldRef.fieldPath`))
     else if (path && !envFields.includes(path) && !/^metadata\.(labels|annotations)\['[^']+'\]$/.test(path))
       errors.push(notSupported(`${at}.valueFrom.fieldRef.fieldPath`, path, envFields))
     for (const source of ['configMapKeyRef', 'secretKeyRef']) {
       if (!from[source]) continue
-      if (!from[source].name) errors.push(required(`${at}.valueFrom.${source}.name`))
-      if (!from[source].key) errors.push(required(`${at}.valueFrom.${source}.key`))
+      if (!from[source].name) errors.push(requiredValue(`${at}.valueFrom.${source}.name`))
+      if (!from[source].key) errors.push(requiredValue(`${at}.valueFrom.${source}.key`))
     }
   }
   return errors
@@ -153,9 +156,9 @@ function validateEnv(env: any[] = [], field: string): FieldError[] {
 
 function validateEnvFrom(source: any, field: string): FieldError[] {
   const given = ['configMapRef', 'secretRef'].filter((name) => source[name])
-  if (given.length === 0) return [invalid(field, '', 'must specify one of: `configMapRef` or `secretRef`')]
-  if (given.length > 1) return [invalid(field, '', 'may not have more than one field specified at a time')]
-  return source[given[0]!].name ? [] : [required(`${field}.${given[0]}.name`)]
+  if (given.length === 0) return [invalidValue(field, '', 'must specify one of: `configMapRef` or `secretRef`')]
+  if (given.length > 1) return [invalidValue(field, '', 'may not have more than one field specified at a time')]
+  return source[given[0]!].name ? [] : [requiredValue(`${field}.${given[0]}.name`)]
 }
 
 function validateMounts(container: any, field: string, context: PodContext): FieldError[] {
@@ -163,14 +166,16 @@ function validateMounts(container: any, field: string, context: PodContext): Fie
   const paths = new Set<string>()
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const at = `${field}.volumeMounts[${index}]`
-    if (!mount.name) errors.push(required(`${at}.name`))
+    if (!mount.name) errors.push(requiredValue(`${at}.name`))
     else if (!context.volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name))
-    if (!mount.mountPath) errors.push(required(`${at}.mountPath`))
-    if (paths.has(mount.mountPath)) errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'))
+    if (!mount.mountPath) errors.push(requiredValue(`${at}.mountPath`))
+    if (paths.has(mount.mountPath)) errors.push(invalidValue(`${at}.mountPath`, mount.mountPath, 'must be unique'))
     paths.add(mount.mountPath)
     if (mount.subPath) errors.push(...validateLocalPath(mount.subPath, `${at}.subPath`))
     if (mount.subPath && mount.subPathExpr)
-      errors.push(invalid(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'))
+      errors.push(
+        invalidValue(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'),
+      )
   }
   if (container.volumeDevices?.length)
     errors.push(forbidden(`${field}.volumeDevices`, 'raw block volumes are not supported for containers here'))
@@ -182,9 +187,9 @@ function validateSecurity(context: any, field: string): FieldError[] {
   if (!context) return errors
   for (const name of ['runAsUser', 'runAsGroup']) {
     if (context[name] < 0)
-      errors.push(invalid(`${field}.${name}`, context[name], 'must be between 0 and 2147483647, inclusive'))
+      errors.push(invalidValue(`${field}.${name}`, context[name], 'must be between 0 and 2147483647, inclusive'))
   }
   if (context.privileged && context.allowPrivilegeEscalation === false)
-    errors.push(invalid(field, context, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
+    errors.push(invalidValue(field, context, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
   return errors
 }

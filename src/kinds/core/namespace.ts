@@ -2,7 +2,8 @@
 
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, text } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 
 const nameLabel = 'kubernetes.io/metadata.name'
@@ -22,11 +23,11 @@ export const namespace = defineKind({
   scope: 'Cluster',
   schema: schemaOf('core.v1.Namespace'),
   types,
-  subresources: { status: true, finalize: { kind: 'Namespace', verbs: ['update'] } },
+  subresources: { status: true },
   nameRule: 'dns-label',
   hasGeneration: false,
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
-  columns: [text('Status', (object) => object.status?.phase ?? ''), age],
+  columns: [text('Status', (object) => object.status?.phase ?? ''), ageColumn],
   defaults: labelWithName,
   prepareCreate(object) {
     object.status = { phase: 'Active' }
@@ -35,9 +36,6 @@ export const namespace = defineKind({
       ...object.spec,
       finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'],
     }
-  },
-  prepareUpdate(object, old) {
-    object.spec = { ...object.spec, finalizers: old.spec?.finalizers }
   },
   fields: { 'status.phase': (object) => object.status?.phase ?? '' },
   example: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },

@@ -2,7 +2,8 @@
 
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, none, text } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { none, text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 
 function nodeStatus({ spec, status }: ApiObject): string {
@@ -43,7 +44,7 @@ export const node = defineKind({
   columns: [
     text('Status', nodeStatus),
     text('Roles', nodeRoles),
-    age,
+    ageColumn,
     text('Version', (object) => object.status?.nodeInfo?.kubeletVersion ?? ''),
     text('Internal-IP', address('InternalIP'), 1),
     text('External-IP', address('ExternalIP'), 1),

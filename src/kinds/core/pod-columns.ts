@@ -2,7 +2,9 @@
 
 import type { Column } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, none, since, text } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { humanDuration } from '../../api/time.ts'
+import { none, text } from '../columns.ts'
 
 interface Terminated {
   exitCode: number
@@ -113,9 +115,7 @@ function addContainers(pod: ApiObject, summary: PodSummary): void {
 
 function restartsText(pod: ApiObject, now: number): string {
   const { restarts, lastRestart } = summarizePod(pod)
-  return restarts && lastRestart
-    ? `${restarts} (${since(new Date(lastRestart).toISOString(), now)} ago)`
-    : `${restarts}`
+  return restarts && lastRestart ? `${restarts} (${humanDuration(now - lastRestart)} ago)` : `${restarts}`
 }
 
 function readinessGates({ spec = {}, status = {} }: ApiObject): string {
@@ -136,7 +136,7 @@ export const podColumns: Column[] = [
   }),
   text('Status', (pod) => summarizePod(pod).reason),
   text('Restarts', restartsText),
-  age,
+  ageColumn,
   text('IP', (pod) => pod.status?.podIPs?.[0]?.ip || none, 1),
   text('Node', (pod) => pod.spec?.nodeName || none, 1),
   text('Nominated Node', (pod) => pod.status?.nominatedNodeName || none, 1),

@@ -2,8 +2,10 @@
 
 import type { FieldError } from '../../api/errors.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { forbidden, invalid, required, sameJson } from '../rules/field.ts'
-import { checkLabels, dnsLabelProblems, dnsSubdomainProblems, qualifiedNameProblems } from '../rules/names.ts'
+import { dnsLabelProblems, dnsSubdomainProblems, qualifiedNameProblems } from '../../api/names.ts'
+import { validateLabels } from '../../api/validate-meta.ts'
+import { equalJson } from '../../api/walk/plain.ts'
+import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { validateContainers } from './container-rules.ts'
 import { validateVolumes } from './volume-rules.ts'
 
@@ -40,10 +42,10 @@ function validateNumbers(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
   const deadline = spec.activeDeadlineSeconds
   if (deadline !== undefined && (deadline < 1 || deadline > 2147483647))
-    errors.push(invalid(`${field}.activeDeadlineSeconds`, deadline, 'must be between 1 and 2147483647, inclusive'))
+    errors.push(invalidValue(`${field}.activeDeadlineSeconds`, deadline, 'must be between 1 and 2147483647, inclusive'))
   if (spec.terminationGracePeriodSeconds < 0)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.terminationGracePeriodSeconds`,
         spec.terminationGracePeriodSeconds,
         'must be greater than or equal to 0',
@@ -51,7 +53,7 @@ function validateNumbers(spec: any, field: string): FieldError[] {
     )
   if (spec.shareProcessNamespace && spec.hostPID)
     errors.push(
-      invalid(`${field}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
+      invalidValue(`${field}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
     )
   return errors
 }
@@ -59,7 +61,8 @@ function validateNumbers(spec: any, field: string): FieldError[] {
 function validateNames(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
   const check = (name: string, rule: (value: string) => string[]) => {
-    if (spec[name]) errors.push(...rule(spec[name]).map((problem) => invalid(`${field}.${name}`, spec[name], problem)))
+    if (spec[name])
+      errors.push(...rule(spec[name]).map((problem) => invalidValue(`${field}.${name}`, spec[name], problem)))
   }
   check('hostname', dnsLabelProblems)
   check('subdomain', dnsLabelProblems)
@@ -67,7 +70,7 @@ function validateNames(spec: any, field: string): FieldError[] {
   check('nodeName', dnsSubdomainProblems)
   check('runtimeClassName', dnsSubdomainProblems)
   check('priorityClassName', dnsSubdomainProblems)
-  errors.push(...checkLabels(`${field}.nodeSelector`, spec.nodeSelector))
+  errors.push(...validateLabels(spec.nodeSelector, `${field}.nodeSelector`))
   return errors
 }
 
@@ -78,21 +81,25 @@ function validateTolerations(tolerations: any[] = [], field: string): FieldError
     const operator = toleration.operator || 'Equal'
     if (toleration.key)
       errors.push(
-        ...qualifiedNameProblems(toleration.key).map((problem) => invalid(`${at}.key`, toleration.key, problem)),
+        ...qualifiedNameProblems(toleration.key).map((problem) => invalidValue(`${at}.key`, toleration.key, problem)),
       )
     else if (operator !== 'Exists')
       errors.push(
-        invalid(
+        invalidValue(
           `${at}.operator`,
           operator,
           'operator must be Exists when `key` is empty, which means "match all values and all keys"',
         ),
       )
     if (operator === 'Exists' && toleration.value)
-      errors.push(invalid(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"))
+      errors.push(invalidValue(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"))
     if (toleration.tolerationSeconds !== undefined && toleration.effect !== 'NoExecute')
       errors.push(
-        invalid(`${at}.effect`, toleration.effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"),
+        invalidValue(
+          `${at}.effect`,
+          toleration.effect ?? '',
+          "effect must be 'NoExecute' when `tolerationSeconds` is set",
+        ),
       )
   }
   return errors
@@ -103,12 +110,15 @@ function validateDns(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
   if (spec.dnsPolicy === 'None' && !nameservers.length)
     errors.push(
-      required(`${field}.dnsConfig.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None'),
+      requiredValue(
+        `${field}.dnsConfig.nameservers`,
+        'must provide at least one DNS nameserver when `dnsPolicy` is None',
+      ),
     )
   if (nameservers.length > 3)
-    errors.push(invalid(`${field}.dnsConfig.nameservers`, nameservers, 'must not have more than 3 nameservers'))
+    errors.push(invalidValue(`${field}.dnsConfig.nameservers`, nameservers, 'must not have more than 3 nameservers'))
   if (searches.length > 32)
-    errors.push(invalid(`${field}.dnsConfig.searches`, searches, 'must not have more than 32 search paths'))
+    errors.push(invalidValue(`${field}.dnsConfig.searches`, searches, 'must not have more than 32 search paths'))
   return errors
 }
 
@@ -124,22 +134,22 @@ export function validatePodUpdate(pod: ApiObject, old: ApiObject): FieldError[] 
   errors.push(...deadlineErrors(pod.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds))
   if (pod.spec.containers?.length !== old.spec.containers?.length)
     return [...errors, forbidden('spec.containers', 'pod updates may not add or remove containers')]
-  if (!sameJson(fixedPart(pod.spec, old.spec), fixedPart(old.spec, old.spec)))
+  if (!equalJson(fixedPart(pod.spec, old.spec), fixedPart(old.spec, old.spec)))
     errors.push(forbidden('spec', updateText))
   return errors
 }
 
 const sameKey = (a: any, b: any) =>
-  sameJson({ ...a, tolerationSeconds: undefined }, { ...b, tolerationSeconds: undefined })
+  equalJson({ ...a, tolerationSeconds: undefined }, { ...b, tolerationSeconds: undefined })
 
 function deadlineErrors(after: number | undefined, before: number | undefined): FieldError[] {
   if (before === undefined || after === before) return []
   const field = 'spec.activeDeadlineSeconds'
-  if (after === undefined) return [invalid(field, null, 'must not update from a positive integer to nil value')]
-  return after > before ? [invalid(field, after, `must be less than or equal to previous value`)] : []
+  if (after === undefined) return [invalidValue(field, null, 'must not update from a positive integer to nil value')]
+  return after > before ? [invalidValue(field, after, `must be less than or equal to previous value`)] : []
 }
 
-/** The spec without what an update may change. Binding a Pod to a node is not an update of the Pod's own fields. */
+/** The spec without what an update may change; the node of a Pod that has none yet comes by binding. */
 function fixedPart(spec: any, old: any): unknown {
   const images = (list: any[] | undefined) => list?.map(({ image: _image, imagePullPolicy: _policy, ...rest }) => rest)
   return {
@@ -147,6 +157,7 @@ function fixedPart(spec: any, old: any): unknown {
     containers: images(spec.containers),
     initContainers: images(spec.initContainers),
     activeDeadlineSeconds: undefined,
+    nodeName: old.nodeName ? spec.nodeName : undefined,
     tolerations: undefined,
     terminationGracePeriodSeconds:
       old.terminationGracePeriodSeconds < 0 ? undefined : spec.terminationGracePeriodSeconds,

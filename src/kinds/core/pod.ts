@@ -18,15 +18,7 @@ export const pod = defineKind({
   scope: 'Namespaced',
   schema: schemaOf('core.v1.Pod'),
   types,
-  subresources: {
-    status: true,
-    attach: { kind: 'PodAttachOptions', verbs: ['create', 'get'] },
-    binding: { kind: 'Binding', verbs: ['create'] },
-    eviction: { group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] },
-    exec: { kind: 'PodExecOptions', verbs: ['create', 'get'] },
-    log: { kind: 'Pod', verbs: ['get'] },
-    portforward: { kind: 'PodPortForwardOptions', verbs: ['create', 'get'] },
-  },
+  subresources: { status: true },
   columns: podColumns,
   defaults: defaultPod,
   prepareCreate(object) {

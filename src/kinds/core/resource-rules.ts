@@ -2,9 +2,9 @@
 // that follows from them.
 
 import type { FieldError } from '../../api/errors.ts'
+import { qualifiedNameProblems } from '../../api/names.ts'
 import { compareQuantities, type Quantity, quantityMilli, tryParseQuantity } from '../../api/quantity.ts'
-import { forbidden, invalid, required } from '../rules/field.ts'
-import { qualifiedNameProblems } from '../rules/names.ts'
+import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 
 const standard = ['cpu', 'memory', 'ephemeral-storage']
 const negativeText = 'must be greater than or equal to 0'
@@ -20,12 +20,12 @@ export function validateResources(resources: any, field: string): FieldError[] {
     const limit = resources.limits?.[name]
     if (limit === undefined) {
       if (!standard.includes(name) && !name.startsWith('hugepages-') && name.includes('/'))
-        errors.push(required(`${field}.limits`, 'Limit must be set for non overcommitable resources'))
+        errors.push(requiredValue(`${field}.limits`, 'Limit must be set for non overcommitable resources'))
       continue
     }
     if (compare(request, limit) > 0)
       errors.push(
-        invalid(`${field}.requests`, String(request), `must be less than or equal to ${name} limit of ${limit}`),
+        invalidValue(`${field}.requests`, String(request), `must be less than or equal to ${name} limit of ${limit}`),
       )
   }
   if (resources.claims?.length)
@@ -34,11 +34,11 @@ export function validateResources(resources: any, field: string): FieldError[] {
 }
 
 function validateAmount(name: string, amount: unknown, at: string, parent: string): FieldError[] {
-  const errors = qualifiedNameProblems(name).map((problem) => invalid(parent, name, problem))
+  const errors = qualifiedNameProblems(name).map((problem) => invalidValue(parent, name, problem))
   const quantity = tryParseQuantity(String(amount))
-  if (quantity && quantity.nanos < 0n) errors.push(invalid(at, String(amount), negativeText))
+  if (quantity && quantity.nanos < 0n) errors.push(invalidValue(at, String(amount), negativeText))
   if (!name.includes('/') && !standard.includes(name) && !name.startsWith('hugepages-'))
-    errors.push(invalid(parent, name, 'must be a standard resource type or fully qualified'))
+    errors.push(invalidValue(parent, name, 'must be a standard resource type or fully qualified'))
   else if (name.includes('/') || name.startsWith('hugepages-'))
     errors.push(forbidden(at, 'this node offers cpu, memory and ephemeral-storage only'))
   return errors

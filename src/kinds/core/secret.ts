@@ -3,9 +3,11 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, integer, text } from '../columns.ts'
-import { immutable, invalid, required, tooLong } from '../rules/field.ts'
-import { configMapKeyProblems } from '../rules/names.ts'
+import { configKeyProblems } from '../../api/names.ts'
+import { ageColumn } from '../../api/table.ts'
+import { invalidValue, requiredValue, tooLong } from '../../api/walk/rules.ts'
+import { integer, text } from '../columns.ts'
+import { immutable } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
 import { immutableData, maximumDataSize } from './configmap.ts'
 import { base64Size, toBase64 } from './data-size.ts'
@@ -34,16 +36,16 @@ function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const errors: FieldError[] = []
   let size = 0
   for (const [key, value] of Object.entries(data)) {
-    errors.push(...configMapKeyProblems(key).map((problem) => invalid(`data[${key}]`, key, problem)))
+    errors.push(...configKeyProblems(key).map((problem) => invalidValue(`data[${key}]`, key, problem)))
     size += base64Size(value)
   }
   if (size > maximumDataSize) errors.push(tooLong('data', maximumDataSize))
-  for (const key of requiredKeys[object.type] ?? []) if (!(key in data)) errors.push(required(`data[${key}]`))
+  for (const key of requiredKeys[object.type] ?? []) if (!(key in data)) errors.push(requiredValue(`data[${key}]`))
   if (object.type === 'kubernetes.io/basic-auth' && !('username' in data) && !('password' in data))
-    errors.push(required('data[username]'), required('data[password]'))
+    errors.push(requiredValue('data[username]'), requiredValue('data[password]'))
   const account = 'kubernetes.io/service-account.name'
   if (object.type === 'kubernetes.io/service-account-token' && !object.metadata.annotations?.[account])
-    errors.push(required(`metadata.annotations[${account}]`))
+    errors.push(requiredValue(`metadata.annotations[${account}]`))
   if (!old) return errors
   return [...errors, ...immutable('type', object.type, old.type), ...immutableData(object, old, ['data'])]
 }
@@ -60,7 +62,7 @@ export const secret = defineKind({
   columns: [
     text('Type', (object) => object.type ?? ''),
     integer('Data', (object) => Object.keys(object.data ?? {}).length),
-    age,
+    ageColumn,
   ],
   defaults: mergeStringData,
   validate,

@@ -2,7 +2,8 @@
 
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, formatLabels, none, text } from '../columns.ts'
+import { ageColumn } from '../../api/table.ts'
+import { formatLabels, none, text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateService, validateServiceUpdate } from './service-rules.ts'
 
@@ -97,7 +98,7 @@ export const service = defineKind({
     text('Cluster-IP', (object) => object.spec?.clusterIPs?.[0] ?? none),
     text('External-IP', externalIp),
     text('Port(s)', portsText),
-    age,
+    ageColumn,
     text('Selector', (object) => formatLabels(object.spec?.selector), 1),
   ],
   defaults,

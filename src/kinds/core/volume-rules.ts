@@ -2,8 +2,10 @@
 // refused by name: a Pod that waits for ever says less than an error.
 
 import type { FieldError } from '../../api/errors.ts'
-import { forbidden, invalid, notSupported, required, uniqueNames } from '../rules/field.ts'
-import { checkName, dnsLabelProblems } from '../rules/names.ts'
+import { dnsLabelProblems } from '../../api/names.ts'
+import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { uniqueNames } from '../rules/field.ts'
+import { checkName } from '../rules/names.ts'
 
 const supported = ['configMap', 'downwardAPI', 'emptyDir', 'hostPath', 'persistentVolumeClaim', 'projected', 'secret']
 const hostPathTypes = [
@@ -23,7 +25,7 @@ export function validateVolumes(volumes: any[] = [], field: string): FieldError[
     const at = `${field}[${index}]`
     errors.push(...checkName(`${at}.name`, volume.name, dnsLabelProblems))
     const sources = Object.keys(volume).filter((key) => key !== 'name' && volume[key] !== undefined)
-    if (sources.length === 0) errors.push(required(at, 'must specify a volume type'))
+    if (sources.length === 0) errors.push(requiredValue(at, 'must specify a volume type'))
     for (const extra of sources.slice(1))
       errors.push(forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type'))
     const [source] = sources
@@ -35,9 +37,10 @@ export function validateVolumes(volumes: any[] = [], field: string): FieldError[
 function validateSource(kind: string, source: any, field: string): FieldError[] {
   if (!supported.includes(kind))
     return [forbidden(field, `this volume type is not supported here; use one of ${supported.join(', ')}`)]
-  if (kind === 'configMap') return source.name ? validateItems(source, field) : [required(`${field}.name`)]
-  if (kind === 'secret') return source.secretName ? validateItems(source, field) : [required(`${field}.secretName`)]
-  if (kind === 'persistentVolumeClaim') return source.claimName ? [] : [required(`${field}.claimName`)]
+  if (kind === 'configMap') return source.name ? validateItems(source, field) : [requiredValue(`${field}.name`)]
+  if (kind === 'secret')
+    return source.secretName ? validateItems(source, field) : [requiredValue(`${field}.secretName`)]
+  if (kind === 'persistentVolumeClaim') return source.claimName ? [] : [requiredValue(`${field}.claimName`)]
   if (kind === 'hostPath') return validateHostPath(source, field)
   if (kind === 'downwardAPI') return validateDownward(source, field)
   if (kind === 'projected') return validateProjected(source, field)
@@ -45,9 +48,10 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
 }
 
 function validateHostPath(source: any, field: string): FieldError[] {
-  if (!source.path) return [required(`${field}.path`)]
+  if (!source.path) return [requiredValue(`${field}.path`)]
   const errors: FieldError[] = []
-  if (source.path.split('/').includes('..')) errors.push(invalid(`${field}.path`, source.path, "must not contain '..'"))
+  if (source.path.split('/').includes('..'))
+    errors.push(invalidValue(`${field}.path`, source.path, "must not contain '..'"))
   if (source.type && !hostPathTypes.includes(source.type))
     errors.push(notSupported(`${field}.type`, source.type, hostPathTypes))
   return errors
@@ -57,7 +61,7 @@ function validateItems(source: any, field: string): FieldError[] {
   const errors = validateMode(source.defaultMode, `${field}.defaultMode`)
   for (const [index, item] of (source.items ?? []).entries()) {
     const at = `${field}.items[${index}]`
-    if (!item.key) errors.push(required(`${at}.key`))
+    if (!item.key) errors.push(requiredValue(`${at}.key`))
     errors.push(...validateLocalPath(item.path, `${at}.path`), ...validateMode(item.mode, `${at}.mode`))
   }
   return errors
@@ -69,9 +73,9 @@ function validateDownward(source: any, field: string): FieldError[] {
     const at = `${field}.items[${index}]`
     errors.push(...validateLocalPath(item.path, `${at}.path`))
     if (item.fieldRef && item.resourceFieldRef)
-      errors.push(invalid(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'))
+      errors.push(invalidValue(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'))
     if (!item.fieldRef && !item.resourceFieldRef)
-      errors.push(required(at, 'one of fieldRef and resourceFieldRef is required'))
+      errors.push(requiredValue(at, 'one of fieldRef and resourceFieldRef is required'))
   }
   return errors
 }
@@ -87,7 +91,7 @@ function validateProjected(source: any, field: string): FieldError[] {
       errors.push(
         kinds.length
           ? forbidden(at, 'may not specify more than 1 volume type per source')
-          : required(at, 'must specify a source'),
+          : requiredValue(at, 'must specify a source'),
       )
       continue
     }
@@ -100,29 +104,30 @@ function validateProjected(source: any, field: string): FieldError[] {
 
 function validateProjection(kind: string, source: any, field: string): FieldError[] {
   if (kind === 'downwardAPI') return validateDownward(source, field)
-  if (kind !== 'serviceAccountToken') return source.name ? validateItems(source, field) : [required(`${field}.name`)]
+  if (kind !== 'serviceAccountToken')
+    return source.name ? validateItems(source, field) : [requiredValue(`${field}.name`)]
   const errors: FieldError[] = []
   if (source.expirationSeconds < 600)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.expirationSeconds`,
         source.expirationSeconds,
         'may not specify a duration less than 10 minutes',
       ),
     )
-  if (!source.path) errors.push(required(`${field}.path`))
+  if (!source.path) errors.push(requiredValue(`${field}.path`))
   return errors
 }
 
 function validateMode(mode: unknown, field: string): FieldError[] {
   if (typeof mode !== 'number' || (mode >= 0 && mode <= 0o777)) return []
-  return [invalid(field, mode, 'must be a number between 0 and 0777 (octal), both inclusive')]
+  return [invalidValue(field, mode, 'must be a number between 0 and 0777 (octal), both inclusive')]
 }
 
 /** A path below a volume's root that cannot climb out of it. */
 export function validateLocalPath(path: unknown, field: string): FieldError[] {
-  if (typeof path !== 'string' || path === '') return [required(field)]
-  if (path.startsWith('/')) return [invalid(field, path, 'must be a relative path')]
-  if (path.split('/').includes('..')) return [invalid(field, path, "must not contain '..'")]
+  if (typeof path !== 'string' || path === '') return [requiredValue(field)]
+  if (path.startsWith('/')) return [invalidValue(field, path, 'must be a relative path')]
+  if (path.split('/').includes('..')) return [invalidValue(field, path, "must not contain '..'")]
   return []
 }

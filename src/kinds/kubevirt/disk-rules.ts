@@ -1,8 +1,9 @@
 // Rules for the disks of a VirtualMachineInstance (vmi-create-admitter.go, KubeVirt 1.7).
 
 import type { FieldError } from '../../api/errors.ts'
-import { invalid, notSupported } from '../rules/field.ts'
-import { checkName, dnsLabelProblems } from '../rules/names.ts'
+import { dnsLabelProblems } from '../../api/names.ts'
+import { invalidValue, notSupported } from '../../api/walk/rules.ts'
+import { checkName } from '../rules/names.ts'
 
 const buses = ['sata', 'scsi', 'usb', 'virtio']
 const choices: Record<string, string[]> = {
@@ -23,9 +24,10 @@ export function validateDisks(spec: any, field: string): FieldError[] {
     if (!disk?.name) continue
     const other = places.get(disk.name)
     if (other !== undefined)
-      errors.push(invalid(`${at}.name`, disk.name, `${at} and ${parent}[${other}] must not have the same Name.`))
+      errors.push(invalidValue(`${at}.name`, disk.name, `${at} and ${parent}[${other}] must not have the same Name.`))
     else places.set(disk.name, index)
-    if (!volumes.has(disk.name)) errors.push(invalid(`${at}.name`, disk.name, `${at}.Name '${disk.name}' not found.`))
+    if (!volumes.has(disk.name))
+      errors.push(invalidValue(`${at}.name`, disk.name, `${at}.Name '${disk.name}' not found.`))
     errors.push(...validateDisk(disk, at))
   }
   return [...errors, ...validateBootOrder(spec, field)]
@@ -34,19 +36,19 @@ export function validateDisks(spec: any, field: string): FieldError[] {
 function validateDisk(disk: any, at: string): FieldError[] {
   const errors: FieldError[] = []
   const kinds = ['disk', 'cdrom', 'lun'].filter((kind) => disk[kind])
-  if (kinds.length > 1) errors.push(invalid(at, disk.name, `${at} can only have a single target type defined`))
+  if (kinds.length > 1) errors.push(invalidValue(at, disk.name, `${at} can only have a single target type defined`))
   for (const kind of kinds) {
     const bus = disk[kind].bus
     if (bus && !buses.includes(bus)) errors.push(notSupported(`${at}.${kind}.bus`, bus, buses))
     if (bus === 'virtio' && kind === 'cdrom')
-      errors.push(invalid(`${at}.cdrom.bus`, bus, 'Bus type virtio is invalid for CD-ROM device'))
+      errors.push(invalidValue(`${at}.cdrom.bus`, bus, 'Bus type virtio is invalid for CD-ROM device'))
   }
   for (const [name, values] of Object.entries(choices)) {
     if (disk[name] && !values.includes(disk[name])) errors.push(notSupported(`${at}.${name}`, disk[name], values))
   }
   if (disk.serial && !/^[A-Za-z0-9_.+-]+$/.test(disk.serial))
     errors.push(
-      invalid(
+      invalidValue(
         `${at}.serial`,
         disk.serial,
         `${at}.serial must be made up of the following characters [A-Za-z0-9_.+-], if specified`,
@@ -54,7 +56,11 @@ function validateDisk(disk: any, at: string): FieldError[] {
     )
   if (disk.serial?.length > 256)
     errors.push(
-      invalid(`${at}.serial`, disk.serial, `${at}.serial must be less than or equal to 256 in length, if specified`),
+      invalidValue(
+        `${at}.serial`,
+        disk.serial,
+        `${at}.serial must be less than or equal to 256 in length, if specified`,
+      ),
     )
   return errors
 }
@@ -68,9 +74,10 @@ function validateBootOrder({ domain }: any, field: string): FieldError[] {
       const order = device?.bootOrder
       if (order === undefined) continue
       const at = `${field}.domain.devices.${kind}[${index}].bootOrder`
-      if (order < 1) errors.push(invalid(at, order, `${at} must have a boot order > 0, if supplied`))
+      if (order < 1) errors.push(invalidValue(at, order, `${at} must have a boot order > 0, if supplied`))
       const other = taken.get(order)
-      if (other) errors.push(invalid(at, order, `Boot order for ${at} already set for a different device: ${other}.`))
+      if (other)
+        errors.push(invalidValue(at, order, `Boot order for ${at} already set for a different device: ${other}.`))
       taken.set(order, at)
     }
   }

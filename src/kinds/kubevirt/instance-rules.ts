@@ -2,9 +2,9 @@
 // (pkg/virt-api/webhooks/validating-webhook/admitters/vmi-create-admitter.go, KubeVirt 1.7).
 
 import type { FieldError } from '../../api/errors.ts'
+import { dnsLabelProblems } from '../../api/names.ts'
 import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } from '../../api/quantity.ts'
-import { forbidden, invalid, notSupported, required } from '../rules/field.ts'
-import { dnsLabelProblems } from '../rules/names.ts'
+import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateDisks } from './disk-rules.ts'
 import { validateNetwork } from './network-rules.ts'
 import { validateSupported } from './supported.ts'
@@ -14,7 +14,7 @@ const machineType = /^(pc|q35|pc-q35-\d+\.\d+|pc-i440fx-\d+\.\d+)$/
 
 export function validateInstanceSpec(spec: any, field: string): FieldError[] {
   if (!spec || typeof spec !== 'object') return []
-  if (!spec.domain) return [required(`${field}.domain`)]
+  if (!spec.domain) return [requiredValue(`${field}.domain`)]
   return [
     ...validateSupported(spec, field),
     ...validateNames(spec, field),
@@ -31,11 +31,11 @@ function validateNames(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
   for (const name of ['hostname', 'subdomain']) {
     if (spec[name])
-      errors.push(...dnsLabelProblems(spec[name]).map((text) => invalid(`${field}.${name}`, spec[name], text)))
+      errors.push(...dnsLabelProblems(spec[name]).map((text) => invalidValue(`${field}.${name}`, spec[name], text)))
   }
   if (spec.terminationGracePeriodSeconds < 0)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.terminationGracePeriodSeconds`,
         spec.terminationGracePeriodSeconds,
         'must be greater than or equal to 0',
@@ -59,12 +59,14 @@ function validateMemory(domain: any, field: string): FieldError[] {
   const shown = (value: unknown) => String(value)
   const errors: FieldError[] = []
   if (!guest && !request && !limit)
-    return [required(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory')]
+    return [
+      requiredValue(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory'),
+    ]
   if (guest && compareQuantities(guest, leastMemory) < 0)
-    errors.push(invalid(`${field}.memory.guest`, shown(domain.memory.guest), 'must be at least 4Mi'))
+    errors.push(invalidValue(`${field}.memory.guest`, shown(domain.memory.guest), 'must be at least 4Mi'))
   if (request && request.nanos < 0n)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.resources.requests.memory`,
         shown(domain.resources.requests.memory),
         'must be greater than or equal to 0.',
@@ -72,7 +74,7 @@ function validateMemory(domain: any, field: string): FieldError[] {
     )
   if (guest && limit && compareQuantities(limit, guest) < 0)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.memory.guest`,
         shown(domain.memory.guest),
         `must be equal to or less than the memory limit ${domain.resources.limits.memory}`,
@@ -80,7 +82,7 @@ function validateMemory(domain: any, field: string): FieldError[] {
     )
   if (request && limit && compareQuantities(limit, request) < 0)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.resources.requests.memory`,
         shown(domain.resources.requests.memory),
         `must not be greater than ${field}.resources.limits.memory '${domain.resources.limits.memory}'`,
@@ -93,13 +95,13 @@ function validateCpu({ cpu = {}, resources = {} }: any, field: string): FieldErr
   const errors: FieldError[] = []
   for (const name of ['cores', 'sockets', 'threads', 'maxSockets']) {
     if (cpu[name] !== undefined && !(cpu[name] >= 0 && cpu[name] <= 1024))
-      errors.push(invalid(`${field}.cpu.${name}`, cpu[name], 'must be between 1 and 1024'))
+      errors.push(invalidValue(`${field}.cpu.${name}`, cpu[name], 'must be between 1 and 1024'))
   }
   const request = quantity(resources.requests?.cpu)
   const limit = quantity(resources.limits?.cpu)
   if (request && limit && compareQuantities(limit, request) < 0)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.resources.requests.cpu`,
         String(resources.requests.cpu),
         `must not be greater than ${field}.resources.limits.cpu '${resources.limits.cpu}'`,
@@ -115,7 +117,7 @@ function validateMachine({ architecture, domain }: any, field: string): FieldErr
   const type = domain.machine?.type
   if (type && !machineType.test(type))
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.domain.machine.type`,
         type,
         `machine type is not supported: use q35, pc, or a version of them such as pc-q35-7.2`,
@@ -126,7 +128,7 @@ function validateMachine({ architecture, domain }: any, field: string): FieldErr
   // Without it set, KubeVirt turns secure boot on, which needs SMM.
   if (efi && efi.secureBoot !== false && !domain.features?.smm?.enabled)
     errors.push(
-      invalid(
+      invalidValue(
         `${field}.domain.firmware.bootloader.efi.secureBoot`,
         efi.secureBoot ?? true,
         `${field}.domain.firmware.bootloader.efi.secureBoot requires ${field}.domain.features.smm to be enabled`,

@@ -1,7 +1,7 @@
 // Rules for the networks and interfaces of a VirtualMachineInstance (pkg/network/admitter, KubeVirt 1.7).
 
 import type { FieldError } from '../../api/errors.ts'
-import { duplicate, forbidden, invalid, notSupported, required } from '../rules/field.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { checkPort } from '../rules/names.ts'
 
 const models = ['e1000', 'e1000e', 'ne2k_pci', 'pcnet', 'rtl8139', 'virtio']
@@ -18,17 +18,17 @@ export function validateNetwork(spec: any, field: string): FieldError[] {
   for (const [index, one] of interfaces.entries()) {
     const at = `${parent}[${index}]`
     if (!one?.name) {
-      errors.push(required(`${at}.name`))
+      errors.push(requiredValue(`${at}.name`))
       continue
     }
-    if (!names.has(one.name)) errors.push(invalid(`${at}.name`, one.name, `${at}.name '${one.name}' not found.`))
-    if (used.has(one.name)) errors.push(duplicate(`${at}.name`, one.name))
+    if (!names.has(one.name)) errors.push(invalidValue(`${at}.name`, one.name, `${at}.name '${one.name}' not found.`))
+    if (used.has(one.name)) errors.push(duplicateValue(`${at}.name`, one.name))
     used.add(one.name)
     errors.push(...validateInterface(one, at))
   }
   for (const [index, network] of networks.entries()) {
     const at = `${field}.networks[${index}].name`
-    if (network?.name && !used.has(network.name)) errors.push(required(at, `${at} '${network.name}' not found.`))
+    if (network?.name && !used.has(network.name)) errors.push(requiredValue(at, `${at} '${network.name}' not found.`))
   }
   if (interfaces.length > 1)
     errors.push(forbidden(`${parent}[1]`, 'only one interface, on the pod network, is supported here'))
@@ -40,12 +40,12 @@ function validateNetworks(networks: any[], field: string): FieldError[] {
   const names = new Set<string>()
   for (const [index, network] of networks.entries()) {
     const at = `${field}[${index}]`
-    if (!network?.name) errors.push(required(`${at}.name`))
-    else if (names.has(network.name)) errors.push(duplicate(`${at}.name`, network.name))
+    if (!network?.name) errors.push(requiredValue(`${at}.name`))
+    else if (names.has(network.name)) errors.push(duplicateValue(`${at}.name`, network.name))
     names.add(network?.name)
     const sources = Object.keys(network ?? {}).filter((key) => key !== 'name')
-    if (sources.length === 0) errors.push(required(at, 'should have a network type'))
-    if (sources.length > 1) errors.push(required(at, 'should have only one network type'))
+    if (sources.length === 0) errors.push(requiredValue(at, 'should have a network type'))
+    if (sources.length > 1) errors.push(requiredValue(at, 'should have only one network type'))
   }
   return errors
 }
@@ -53,12 +53,12 @@ function validateNetworks(networks: any[], field: string): FieldError[] {
 function validateInterface(one: any, at: string): FieldError[] {
   const errors: FieldError[] = []
   const given = bindings.filter((binding) => one[binding])
-  if (given.length > 1) errors.push(invalid(at, given.join(', '), 'only one binding method may be set'))
-  if (given.length === 0) errors.push(required(at, 'a binding method must be set: masquerade or bridge'))
+  if (given.length > 1) errors.push(invalidValue(at, given.join(', '), 'only one binding method may be set'))
+  if (given.length === 0) errors.push(requiredValue(at, 'a binding method must be set: masquerade or bridge'))
   if (one.model && !models.includes(one.model)) errors.push(notSupported(`${at}.model`, one.model, models))
   if (one.macAddress && !macAddress.test(one.macAddress))
     errors.push(
-      invalid(
+      invalidValue(
         `${at}.macAddress`,
         one.macAddress,
         `interface ${at}.name has malformed MAC address (${one.macAddress}).`,
@@ -72,7 +72,7 @@ function validateInterface(one: any, at: string): FieldError[] {
     errors.push(...checkPort(`${place}.port`, port?.port))
     if (port?.protocol && !['TCP', 'UDP'].includes(port.protocol))
       errors.push(notSupported(`${place}.protocol`, port.protocol, ['TCP', 'UDP']))
-    if (port?.name && names.has(port.name)) errors.push(duplicate(`${place}.name`, port.name))
+    if (port?.name && names.has(port.name)) errors.push(duplicateValue(`${place}.name`, port.name))
     if (port?.name) names.add(port.name)
   }
   return errors

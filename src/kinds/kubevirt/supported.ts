@@ -2,7 +2,7 @@
 // believes in a setting that does nothing.
 
 import type { FieldError } from '../../api/errors.ts'
-import { forbidden } from '../rules/field.ts'
+import { forbidden } from '../../api/walk/rules.ts'
 
 /** true = taken with everything below it; an object = only these fields; [x] = a list of x. */
 type Known = true | { [field: string]: Known } | [Known]

@@ -3,9 +3,10 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, text } from '../columns.ts'
-import { forbidden, invalid, required } from '../rules/field.ts'
-import { checkLabels } from '../rules/names.ts'
+import { ageColumn } from '../../api/table.ts'
+import { validateLabels } from '../../api/validate-meta.ts'
+import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
+import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { defaultTemplate, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
@@ -22,20 +23,20 @@ const unsupported: Record<string, string> = {
 }
 
 function validate({ spec }: ApiObject): FieldError[] {
-  if (!spec) return [required('spec')]
+  if (!spec) return [requiredValue('spec')]
   const errors: FieldError[] = []
-  if (spec.running !== undefined && spec.runStrategy) errors.push(invalid('spec.running', spec.running, bothText))
-  if (spec.running === undefined && !spec.runStrategy) errors.push(required('spec.runStrategy', neitherText))
+  if (spec.running !== undefined && spec.runStrategy) errors.push(invalidValue('spec.running', spec.running, bothText))
+  if (spec.running === undefined && !spec.runStrategy) errors.push(requiredValue('spec.runStrategy', neitherText))
   if (spec.runStrategy === 'WaitAsReceiver')
     errors.push(forbidden('spec.runStrategy', 'live migration is not supported here'))
   for (const [name, reason] of Object.entries(unsupported)) {
     const value = spec[name]
     if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))
   }
-  if (!spec.template) return [...errors, required('spec.template', 'missing virtual machine template.')]
+  if (!spec.template) return [...errors, requiredValue('spec.template', 'missing virtual machine template.')]
   return [
     ...errors,
-    ...checkLabels('spec.template.metadata.labels', spec.template.metadata?.labels),
+    ...validateLabels(spec.template.metadata?.labels, 'spec.template.metadata.labels'),
     ...validateInstanceSpec(spec.template.spec, 'spec.template.spec'),
   ]
 }
@@ -56,7 +57,7 @@ export const virtualMachine = defineKind({
   schema: schemaOf('kubevirt.v1.VirtualMachine'),
   types,
   subresources: { status: true },
-  columns: [age, text('Status', (object) => object.status?.printableStatus ?? ''), text('Ready', ready)],
+  columns: [ageColumn, text('Status', (object) => object.status?.printableStatus ?? ''), text('Ready', ready)],
   defaults: (object) => defaultTemplate(object.spec?.template?.spec),
   prepareCreate(object) {
     delete object.status

@@ -2,8 +2,10 @@
 
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { age, text } from '../columns.ts'
-import { forbidden, sameJson } from '../rules/field.ts'
+import { ageColumn } from '../../api/table.ts'
+import { equalJson } from '../../api/walk/plain.ts'
+import { forbidden } from '../../api/walk/rules.ts'
+import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { defaultInstance, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
@@ -25,7 +27,7 @@ export const virtualMachineInstance = defineKind({
   types,
   subresources: { status: true },
   columns: [
-    age,
+    ageColumn,
     text('Phase', (object) => object.status?.phase ?? ''),
     text('IP', (object) => object.status?.interfaces?.[0]?.ipAddress ?? ''),
     text('NodeName', (object) => object.status?.nodeName ?? ''),
@@ -40,7 +42,7 @@ export const virtualMachineInstance = defineKind({
   },
   prepareUpdate: (object, old) => identify(object.spec, old.spec),
   validate(object, old) {
-    if (old && !sameJson(object.spec, old.spec)) return [forbidden('spec', 'update of VMI object is restricted')]
+    if (old && !equalJson(object.spec, old.spec)) return [forbidden('spec', 'update of VMI object is restricted')]
     return old ? [] : validateInstanceSpec(object.spec, 'spec')
   },
   example: {

@@ -1,10 +1,11 @@
 // Rules for the volumes of a VirtualMachineInstance (vmi-create-admitter.go, KubeVirt 1.7).
 
 import type { FieldError } from '../../api/errors.ts'
+import { dnsLabelProblems } from '../../api/names.ts'
 import { tryParseQuantity } from '../../api/quantity.ts'
+import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { base64Size, textSize } from '../core/data-size.ts'
-import { forbidden, invalid, required } from '../rules/field.ts'
-import { checkName, dnsLabelProblems } from '../rules/names.ts'
+import { checkName } from '../rules/names.ts'
 
 /** Longer user data goes through a Secret. */
 const longestUserData = 2048
@@ -13,7 +14,7 @@ const mostVolumes = 256
 export function validateVmVolumes(volumes: any[], field: string): FieldError[] {
   const errors: FieldError[] = []
   if (volumes.length > mostVolumes)
-    return [invalid(field, volumes.length, `${field} list exceeds the ${mostVolumes} element limit in length`)]
+    return [invalidValue(field, volumes.length, `${field} list exceeds the ${mostVolumes} element limit in length`)]
   const places = new Map<string, number>()
   const cloudInits: number[] = []
   for (const [index, volume] of volumes.entries()) {
@@ -21,11 +22,11 @@ export function validateVmVolumes(volumes: any[], field: string): FieldError[] {
     errors.push(...checkName(`${at}.name`, volume?.name, dnsLabelProblems))
     const other = places.get(volume?.name)
     if (other !== undefined)
-      errors.push(invalid(`${at}.name`, volume.name, `${at} and ${field}[${other}] must not have the same Name.`))
+      errors.push(invalidValue(`${at}.name`, volume.name, `${at} and ${field}[${other}] must not have the same Name.`))
     else places.set(volume?.name, index)
     const sources = Object.keys(volume ?? {}).filter((key) => key !== 'name')
     if (sources.length !== 1) {
-      errors.push(invalid(at, volume?.name ?? '', `${at} must have exactly one source type set`))
+      errors.push(invalidValue(at, volume?.name ?? '', `${at} must have exactly one source type set`))
       continue
     }
     const [source] = sources as [string]
@@ -33,7 +34,7 @@ export function validateVmVolumes(volumes: any[], field: string): FieldError[] {
     errors.push(...validateSource(source, volume[source], `${at}.${source}`))
   }
   if (cloudInits.length > 1)
-    errors.push(invalid(field, cloudInits.length, `${field} must have max one cloudInit volume set`))
+    errors.push(invalidValue(field, cloudInits.length, `${field} must have max one cloudInit volume set`))
   return errors
 }
 
@@ -41,28 +42,28 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
   if (!source || typeof source !== 'object') return []
   if (kind === 'containerDisk') return validateContainerDisk(source, field)
   if (kind === 'emptyDisk') return validateCapacity(source.capacity, `${field}.capacity`)
-  if (kind === 'persistentVolumeClaim') return source.claimName ? [] : [required(`${field}.claimName`)]
+  if (kind === 'persistentVolumeClaim') return source.claimName ? [] : [requiredValue(`${field}.claimName`)]
   if (kind === 'ephemeral')
-    return source.persistentVolumeClaim?.claimName ? [] : [required(`${field}.persistentVolumeClaim.claimName`)]
-  if (kind === 'configMap') return source.name ? [] : [required(`${field}.name`)]
-  if (kind === 'secret') return source.secretName ? [] : [required(`${field}.secretName`)]
+    return source.persistentVolumeClaim?.claimName ? [] : [requiredValue(`${field}.persistentVolumeClaim.claimName`)]
+  if (kind === 'configMap') return source.name ? [] : [requiredValue(`${field}.name`)]
+  if (kind === 'secret') return source.secretName ? [] : [requiredValue(`${field}.secretName`)]
   if (kind === 'dataVolume')
     return [forbidden(field, 'DataVolumes are not supported here; make a persistentVolumeClaim and name it instead')]
   return kind.startsWith('cloudInit') ? validateCloudInit(source, field) : []
 }
 
 function validateContainerDisk({ image, path }: any, field: string): FieldError[] {
-  if (!image) return [required(`${field}.image`, `${field} must have an image`)]
+  if (!image) return [requiredValue(`${field}.image`, `${field} must have an image`)]
   if (!path) return []
   if (!path.startsWith('/') || path === '/')
-    return [invalid(`${field}.path`, path, 'must be an absolute path to a file')]
-  return path.split('/').includes('..') ? [invalid(`${field}.path`, path, "must not contain '..'")] : []
+    return [invalidValue(`${field}.path`, path, 'must be an absolute path to a file')]
+  return path.split('/').includes('..') ? [invalidValue(`${field}.path`, path, "must not contain '..'")] : []
 }
 
 function validateCapacity(capacity: unknown, field: string): FieldError[] {
-  if (capacity === undefined) return [required(field)]
+  if (capacity === undefined) return [requiredValue(field)]
   const quantity = tryParseQuantity(String(capacity))
-  return quantity && quantity.nanos <= 0n ? [invalid(field, String(capacity), 'must be greater than 0')] : []
+  return quantity && quantity.nanos <= 0n ? [invalidValue(field, String(capacity), 'must be greater than 0')] : []
 }
 
 function validateCloudInit(source: any, field: string): FieldError[] {
@@ -70,9 +71,9 @@ function validateCloudInit(source: any, field: string): FieldError[] {
   const users = ['userData', 'userDataBase64', 'secretRef'].filter((name) => source[name])
   const networks = ['networkData', 'networkDataBase64', 'networkDataSecretRef'].filter((name) => source[name])
   if (users.length > 1 || (users.length === 0 && networks.length === 0))
-    errors.push(invalid(field, users.join(', '), `${field} must have one exactly one userdata source set.`))
+    errors.push(invalidValue(field, users.join(', '), `${field} must have one exactly one userdata source set.`))
   if (networks.length > 1)
-    errors.push(invalid(field, networks.join(', '), `${field} must have only one networkdata source set.`))
+    errors.push(invalidValue(field, networks.join(', '), `${field} must have only one networkdata source set.`))
   for (const [kind, name] of [
     ['userdata', 'userData'],
     ['networkdata', 'networkData'],
@@ -81,14 +82,14 @@ function validateCloudInit(source: any, field: string): FieldError[] {
     const size = encoded ? base64Size(encoded) : textSize(source[name] ?? '')
     if (size > longestUserData)
       errors.push(
-        invalid(
+        invalidValue(
           `${field}.${encoded ? `${name}Base64` : name}`,
           `${size} bytes`,
           `${field} ${kind} exceeds ${longestUserData} byte limit. Should use UserDataSecretRef for larger data.`,
         ),
       )
     if (encoded && !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(encoded.replace(/\s/g, '')))
-      errors.push(invalid(`${field}.${name}Base64`, '', `${field}.${name}Base64 is not a valid base64 value.`))
+      errors.push(invalidValue(`${field}.${name}Base64`, '', `${field}.${name}Base64 is not a valid base64 value.`))
   }
   return errors
 }
