@@ -1,0 +1,136 @@
+// Images on Tandem's containerd: the CRI image service for what it can, containerd's own client for the rest.
+
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Cri, isNotFound } from '../pods/cri/client.ts'
+import type { StatePaths } from '../state.ts'
+import { importArchive } from './archive.ts'
+import { createCtr } from './ctr.ts'
+import { createDiskStore, type DiskStoreOptions, removeHalfUnpacked } from './disk-store.ts'
+import { type Image, ImageError, type ImagePullAuth, type Images, normalizeImageName } from './images.ts'
+import { authsFor } from './pull-auth.ts'
+import { allowPlainHttp, registryOf } from './registry-hosts.ts'
+
+export interface ImagesOptions {
+  cri: Pick<Cri, 'listImages' | 'imageStatus' | 'pullImage' | 'removeImage'>
+  /** containerd's socket. */
+  socket: string
+  paths: Pick<StatePaths, 'root' | 'images'>
+  inUse?: DiskStoreOptions['inUse']
+  limits?: DiskStoreOptions['limits']
+}
+
+export interface ManagedImages extends Images {
+  /** Once, before anything else: removes what a former run left half done. */
+  start(): Promise<void>
+  /** Removes unpacked disks whose image is gone and that no VM uses; `remove` and `pull` do it too. */
+  sweep(): Promise<void>
+}
+
+const reference =
+  /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/i
+
+/** @throws ImageError InvalidImageName */
+export function checkedImageName(name: string): string {
+  if (/^sha256:[0-9a-f]{64}$/.test(name)) return name
+  const full = normalizeImageName(name)
+  if (name.length > 512 || !reference.test(full) || /[A-Z]/.test(full.replace(/[:@][^/]*$/, '')))
+    throw new ImageError(
+      'InvalidImageName',
+      `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`,
+    )
+  return full
+}
+
+export function createImages(options: ImagesOptions): ManagedImages {
+  const { cri, paths } = options
+  const ctr = createCtr(options.socket)
+  const disks = createDiskStore({ directory: paths.images, ctr, inUse: options.inUse, limits: options.limits })
+
+  async function status(name: string): Promise<Image | undefined> {
+    const { image } = await cri.imageStatus({ image: { image: name } })
+    return image?.id ? toImage(image) : undefined
+  }
+
+  async function list(): Promise<Image[]> {
+    const { images } = await cri.listImages({})
+    return images.map(toImage)
+  }
+
+  const sweep = async () => disks.sweep((await list()).map((image) => image.id))
+
+  async function pullOnce(name: string, auth: ImagePullAuth | undefined): Promise<void> {
+    await cri.pullImage({ image: { image: name }, ...(auth && { auth }) })
+  }
+
+  /** Every credential that fits, then none; the error of the first is what the person needs. */
+  async function pull(name: string, auths: ImagePullAuth[]): Promise<Image> {
+    const full = checkedImageName(name)
+    const registry = registryOf(full)
+    await allowPlainHttp(join(paths.root, 'registries'), registry)
+    let failure: unknown
+    for (const auth of [...authsFor(full, auths), undefined]) {
+      try {
+        await pullOnce(full, auth)
+        failure = undefined
+        break
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    if (failure) throw new ImageError('ErrImagePull', (failure as Error).message, { cause: failure })
+    const image = await status(full)
+    if (!image) throw new ImageError('ErrImagePull', `containerd pulled ${full} but does not list it`)
+    void sweep().catch(() => {})
+    return image
+  }
+
+  /** CRI learns of an import by an event: wait until it answers with what was imported. */
+  async function appear(name: string, id: string): Promise<Image> {
+    for (const end = Date.now() + 15_000; Date.now() < end; await sleep(20)) {
+      const image = await status(name)
+      if (image?.id === id) return image
+    }
+    throw new ImageError('ImageInspectError', `containerd imported ${name} but does not list it`)
+  }
+
+  return {
+    list,
+    sweep,
+    pull,
+    start: () => removeHalfUnpacked(paths.images),
+    find: async (name) => status(checkedImageName(name)),
+    async remove(name) {
+      const full = checkedImageName(name)
+      const image = await status(full)
+      if (!image) return
+      // CRI removes all names of an image at once; one name of several goes alone.
+      if (image.repoTags.length > 1 && image.repoTags.includes(full)) await ctr.removeName(full)
+      else {
+        await cri.removeImage({ image: { image: full } }).catch((error) => {
+          if (!isNotFound(error)) throw error
+        })
+      }
+      await sweep()
+    },
+    async load(path) {
+      const loaded = await importArchive(path, ctr)
+      const images = await Promise.all(loaded.map(({ name, id }) => appear(name, id)))
+      void sweep().catch(() => {})
+      return [...new Map(images.map((image) => [image.id, image])).values()]
+    },
+    async containerDisk(name, path) {
+      const image = await status(checkedImageName(name))
+      if (!image)
+        throw new ImageError('ImageInspectError', `image "${name}" is not on this machine: pull or load it first`)
+      return disks.get(image, path)
+    },
+  }
+}
+
+const toImage = (image: { id: string; repoTags: string[]; repoDigests: string[]; size: number | bigint }): Image => ({
+  id: image.id,
+  repoTags: image.repoTags,
+  repoDigests: image.repoDigests,
+  sizeBytes: Number(image.size),
+})
