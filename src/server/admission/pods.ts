@@ -1,0 +1,167 @@
+// What the platform adds to a new Pod: its service account and that account's token volume (ServiceAccount), the
+// overhead of its runtime class (RuntimeClass), its priority (Priority) and how long it bears a sick node
+// (DefaultTolerationSeconds). Names and numbers from plugin/pkg/admission, 1.36.
+
+import { generatedName } from '../../api/names.ts'
+import { forbiddenObject } from '../auth/authz.ts'
+import { type AdmissionPlugin, type AdmissionRequest, isCore } from './admission.ts'
+import type { Lookup } from './lookup.ts'
+
+const mountPath = '/var/run/secrets/kubernetes.io/serviceaccount'
+/** Odd on purpose upstream: lets a kubelet see that the token is one of these. */
+const tokenSeconds = 3607
+
+const refuse = (request: AdmissionRequest, text: string) => forbiddenObject('', 'pods', request.name, text)
+
+const creates = (request: AdmissionRequest): boolean => request.operation === 'CREATE' && isCore(request, 'pods')
+
+/** Mirror pods are a node's own and get nothing. */
+const isMirror = (request: AdmissionRequest): boolean =>
+  request.object?.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined
+
+export const serviceAccounts = (lookup: Lookup): AdmissionPlugin => ({
+  name: 'ServiceAccount',
+  admit(request) {
+    if (!creates(request) || isMirror(request)) return
+    const spec = request.object!.spec ?? {}
+    if (!spec.serviceAccountName) spec.serviceAccountName = 'default'
+    // The old name of the field is kept equal for clients that still read it.
+    spec.serviceAccount = spec.serviceAccountName
+    if (!lookup.serves('', 'serviceaccounts')) return
+    const account = lookup.get('', 'serviceaccounts', request.namespace, spec.serviceAccountName)
+    if (!account) {
+      const name = `${request.namespace}/${spec.serviceAccountName}`
+      throw refuse(
+        request,
+        `error looking up service account ${name}: serviceaccount "${spec.serviceAccountName}" not found`,
+      )
+    }
+    const automount = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true
+    if (automount) mountToken(spec)
+    if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+      spec.imagePullSecrets = structuredClone(account.imagePullSecrets)
+  },
+})
+
+function mountToken(spec: Record<string, any>): void {
+  const containers = [...(spec.initContainers ?? []), ...(spec.containers ?? [])]
+  const needing = containers.filter(
+    (container) =>
+      !(container.volumeMounts ?? []).some((mount: { mountPath: string }) => mount.mountPath === mountPath),
+  )
+  if (needing.length === 0) return
+  const existing = (spec.volumes ?? []).find((volume: { name: string }) => volume.name?.startsWith('kube-api-access-'))
+  const name = existing?.name ?? generatedName('kube-api-access-')
+  if (!existing) spec.volumes = [...(spec.volumes ?? []), accessVolume(name)]
+  for (const container of needing)
+    container.volumeMounts = [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath }]
+}
+
+const accessVolume = (name: string) => ({
+  name,
+  projected: {
+    defaultMode: 420,
+    sources: [
+      { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+      {
+        downwardAPI: {
+          items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+        },
+      },
+    ],
+  },
+})
+
+export const runtimeClasses = (lookup: Lookup): AdmissionPlugin => ({
+  name: 'RuntimeClass',
+  admit(request) {
+    if (!creates(request)) return
+    const spec = request.object!.spec ?? {}
+    const name = spec.runtimeClassName
+    if (!name) return
+    const found = lookup.get('node.k8s.io', 'runtimeclasses', '', name)
+    if (!found) throw refuse(request, `pod rejected: RuntimeClass "${name}" not found`)
+    const overhead = found.overhead?.podFixed
+    if (overhead) {
+      if (spec.overhead && JSON.stringify(spec.overhead) !== JSON.stringify(overhead))
+        throw refuse(request, "pod rejected: Pod overhead doesn't match RuntimeClass overhead")
+      spec.overhead = structuredClone(overhead)
+    }
+    schedulingOf(request, spec, found.scheduling)
+  },
+})
+
+function schedulingOf(
+  request: AdmissionRequest,
+  spec: Record<string, any>,
+  scheduling: Record<string, any> | undefined,
+): void {
+  for (const [key, value] of Object.entries(scheduling?.nodeSelector ?? {})) {
+    const own = spec.nodeSelector?.[key]
+    if (own !== undefined && own !== value)
+      throw refuse(
+        request,
+        `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${own}`,
+      )
+    spec.nodeSelector = { ...spec.nodeSelector, [key]: value }
+  }
+  if (scheduling?.tolerations)
+    spec.tolerations = [...(spec.tolerations ?? []), ...structuredClone(scheduling.tolerations)]
+}
+
+const systemClasses: Record<string, number> = { 'system-cluster-critical': 2e9, 'system-node-critical': 2000001000 }
+
+export const priorities = (lookup: Lookup): AdmissionPlugin => ({
+  name: 'Priority',
+  admit(request) {
+    if (!creates(request)) return
+    const spec = request.object!.spec ?? {}
+    let value = 0
+    let policy = 'PreemptLowerPriority'
+    const name = spec.priorityClassName
+    if (name) {
+      const found = lookup.get('scheduling.k8s.io', 'priorityclasses', '', name)
+      if (!found && systemClasses[name] === undefined)
+        throw refuse(request, `no PriorityClass with name ${name} was found`)
+      value = found?.value ?? systemClasses[name]!
+      policy = found?.preemptionPolicy ?? policy
+    } else {
+      const preset = lookup
+        .list('scheduling.k8s.io', 'priorityclasses')
+        .filter((one) => one.globalDefault === true)
+        .sort((a, b) => a.value - b.value)[0]
+      if (preset) {
+        spec.priorityClassName = preset.metadata.name
+        value = preset.value
+        policy = preset.preemptionPolicy ?? policy
+      }
+    }
+    if (spec.priority !== undefined && spec.priority !== value)
+      throw refuse(
+        request,
+        `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
+      )
+    spec.priority = value
+    spec.preemptionPolicy ??= policy
+  },
+})
+
+const sick = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+
+export const defaultTolerations: AdmissionPlugin = {
+  name: 'DefaultTolerationSeconds',
+  admit(request) {
+    if (!creates(request)) return
+    const spec = request.object!.spec ?? {}
+    for (const key of sick) {
+      const borne = (spec.tolerations ?? []).some(
+        (one: { key?: string; effect?: string }) =>
+          (!one.key || one.key === key) && (!one.effect || one.effect === 'NoExecute'),
+      )
+      if (borne) continue
+      const toleration = { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }
+      spec.tolerations = [...(spec.tolerations ?? []), toleration]
+    }
+  },
+}

@@ -1,0 +1,260 @@
+// The API server: one function from request to answer. Controllers call it directly, http.ts calls it for the network.
+
+import { ApiError, isApiError } from '../api/errors.ts'
+import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
+import type { KindDefinition } from '../api/kind.ts'
+import { type Logger, silentLogger } from '../base/log.ts'
+import { type Store, StoreUnavailable } from '../store/store.ts'
+import { createAdmission } from './admission/admission.ts'
+import type { ServiceRanges } from './admission/services.ts'
+import { standardPlugins } from './admission/standard.ts'
+import { authenticate, impersonation, systemUser } from './auth/authn.ts'
+import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
+import type { Pki } from './auth/pki.ts'
+import { createRoles } from './auth/roles.ts'
+import { createTokens, type Tokens } from './auth/tokens.ts'
+import { bootstrap, type KubernetesService } from './bootstrap.ts'
+import { type Call, type Engine, noSuchPath } from './call.ts'
+import { createDiscovery } from './discovery/discovery.ts'
+import { type Checks, health, serverVersion } from './health.ts'
+import { createObjects, type Objects } from './objects.ts'
+import { createRegistry, type Registry } from './registry.ts'
+import { parseRequest, type RequestInfo } from './request.ts'
+import { serveResource } from './routes.ts'
+import { type KubevirtHandler, machineHandlers } from './subresources/kubevirt.ts'
+import { aggregatedGroup, aggregatedVersions, kubevirtSubresources } from './subresources/table.ts'
+
+export interface ApiServerOptions {
+  store: Store
+  kinds: readonly KindDefinition[]
+  pki: Pick<Pki, 'accountKey'>
+  services: ServiceRanges
+  /** The `kubernetes` Service of the namespace default; none is made without it. */
+  kubernetesService?: KubernetesService
+  /** host:port that discovery shows. */
+  address?: string
+  /** Subresources served by others: 'pods/log'. */
+  handlers?: Record<string, (call: Call) => Promise<ApiResponse>>
+  /** 'virtualmachineinstances/pause' and so on of subresources.kubevirt.io. */
+  machineHandlers?: Record<string, KubevirtHandler>
+  /** Serves /openapi/…; undefined when the path is none of its. */
+  openapi?: (request: ApiRequest, registry: Registry) => Promise<ApiResponse | undefined> | ApiResponse | undefined
+  checks?: Checks
+  clusterDomain?: string
+  log?: Logger
+  /** Called after each answer (audit, metrics). Never given bodies. */
+  requestLog?: (entry: RequestLogEntry) => void
+  now?: () => number
+}
+
+export interface RequestLogEntry {
+  method: string
+  path: string
+  verb: string
+  user: string
+  status: number
+  milliseconds: number
+}
+
+export interface ApiServer {
+  /** Never rejects: a failure is an answer with a Status. */
+  handle(request: ApiRequest): Promise<ApiResponse>
+  /** Who a network request is from. @throws ApiError Unauthorized */
+  authenticate: (input: Parameters<typeof authenticate>[0]) => Promise<UserInfo>
+  /** For upgrades: what is asked, after impersonation and authorization. @throws ApiError */
+  admitStream(request: ApiRequest): { info: RequestInfo; user: UserInfo }
+  /** Makes what must exist: namespaces, roles, the kubernetes Service. Call before serving. */
+  start(): Promise<void>
+  /** /readyz fails from now on and watches end. */
+  stop(): void
+  readonly registry: Registry
+  readonly objects: Objects
+  readonly authorizer: Authorizer
+  readonly tokens: Tokens
+}
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, log = silentLogger, now = Date.now } = options
+  const registry = createRegistry(options.kinds)
+  const objects = createObjects(store)
+  const { authorizer, roleRules } = createRoles(objects, registry)
+  const tokens = createTokens({
+    key: options.pki.accountKey,
+    issuer: `https://kubernetes.default.svc.${options.clusterDomain ?? 'cluster.local'}`,
+    now,
+    exists(plural, namespace, name, uid) {
+      const resource = registry.preferred('', plural)
+      return resource !== undefined && objects.get(resource, namespace, name)?.object.metadata.uid === uid
+    },
+  })
+  const admission = createAdmission(
+    standardPlugins({ objects, registry, services: options.services, authorizer, roleRules }),
+  )
+  const engine: Engine = { objects, registry, admission, now, log }
+  const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443')
+  const tools = { authorizer, tokens, handlers: options.handlers ?? {} }
+  const machines = { ...machineHandlers, ...options.machineHandlers }
+  const ending = new AbortController()
+  let stopping = false
+
+  function permit(request: ApiRequest, info: RequestInfo): UserInfo {
+    const user = request.user!
+    const acting = impersonation(request.headers)
+    if (!acting) return user
+    for (const need of acting.needs) authorize(authorizer, user, need)
+    log.debug('impersonated request', { user: user.name, as: acting.user.name, path: info.path })
+    return acting.user
+  }
+
+  async function serve(request: ApiRequest, info: RequestInfo, warnings: string[]): Promise<ApiResponse> {
+    if (!request.user) request.user = await authenticate({ headers: request.headers }, tokens)
+    const user = permit(request, info)
+    authorize(authorizer, user, info satisfies Attributes)
+    if (info.isResource && info.resource !== '') {
+      if (info.group === aggregatedGroup) return serveMachine({ engine, request, info, user, warnings }, machines)
+      const resource = registry.find(info.group, info.version, info.resource)
+      if (!resource) throw noSuchPath()
+      return serveResource({ engine, request, info, resource, user, warnings }, tools)
+    }
+    const known = discovery.answer(request) ?? health(request, options.checks ?? {}, stopping)
+    if (known) return known
+    if (request.path === '/version' || request.path === '/version/') return { status: 200, object: serverVersion }
+    if (request.path.startsWith('/openapi/') && options.openapi) {
+      const document = await options.openapi(request, registry)
+      if (document) return document
+    }
+    return (await issuerPages(request, tokens)) ?? rootPage(request, registry)
+  }
+
+  return {
+    registry,
+    objects,
+    authorizer,
+    tokens,
+    authenticate: (input) => authenticate(input, tokens),
+    admitStream(request) {
+      const info = parseRequest(request)
+      const user = permit(request, info)
+      authorize(authorizer, user, info)
+      return { info, user }
+    },
+    async handle(request) {
+      const begun = performance.now()
+      const info = parseRequest(request)
+      const warnings: string[] = []
+      let response: ApiResponse
+      try {
+        response = await serve(withEnd(request, info, ending.signal), info, warnings)
+      } catch (error) {
+        response = failure(error, log, info)
+      }
+      if (warnings.length > 0) response.warnings = [...new Set(warnings)]
+      options.requestLog?.({
+        method: request.method,
+        path: request.path,
+        verb: info.verb,
+        user: request.user?.name ?? '',
+        status: response.status,
+        milliseconds: performance.now() - begun,
+      })
+      return response
+    },
+    async start() {
+      await bootstrap(this, options.kubernetesService)
+    },
+    stop() {
+      stopping = true
+      ending.abort()
+    },
+  }
+}
+
+/** Watches end with the server, not only with their client. */
+function withEnd(request: ApiRequest, info: RequestInfo, end: AbortSignal): ApiRequest {
+  if (info.verb !== 'watch') return request
+  const signal = request.signal ? AbortSignal.any([request.signal, end]) : end
+  return { ...request, signal }
+}
+
+async function serveMachine(
+  call: Parameters<KubevirtHandler>[0],
+  handlers: Record<string, KubevirtHandler>,
+): Promise<ApiResponse> {
+  const { info } = call
+  if (!aggregatedVersions.includes(info.version)) throw noSuchPath()
+  if (info.resource === 'version') return { status: 200, object: kubevirtVersion }
+  if (info.resource === 'healthz') return { status: 200, object: { apiserver: { connectivity: 'ok' } } }
+  const declared = kubevirtSubresources[info.resource]?.[info.subresource]
+  const handler = handlers[`${info.resource}/${info.subresource}`]
+  if (!declared) throw noSuchPath()
+  if (declared !== info.verb)
+    throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  if (handler) return handler(call)
+  throw new ApiError(
+    'ServiceUnavailable',
+    `${info.resource}/${info.subresource} is not served by this Tandem: it needs a feature that is not switched on or not built yet`,
+  )
+}
+
+/** What virtctl compares with its own version (1.9). */
+const kubevirtVersion = {
+  gitVersion: 'v1.9.0',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: serverVersion.buildDate,
+  goVersion: serverVersion.goVersion,
+  compiler: serverVersion.compiler,
+  platform: serverVersion.platform,
+}
+
+async function issuerPages(request: ApiRequest, tokens: Tokens): Promise<ApiResponse | undefined> {
+  if (request.path === '/openid/v1/jwks')
+    return { status: 200, headers: { 'content-type': 'application/jwk-set+json' }, object: await tokens.keys() }
+  if (request.path !== '/.well-known/openid-configuration') return undefined
+  return {
+    status: 200,
+    object: {
+      issuer: tokens.issuer,
+      jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['ES256'],
+    },
+  }
+}
+
+function rootPage(request: ApiRequest, registry: Registry): ApiResponse {
+  if (request.path !== '/' || request.method !== 'GET') throw noSuchPath()
+  const groups = [...registry.groups()].flatMap(([group, versions]) =>
+    versions.map((version) => (group ? `/apis/${group}/${version}` : `/api/${version}`)),
+  )
+  const paths = ['/api', '/apis', ...groups, '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
+  return { status: 200, object: { paths: paths.sort() } }
+}
+
+function failure(error: unknown, log: Logger, info: RequestInfo): ApiResponse {
+  let told: ApiError
+  if (isApiError(error)) told = error
+  else if (error instanceof StoreUnavailable) told = new ApiError('ServiceUnavailable', error.message)
+  else {
+    // Unexpected: the log gets the stack, the client a text that tells nothing about the inside.
+    log.error('request failed', { path: info.path, verb: info.verb, error, stack: (error as Error)?.stack })
+    told = new ApiError(
+      'InternalError',
+      'Internal error occurred: the server met a condition that it did not expect; its log has the details',
+      {
+        causes: [{ message: 'unexpected error' }],
+      },
+    )
+  }
+  const headers: Record<string, string> = {}
+  if (told.details?.retryAfterSeconds) headers['retry-after'] = String(told.details.retryAfterSeconds)
+  if (told.code === 401) headers['www-authenticate'] = 'Bearer realm="tandem"'
+  return { status: told.code, headers, object: told.toStatus() }
+}
+
+/** For components in the same process: the transport of a client that acts as `user`. */
+export const transportFor =
+  (server: Pick<ApiServer, 'handle'>, user: UserInfo = systemUser) =>
+  (request: ApiRequest): Promise<ApiResponse> =>
+    server.handle({ ...request, user })

@@ -1,0 +1,87 @@
+// A body becomes an object of its kind: read by the schema, unknown fields told or refused, defaults set, rules checked.
+
+import { ApiError, type FieldError } from '../api/errors.ts'
+import type { ApiObject } from '../api/meta.ts'
+import {
+  cannotBeHandled,
+  type Decoded,
+  type DecodeMode,
+  decode,
+  strictDecodingText,
+  unknownFieldText,
+} from '../api/walk/decode.ts'
+import { applyDefaults } from '../api/walk/defaults.ts'
+import { isPlainObject } from '../api/walk/plain.ts'
+import { objectShape, type Shape } from '../api/walk/shape.ts'
+import { validateSchema } from '../api/walk/validate.ts'
+import type { Body } from './body.ts'
+import { badRequest, type Call, type WriteOptions } from './call.ts'
+import type { Resource } from './registry.ts'
+
+export const shapeOf = (resource: Resource): Shape => objectShape(resource.kind)
+
+export const modeOf = (resource: Resource): DecodeMode => (resource.custom ? 'structural' : 'typed')
+
+/** The object in a body, the server's own copy. @throws ApiError BadRequest */
+export function readObject(
+  call: Call,
+  resource: Resource,
+  body: Body,
+  options: Pick<WriteOptions, 'fieldValidation'>,
+): ApiObject {
+  const { value } = body
+  if (!isPlainObject(value)) throw badRequest('the request has no object in its body')
+  const sent = value as Partial<ApiObject>
+  checkType(resource, sent)
+  const decoded = decodeAs(resource, value)
+  tell(call, resource, [...body.problems, ...decoded.unknown.map(unknownFieldText)], options)
+  const object = decoded.object
+  object.apiVersion = resource.apiVersion
+  object.kind = resource.kind.kind
+  object.metadata ??= {}
+  return object
+}
+
+/** Reads any value as an object of the resource. @throws ApiError BadRequest for a value of a wrong type */
+export function decodeAs(resource: Resource, value: unknown): Decoded<ApiObject> {
+  const decoded = decode<ApiObject>(value, shapeOf(resource), modeOf(resource), resource.kind.kind)
+  if (decoded.wrong) throw cannotBeHandled(resource.kind.kind, resource.version, decoded.wrong)
+  return decoded
+}
+
+/** Strict refuses what the schema does not know, Warn tells it, Ignore is silent (field validation, 1.27 on). */
+export function tell(
+  call: Call,
+  resource: Resource,
+  problems: string[],
+  options: Pick<WriteOptions, 'fieldValidation'>,
+): void {
+  if (problems.length === 0 || options.fieldValidation === 'Ignore') return
+  if (options.fieldValidation === 'Strict')
+    throw cannotBeHandled(resource.kind.kind, resource.version, strictDecodingText(problems))
+  call.warnings.push(...problems)
+}
+
+function checkType(resource: Resource, sent: Partial<ApiObject>): void {
+  if (sent.kind && sent.kind !== resource.kind.kind)
+    throw new ApiError(
+      'BadRequest',
+      `${sent.kind} in version ${JSON.stringify(sent.apiVersion ?? resource.version)} cannot be handled as a ${resource.kind.kind}: the kind of the object does not match the resource in the URL`,
+    )
+  if (sent.apiVersion && sent.apiVersion !== resource.apiVersion)
+    throw badRequest(
+      `the API version in the data (${sent.apiVersion}) does not match the expected API version (${resource.apiVersion})`,
+    )
+}
+
+/** Constant defaults from the schema, then the kind's own, in place. */
+export function complete(resource: Resource, object: ApiObject): void {
+  applyDefaults(object, shapeOf(resource))
+  resource.kind.defaults?.(object)
+}
+
+export function validateObject(resource: Resource, object: ApiObject, old?: ApiObject): FieldError[] {
+  const errors = validateSchema(object, shapeOf(resource), modeOf(resource))
+  if (resource.kind.validate) errors.push(...resource.kind.validate(object, old))
+  return errors
+}

@@ -1,0 +1,236 @@
+// Which groups, versions and resources there are: the aggregated form that kubectl asks for (two requests for everything)
+// and the older documents per group (apidiscovery.k8s.io/v2; meta/v1 APIGroupList, APIResourceList).
+
+import { createHash } from 'node:crypto'
+import type { ApiRequest, ApiResponse } from '../../api/exchange.ts'
+import { groupVersion } from '../../api/meta.ts'
+import { noSuchPath } from '../call.ts'
+import type { Registry, Resource } from '../registry.ts'
+import { aggregatedGroup, aggregatedVersions, kubevirtSubresources, subresourceTable } from '../subresources/table.ts'
+
+interface Entry {
+  name: string
+  singular: string
+  namespaced: boolean
+  kind: { group: string; version: string; kind: string }
+  verbs: string[]
+  shortNames?: string[]
+  categories?: string[]
+}
+
+export interface Discovery {
+  /** /api, /apis and below; undefined when the path is none of discovery's. */
+  answer(request: ApiRequest): ApiResponse | undefined
+}
+
+export function createDiscovery(registry: Registry, address: () => string): Discovery {
+  const documents = new Map<string, { object: object; json: string; etag: string }>()
+  let generation = -1
+
+  function document(key: string, make: () => object): { object: object; json: string; etag: string } {
+    if (generation !== registry.generation()) {
+      documents.clear()
+      generation = registry.generation()
+    }
+    let known = documents.get(key)
+    if (!known) {
+      const object = make()
+      const json = JSON.stringify(object)
+      known = { object, json, etag: `"${createHash('sha256').update(json).digest('hex').toUpperCase()}"` }
+      documents.set(key, known)
+    }
+    return known
+  }
+
+  function aggregated(request: ApiRequest, version: string, core: boolean): ApiResponse {
+    const { object, json, etag } = document(`${version}${core}`, () => aggregatedList(registry, version, core))
+    const headers = {
+      'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      etag,
+      vary: 'Accept',
+      'cache-control': 'public',
+    }
+    if (request.headers['if-none-match'] === etag) return { status: 304, headers, text: '' }
+    return { status: 200, headers, object, json }
+  }
+
+  return {
+    answer(request) {
+      const parts = request.path.split('/').filter((part) => part !== '')
+      if (parts[0] !== 'api' && parts[0] !== 'apis') return undefined
+      if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
+      const version = aggregatedVersion(request.headers.accept)
+      if (parts.length === 1 && version) return aggregated(request, version, parts[0] === 'api')
+      if (parts[0] === 'api') {
+        if (parts.length === 1) return plain(document('api', () => apiVersions(address())))
+        if (parts.length === 2 && parts[1] === 'v1')
+          return plain(document('api/v1', () => resourceList(registry, '', 'v1')))
+        return undefined
+      }
+      if (parts.length === 1) return plain(document('apis', () => groupList(registry)))
+      const [, group = '', groupsVersion] = parts
+      const versions = versionsOf(registry, group)
+      if (versions.length === 0 || group === '') throw noSuchPath()
+      if (parts.length === 2) return plain(document(group, () => apiGroup(registry, group)))
+      if (parts.length > 3) return undefined
+      if (!versions.includes(groupsVersion!)) throw noSuchPath()
+      return plain(document(`${group}/${groupsVersion}`, () => resourceList(registry, group, groupsVersion!)))
+    },
+  }
+}
+
+const plain = ({ object, json }: { object: object; json: string }): ApiResponse => ({ status: 200, object, json })
+
+/** The newest form of the aggregated list that the client takes, or undefined. */
+function aggregatedVersion(accept: string | undefined): string | undefined {
+  for (const part of (accept ?? '').split(',')) {
+    if (!part.includes('as=APIGroupDiscoveryList') || !part.includes('g=apidiscovery.k8s.io')) continue
+    const version = /v=(v2beta1|v2)(;|$)/.exec(part.trim())?.[1]
+    if (version) return version
+  }
+  return undefined
+}
+
+const apiVersions = (address: string) => ({
+  kind: 'APIVersions',
+  versions: ['v1'],
+  serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }],
+})
+
+function versionsOf(registry: Registry, group: string): string[] {
+  const own = registry.groups().get(group) ?? []
+  return group === aggregatedGroup ? aggregatedVersions : own
+}
+
+function groupNames(registry: Registry): string[] {
+  const names = [...registry.groups().keys()].filter((group) => group !== '')
+  return names.includes('kubevirt.io') ? [...names, aggregatedGroup] : names
+}
+
+function apiGroup(registry: Registry, name: string) {
+  const versions = versionsOf(registry, name).map((version) => ({ groupVersion: groupVersion(name, version), version }))
+  // virt-api names this one group in the singular, and virtctl expects it.
+  const shown = name === aggregatedGroup ? 'subresource.kubevirt.io' : name
+  return { kind: 'APIGroup', apiVersion: 'v1', name: shown, versions, preferredVersion: versions[0] }
+}
+
+const groupList = (registry: Registry) => ({
+  kind: 'APIGroupList',
+  apiVersion: 'v1',
+  groups: groupNames(registry).map((name) => {
+    const { kind: _, apiVersion: __, ...group } = apiGroup(registry, name)
+    return { ...group, name }
+  }),
+})
+
+function resourceList(registry: Registry, group: string, version: string) {
+  const resources = entriesOf(registry, group, version).flatMap(({ entry, subresources }) => [
+    legacyEntry(entry, entry.name, group, version),
+    ...subresources.map((sub) => legacyEntry({ ...sub, singular: '' }, `${entry.name}/${sub.name}`, group, version)),
+  ])
+  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersion(group, version), resources }
+}
+
+function legacyEntry(entry: Entry, name: string, group: string, version: string) {
+  const foreign = entry.kind.group !== group || entry.kind.version !== version
+  return {
+    name,
+    singularName: entry.singular,
+    namespaced: entry.namespaced,
+    ...(foreign && { group: entry.kind.group, version: entry.kind.version }),
+    kind: entry.kind.kind,
+    verbs: entry.verbs,
+    ...(entry.shortNames?.length && { shortNames: entry.shortNames }),
+    ...(entry.categories?.length && { categories: entry.categories }),
+  }
+}
+
+function aggregatedList(registry: Registry, version: string, core: boolean) {
+  const names = core ? [''] : groupNames(registry)
+  return {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: `apidiscovery.k8s.io/${version}`,
+    metadata: {},
+    items: names.map((name) => ({
+      metadata: { ...(name && { name }), creationTimestamp: null },
+      versions: versionsOf(registry, name).map((groupsVersion) => ({
+        version: groupsVersion,
+        resources: entriesOf(registry, name, groupsVersion).map(aggregatedEntry),
+        freshness: 'Current',
+      })),
+    })),
+  }
+}
+
+function aggregatedEntry({ entry, subresources }: { entry: Entry; subresources: Entry[] }) {
+  return {
+    resource: entry.name,
+    responseKind: entry.kind,
+    scope: entry.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: entry.singular,
+    verbs: entry.verbs,
+    ...(entry.shortNames?.length && { shortNames: entry.shortNames }),
+    ...(entry.categories?.length && { categories: entry.categories }),
+    ...(subresources.length > 0 && {
+      subresources: subresources.map((sub) => ({ subresource: sub.name, responseKind: sub.kind, verbs: sub.verbs })),
+    }),
+  }
+}
+
+function entriesOf(registry: Registry, group: string, version: string): { entry: Entry; subresources: Entry[] }[] {
+  if (group === aggregatedGroup) return aggregatedEntries(version)
+  return registry
+    .all()
+    .filter((resource) => resource.group === group && resource.version === version)
+    .map((resource) => ({ entry: entryOf(resource), subresources: subresourcesOf(resource) }))
+}
+
+function entryOf(resource: Resource): Entry {
+  const { kind } = resource
+  return {
+    name: kind.plural,
+    singular: kind.singular,
+    namespaced: resource.namespaced,
+    kind: { group: kind.group, version: kind.version, kind: kind.kind },
+    verbs: [...resource.verbs].sort(),
+    ...(kind.shortNames && { shortNames: kind.shortNames }),
+    ...(kind.categories && { categories: kind.categories }),
+  }
+}
+
+function subresourcesOf(resource: Resource): Entry[] {
+  const own = entryOf(resource).kind
+  const part = (name: string, kind: Entry['kind'], verbs: string[]): Entry => ({
+    name,
+    singular: '',
+    namespaced: resource.namespaced,
+    kind,
+    verbs,
+  })
+  const result = (subresourceTable[resource.groupResource] ?? []).map((info) =>
+    part(info.subresource, info.kind, info.verbs),
+  )
+  const readWrite = ['get', 'patch', 'update']
+  if (resource.scale) result.push(part('scale', { group: 'autoscaling', version: 'v1', kind: 'Scale' }, readWrite))
+  if (resource.hasStatus) result.push(part('status', own, readWrite))
+  return result
+}
+
+function aggregatedEntries(version: string): { entry: Entry; subresources: Entry[] }[] {
+  return Object.entries(kubevirtSubresources).flatMap(([resource, subresources]) =>
+    Object.entries(subresources).map(([name, verb]) => ({
+      entry: {
+        name: `${resource}/${name}`,
+        singular: '',
+        namespaced: true,
+        kind: {
+          group: aggregatedGroup,
+          version,
+          kind: resource === 'virtualmachines' ? 'VirtualMachine' : 'VirtualMachineInstance',
+        },
+        verbs: [verb],
+      },
+      subresources: [],
+    })),
+  )
+}

@@ -1,0 +1,242 @@
+// The way of every write: complete the object, ask admission, validate, note who manages what, store
+// (apiserver registry/generic/registry and registry/rest, 1.36).
+
+import { randomUUID } from 'node:crypto'
+import { ApiError, alreadyExists, conflict, type FieldError, invalid } from '../api/errors.ts'
+import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { generatedName } from '../api/names.ts'
+import { formatTime } from '../api/time.ts'
+import { validateMetaCreate, validateMetaUpdate } from '../api/validate-meta.ts'
+import { copyJson, equalJson } from '../api/walk/plain.ts'
+import { RevisionMismatch } from '../store/store.ts'
+import type { AdmissionRequest } from './admission/admission.ts'
+import { badRequest, type Call, type WriteOptions } from './call.ts'
+import { complete, validateObject } from './conform.ts'
+import { objectModified, type Stored } from './objects.ts'
+import { type Applied, trackApply, trackUpdate } from './ownership.ts'
+
+/** How often a generated name that is taken is drawn again. */
+const nameDraws = 8
+
+export function admissionRequest(
+  call: Call,
+  operation: AdmissionRequest['operation'],
+  options: Pick<WriteOptions, 'dryRun'>,
+  object: ApiObject | undefined,
+  old?: StoredObject,
+): AdmissionRequest {
+  return {
+    operation,
+    resource: call.resource,
+    subresource: call.info.subresource,
+    namespace: call.info.namespace,
+    name: object?.metadata.name ?? old?.metadata.name ?? call.info.name,
+    user: call.user,
+    dryRun: options.dryRun,
+    ...(object && { object }),
+    ...(old && { old }),
+    warnings: call.warnings,
+    undo: [],
+  }
+}
+
+/** `object` is the caller's own copy and becomes the stored one. */
+export async function createObject(
+  call: Call,
+  object: ApiObject,
+  options: WriteOptions,
+  applied?: Applied,
+): Promise<Stored> {
+  const { resource, engine } = call
+  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  const generate = !object.metadata.name && object.metadata.generateName
+  for (let draw = 1; ; draw++) {
+    const attempt = generate ? copyJson(object) : object
+    if (generate) attempt.metadata.name = generatedName(object.metadata.generateName!)
+    const request = admissionRequest(call, 'CREATE', options, attempt)
+    try {
+      prepareNew(call, attempt, request)
+      if (applied) trackApply(call, attempt, applied)
+      else trackUpdate(call, attempt, undefined, options)
+      const stored = options.dryRun ? dryCreate(call, attempt) : await engine.objects.create(resource, attempt)
+      if (options.dryRun) engine.admission.failed(request)
+      else engine.admission.written(request, stored.object)
+      return stored
+    } catch (error) {
+      engine.admission.failed(request)
+      if (!(error instanceof RevisionMismatch)) throw error
+      if (generate && draw < nameDraws) continue
+      throw nameTaken(call, attempt.metadata.name!, generate !== '' && generate !== undefined && generate !== false)
+    }
+  }
+}
+
+function nameTaken(call: Call, name: string, generated: boolean): ApiError {
+  const error = alreadyExists(call.resource.plural, name, call.resource.group)
+  if (!generated) return error
+  return new ApiError(
+    'AlreadyExists',
+    `${error.message}, the server was not able to generate a unique name for the object`,
+    error.details,
+  )
+}
+
+function dryCreate(call: Call, object: ApiObject): Stored {
+  const { resource, engine, info } = call
+  const key = engine.objects.key(resource, info.namespace, object.metadata.name!)
+  const existing = engine.objects.get(resource, info.namespace, object.metadata.name!)
+  if (existing) throw new RevisionMismatch(key, existing.revision)
+  return { key, revision: 0, object: object as StoredObject, json: JSON.stringify(object) }
+}
+
+function prepareNew(call: Call, object: ApiObject, request: AdmissionRequest): void {
+  const { resource, engine } = call
+  const { kind } = resource
+  const { metadata } = object
+  metadata.uid = randomUUID()
+  metadata.creationTimestamp = formatTime(engine.now())
+  delete metadata.deletionTimestamp
+  delete metadata.deletionGracePeriodSeconds
+  delete metadata.resourceVersion
+  if (resource.hasGeneration) metadata.generation = 1
+  else delete metadata.generation
+  if (resource.hasStatus) delete object.status
+  kind.prepareCreate?.(object)
+  complete(resource, object)
+  engine.admission.admit(request)
+  const errors = [
+    ...validateMetaCreate(metadata, {
+      namespaced: resource.namespaced,
+      ...(kind.nameRule && { nameRule: kind.nameRule }),
+    }),
+    ...validateObject(resource, object),
+  ]
+  if (errors.length > 0) throw invalid(kind.kind, metadata.name ?? '', errors, resource.group)
+  engine.admission.validate(request)
+  call.warnings.push(...(kind.warnings?.(object) ?? []))
+}
+
+export interface UpdateOptions extends WriteOptions {
+  /** '' is the object itself; any other name keeps everything but what `owns` says. */
+  subresource: string
+  /** The parts that this subresource may change (default: status). */
+  owns?: string[]
+  /** Set by server-side apply. */
+  applied?: Applied
+}
+
+/** Writes `proposed`, the caller's own copy, over `current`. Runs under the lock of the key. */
+export async function updateObject(
+  call: Call,
+  current: Stored,
+  proposed: ApiObject,
+  options: UpdateOptions,
+): Promise<Stored> {
+  const { resource, engine } = call
+  const old = current.object
+  checkPreconditions(call, old, proposed)
+  const object = mergeStrategy(call, old, proposed, options)
+  const request = admissionRequest(call, 'UPDATE', options, object, old)
+  try {
+    resource.kind.prepareUpdate?.(object, old)
+    complete(resource, object)
+    engine.admission.admit(request)
+    if (resource.hasGeneration && specChanged(object, old))
+      object.metadata.generation = (old.metadata.generation ?? 0) + 1
+    const errors: FieldError[] = [
+      ...validateMetaUpdate(object.metadata, old.metadata),
+      ...validateObject(resource, object, old),
+    ]
+    if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
+    engine.admission.validate(request)
+    call.warnings.push(...(resource.kind.warnings?.(object) ?? []))
+    if (options.applied) trackApply(call, object, options.applied)
+    else trackUpdate(call, object, old, options)
+    const stored = await storeUpdate(call, current, object, options)
+    if (options.dryRun || stored === current) engine.admission.failed(request)
+    else engine.admission.written(request, stored.object)
+    return stored
+  } catch (error) {
+    engine.admission.failed(request)
+    throw error
+  }
+}
+
+async function storeUpdate(call: Call, current: Stored, object: ApiObject, options: UpdateOptions): Promise<Stored> {
+  const { resource, engine } = call
+  if (equalJson(object, current.object)) return current
+  if (options.dryRun) return { ...current, object: object as StoredObject, json: JSON.stringify(object) }
+  if (finished(call, object)) return engine.objects.remove(resource, current, object)
+  return engine.objects.replace(resource, current, object)
+}
+
+/** True when nothing holds an object back any more that somebody deleted. */
+export function finished(call: Call, object: ApiObject): boolean {
+  const { metadata } = object
+  if (!metadata.deletionTimestamp || metadata.finalizers?.length) return false
+  if (call.resource.groupResource === 'namespaces' && object.spec?.finalizers?.length) return false
+  return !metadata.deletionGracePeriodSeconds
+}
+
+function checkPreconditions(call: Call, old: StoredObject, proposed: ApiObject): void {
+  const { plural, group } = call.resource
+  const { uid, resourceVersion } = proposed.metadata
+  if (uid && uid !== old.metadata.uid)
+    throw conflict(
+      plural,
+      old.metadata.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+      group,
+    )
+  if (resourceVersion && resourceVersion !== '0' && resourceVersion !== old.metadata.resourceVersion)
+    throw conflict(plural, old.metadata.name, objectModified, group)
+}
+
+/** What of `proposed` counts: the server's own fields never, status only on /status, everything else only outside it. */
+function mergeStrategy(call: Call, old: StoredObject, proposed: ApiObject, options: UpdateOptions): ApiObject {
+  const { resource } = call
+  const metadata = { ...proposed.metadata, resourceVersion: old.metadata.resourceVersion }
+  for (const field of [
+    'uid',
+    'name',
+    'namespace',
+    'generateName',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+  ] as const) {
+    const value = old.metadata[field]
+    if (value === undefined) delete metadata[field]
+    else (metadata as Record<string, unknown>)[field] = value
+  }
+  if (options.subresource === '') {
+    const object: ApiObject = { ...proposed, metadata }
+    if (!resource.hasStatus) return object
+    if (old.status === undefined) delete object.status
+    else object.status = copyJson(old.status)
+    return object
+  }
+  const object: ApiObject = copyJson(old)
+  for (const part of options.owns ?? ['status']) {
+    if (proposed[part] === undefined) delete object[part]
+    else object[part] = proposed[part]
+  }
+  object.metadata.managedFields = proposed.metadata.managedFields
+  if (!resource.custom) {
+    // Built-in kinds let a status write carry labels, annotations and finalizers; owners stay.
+    for (const field of ['labels', 'annotations', 'finalizers'] as const) {
+      if (metadata[field] === undefined) delete object.metadata[field]
+      else (object.metadata as Record<string, unknown>)[field] = metadata[field]
+    }
+  }
+  return object
+}
+
+function specChanged(object: ApiObject, old: ApiObject): boolean {
+  const ignored = ['metadata', 'status', 'apiVersion', 'kind']
+  const keys = new Set([...Object.keys(object), ...Object.keys(old)])
+  for (const key of keys) if (!ignored.includes(key) && !equalJson(object[key], old[key])) return true
+  // A deletion that starts counts as a change of what is wanted.
+  return object.metadata.deletionTimestamp !== old.metadata.deletionTimestamp
+}

@@ -1,0 +1,196 @@
+// subresources.kubevirt.io: start, stop and restart of VirtualMachines, by changing the object through the same door as
+// everybody (kubevirt pkg/virt-api/rest/lifecycle.go, 1.9). What needs the running guest (pause, console …) is given in
+// by main.ts.
+
+import { ApiError, notFound } from '../../api/errors.ts'
+import type { ApiResponse } from '../../api/exchange.ts'
+import type { ApiObject, StoredObject } from '../../api/meta.ts'
+import { copyJson } from '../../api/walk/plain.ts'
+import { readBody } from '../body.ts'
+import { badRequest, type Call, type Engine } from '../call.ts'
+import type { Stored } from '../objects.ts'
+import { updateObject } from '../persist.ts'
+
+const accepted: ApiResponse = { status: 202, text: '' }
+
+const refused = (call: KubevirtCall, message: string): ApiError =>
+  new ApiError(
+    'Conflict',
+    `Operation cannot be fulfilled on virtualmachine.kubevirt.io "${call.info.name}": ${message}`,
+    {
+      name: call.info.name,
+      group: 'kubevirt.io',
+      kind: 'virtualmachine',
+    },
+  )
+
+/** A call whose URL names no kind of the registry. */
+export type KubevirtCall = Omit<Call, 'resource'>
+
+export type KubevirtHandler = (call: KubevirtCall) => Promise<ApiResponse>
+
+interface Machine {
+  call: Call
+  current: Stored
+  strategy: string
+  instance: StoredObject | undefined
+}
+
+interface StateChange {
+  action: 'Start' | 'Stop'
+  uid?: string
+  data?: Record<string, string>
+}
+
+const isFinal = (instance: StoredObject): boolean => ['Succeeded', 'Failed'].includes(instance.status?.phase)
+
+export const machineHandlers: Record<string, KubevirtHandler> = {
+  'virtualmachines/start': (call) => changing(call, start),
+  'virtualmachines/stop': (call) => changing(call, stop),
+  'virtualmachines/restart': (call) => changing(call, restart),
+}
+
+async function changing(
+  call: KubevirtCall,
+  decide: (machine: Machine, options: Record<string, any>) => Promise<unknown>,
+): Promise<ApiResponse> {
+  const { engine, info } = call
+  const resource = engine.registry.preferred('kubevirt.io', 'virtualmachines')
+  const instances = engine.registry.preferred('kubevirt.io', 'virtualmachineinstances')
+  if (!resource || !instances) throw notFound('virtualmachine', info.name, 'kubevirt.io')
+  const options = readOptions(call)
+  const key = engine.objects.key(resource, info.namespace, info.name)
+  await engine.objects.exclusively(key, async () => {
+    const current = engine.objects.get(resource, info.namespace, info.name)
+    if (!current) throw notFound('virtualmachine', info.name, 'kubevirt.io')
+    const instance = engine.objects.get(instances, info.namespace, info.name)?.object
+    const own: Call = {
+      ...call,
+      resource,
+      info: { ...info, group: 'kubevirt.io', resource: 'virtualmachines', subresource: '' },
+    }
+    await decide({ call: own, current, strategy: strategyOf(current.object), instance }, options)
+  })
+  return accepted
+}
+
+function readOptions(call: KubevirtCall): Record<string, any> {
+  try {
+    const { value } = readBody(
+      { ...call.request, headers: { ...call.request.headers, 'content-type': 'application/json' } },
+      false,
+    )
+    return (value as Record<string, any>) ?? {}
+  } catch {
+    throw badRequest('Can not unmarshal Request body to struct, error: the body is not JSON')
+  }
+}
+
+function strategyOf(machine: ApiObject): string {
+  const { running, runStrategy } = machine.spec ?? {}
+  if (runStrategy) return runStrategy
+  return running ? 'Always' : 'Halted'
+}
+
+async function start(machine: Machine, options: Record<string, any>): Promise<unknown> {
+  const { call, strategy, instance } = machine
+  if (instance && !isFinal(instance) && instance.status?.phase !== 'Unknown')
+    throw refused(call, 'VM is already running')
+  const paused = options.paused === true
+  const data = paused ? { data: { paused: 'true' } } : {}
+  switch (strategy) {
+    case 'Halted':
+      if (paused) return request(machine, options, [{ action: 'Start', ...data }])
+      return setStrategy(machine, options, 'Always')
+    case 'RerunOnFailure':
+      if (instance?.status?.phase === 'Failed')
+        throw refused(call, `${strategy} does not support starting VM from failed state`)
+      break
+    case 'Manual':
+      break
+    default:
+      throw refused(call, `${strategy} does not support manual start requests`)
+  }
+  const stopFirst: StateChange[] = instance ? [{ action: 'Stop', uid: instance.metadata.uid }] : []
+  return request(machine, options, [...stopFirst, { action: 'Start', ...data }])
+}
+
+async function stop(machine: Machine, options: Record<string, any>): Promise<unknown> {
+  const { call, strategy, instance } = machine
+  if (!instance || isFinal(instance)) throw refused(call, 'VM is not running')
+  const grace = options.gracePeriod
+  const shorter = typeof grace === 'number' && grace < (instance.spec?.terminationGracePeriodSeconds ?? 30)
+  if (strategy === 'Halted' && !shorter)
+    throw refused(call, 'Halted only supports manual stop requests with a shorter graceperiod')
+  // The controller that takes the instance down waits as long as the instance says.
+  if (typeof grace === 'number') await shortenGrace(machine, options, grace)
+  switch (strategy) {
+    case 'Halted':
+      return undefined
+    case 'Always':
+    case 'Once':
+      return setStrategy(machine, options, 'Halted')
+    default:
+      return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }])
+  }
+}
+
+async function restart(machine: Machine, options: Record<string, any>): Promise<unknown> {
+  const { call, strategy, instance } = machine
+  const grace = options.gracePeriodSeconds
+  if (typeof grace === 'number' && grace > 0)
+    throw badRequest('For force restart, only gracePeriod=0 is supported for now')
+  if (typeof grace === 'number' && grace < 0) throw badRequest('gracePeriodSeconds has to be greater or equal to 0')
+  if (strategy === 'Halted' || strategy === 'Once')
+    throw refused(call, `RunStategy ${strategy} does not support manual restart requests`)
+  if (!instance || isFinal(instance)) throw refused(call, `VM is not running: ${strategy}`)
+  if (grace === 0) await shortenGrace(machine, options, 0)
+  return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }, { action: 'Start' }])
+}
+
+const dry = (options: Record<string, any>): boolean => Array.isArray(options.dryRun) && options.dryRun.includes('All')
+
+const writing = (options: Record<string, any>) => ({
+  dryRun: dry(options),
+  fieldManager: 'virt-api',
+  fieldValidation: 'Ignore' as const,
+})
+
+function setStrategy({ call, current }: Machine, options: Record<string, any>, strategy: string): Promise<Stored> {
+  const next = copyJson<ApiObject>(current.object)
+  // `running` stays the field of those who use it.
+  if (next.spec.running !== undefined) next.spec.running = strategy === 'Always'
+  else next.spec.runStrategy = strategy
+  return updateObject(call, current, next, { ...writing(options), subresource: '' })
+}
+
+async function request(
+  { call, current }: Machine,
+  options: Record<string, any>,
+  changes: StateChange[],
+): Promise<Stored> {
+  const waiting: StateChange[] = current.object.status?.stateChangeRequests ?? []
+  if (waiting.length > 0) {
+    // A start asked for after a stop that still runs is the one thing that may be added.
+    const startAfterStop =
+      waiting.length === 1 && waiting[0]!.action === 'Stop' && changes.length === 1 && changes[0]!.action === 'Start'
+    if (!startAfterStop) throw refused(call, 'unable to complete request: stop/start already underway')
+  }
+  const next = copyJson<ApiObject>(current.object)
+  next.status = { ...next.status, stateChangeRequests: [...waiting, ...changes] }
+  const own = { ...call, info: { ...call.info, subresource: 'status' } }
+  return updateObject(own, current, next, { ...writing(options), subresource: 'status' })
+}
+
+async function shortenGrace({ call, instance }: Machine, options: Record<string, any>, seconds: number): Promise<void> {
+  const engine: Engine = call.engine
+  const resource = engine.registry.preferred('kubevirt.io', 'virtualmachineinstances')!
+  const key = engine.objects.key(resource, call.info.namespace, instance!.metadata.name)
+  await engine.objects.exclusively(key, async () => {
+    const current = engine.objects.get(resource, call.info.namespace, instance!.metadata.name)
+    if (!current || dry(options)) return
+    const next = copyJson<ApiObject>(current.object)
+    next.spec.terminationGracePeriodSeconds = seconds
+    await engine.objects.replace(resource, current, next)
+  })
+}

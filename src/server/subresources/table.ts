@@ -1,0 +1,75 @@
+// Which subresources the built-in kinds have beside status and scale: for discovery and for finding the handler.
+
+export interface SubresourceInfo {
+  subresource: string
+  kind: { group: string; version: string; kind: string }
+  verbs: string[]
+}
+
+const pod = (kind: string) => ({ group: '', version: 'v1', kind })
+const connect = ['create', 'get']
+
+/** By groupResource. */
+export const subresourceTable: Record<string, SubresourceInfo[]> = {
+  pods: [
+    { subresource: 'attach', kind: pod('PodAttachOptions'), verbs: connect },
+    { subresource: 'binding', kind: pod('Binding'), verbs: ['create'] },
+    { subresource: 'ephemeralcontainers', kind: pod('Pod'), verbs: ['get', 'patch', 'update'] },
+    { subresource: 'eviction', kind: { group: 'policy', version: 'v1', kind: 'Eviction' }, verbs: ['create'] },
+    { subresource: 'exec', kind: pod('PodExecOptions'), verbs: connect },
+    { subresource: 'log', kind: pod('Pod'), verbs: ['get'] },
+    { subresource: 'portforward', kind: pod('PodPortForwardOptions'), verbs: connect },
+    { subresource: 'resize', kind: pod('Pod'), verbs: ['get', 'patch', 'update'] },
+  ],
+  serviceaccounts: [
+    {
+      subresource: 'token',
+      kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
+      verbs: ['create'],
+    },
+  ],
+  namespaces: [{ subresource: 'finalize', kind: pod('Namespace'), verbs: ['update'] }],
+  'certificatesigningrequests.certificates.k8s.io': [
+    {
+      subresource: 'approval',
+      kind: { group: 'certificates.k8s.io', version: 'v1', kind: 'CertificateSigningRequest' },
+      verbs: ['get', 'patch', 'update'],
+    },
+  ],
+}
+
+/** The groups that have subresources of other groups' objects and store nothing themselves. */
+export const aggregatedGroup = 'subresources.kubevirt.io'
+export const aggregatedVersions = ['v1', 'v1alpha3']
+
+/** PUT and GET paths of subresources.kubevirt.io (virt-api pkg/virt-api/api.go, 1.9): resource → subresource → verb. */
+export const kubevirtSubresources: Record<string, Record<string, 'get' | 'update'>> = {
+  virtualmachines: {
+    start: 'update',
+    stop: 'update',
+    restart: 'update',
+    migrate: 'update',
+    addvolume: 'update',
+    removevolume: 'update',
+    memorydump: 'update',
+    removememorydump: 'update',
+    'expand-spec': 'get',
+    portforward: 'get',
+  },
+  virtualmachineinstances: {
+    pause: 'update',
+    unpause: 'update',
+    softreboot: 'update',
+    reset: 'update',
+    freeze: 'update',
+    unfreeze: 'update',
+    addvolume: 'update',
+    removevolume: 'update',
+    console: 'get',
+    vnc: 'get',
+    portforward: 'get',
+    guestosinfo: 'get',
+    userlist: 'get',
+    filesystemlist: 'get',
+  },
+}

@@ -1,0 +1,164 @@
+// patch: JSON Patch, merge patch, strategic merge patch and server-side apply, on an object or a part of it.
+
+import { ApiError, invalid, isApiError } from '../../api/errors.ts'
+import type { ApiResponse } from '../../api/exchange.ts'
+import type { ApiObject, StoredObject } from '../../api/meta.ts'
+import { applyJsonPatch } from '../../api/patch/json.ts'
+import { applyMergePatch } from '../../api/patch/merge.ts'
+import { applyStrategicPatch } from '../../api/patch/strategic.ts'
+import { unknownFieldText } from '../../api/walk/decode.ts'
+import { isPlainObject } from '../../api/walk/plain.ts'
+import { type Body, fromJson, fromYaml, isBytes, mediaType, unsupportedMediaType } from '../body.ts'
+import { badRequest, type Call, type WriteOptions, writeOptions } from '../call.ts'
+import { decodeAs, readObject, shapeOf, tell } from '../conform.ts'
+import type { Stored } from '../objects.ts'
+import { appliedNew, appliedOver } from '../ownership.ts'
+import { createObject, updateObject } from '../persist.ts'
+import { settleNamespace } from './create.ts'
+import { answer, existing } from './get.ts'
+import { checkName, type Part } from './update.ts'
+
+const types = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+} as const
+
+type PatchType = (typeof types)[keyof typeof types]
+
+/** A patch that names no revision is tried again when somebody else was faster. */
+const attempts = 5
+
+export async function patch(call: Call, part: Part): Promise<ApiResponse> {
+  const type = patchType(call)
+  const options = writeOptions(call)
+  const force = call.request.query.get('force')
+  if (force !== null && type !== 'apply')
+    throw invalid(
+      'PatchOptions',
+      '',
+      [{ type: 'FieldValueForbidden', field: 'force', detail: 'may not be specified for non-apply patch' }],
+      'meta.k8s.io',
+    )
+  const body = patchBody(call, type)
+  const { objects } = call.engine
+  const key = objects.key(call.resource, call.info.namespace, call.info.name)
+  return objects.exclusively(key, async () => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (type === 'apply')
+          return await apply(call, body, { ...options, force: force === 'true' || force === '1' }, part)
+        return answer(call, 200, await patchStored(call, existing(call), type, body, options, part))
+      } catch (error) {
+        if (attempt === attempts || !isApiError(error, 'Conflict') || namesRevision(body.value)) throw error
+        if (!isRace(error)) throw error
+      }
+    }
+  })
+}
+
+/** Somebody wrote between our read and our write; conflicts of ownership and preconditions are no races. */
+const isRace = (error: ApiError): boolean => error.message.includes('the object has been modified')
+
+const namesRevision = (patch: unknown): boolean =>
+  isPlainObject(patch) && isPlainObject(patch.metadata) && patch.metadata.resourceVersion !== undefined
+
+function patchType(call: Call): PatchType {
+  const type = mediaType(call.request.headers['content-type'])
+  const served = call.resource.custom
+    ? Object.keys(types).filter((name) => !name.includes('strategic'))
+    : Object.keys(types)
+  if (!served.includes(type)) throw unsupportedMediaType(served.join(', '))
+  return types[type as keyof typeof types]
+}
+
+function patchBody(call: Call, type: PatchType): Body {
+  const { body } = call.request
+  if (body === undefined) throw badRequest('the request has no patch in its body')
+  if (!isBytes(body)) return { value: body, problems: [] }
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  return type === 'apply' ? fromYaml(text) : fromJson(text, type !== 'json')
+}
+
+/** The patched form of an object that is not stored itself (a Scale). */
+export function patchPlain(call: Call, object: ApiObject): ApiObject {
+  const type = patchType(call)
+  const { value } = patchBody(call, type)
+  if (type === 'json') return applyJsonPatch(object, value)
+  if (type === 'apply')
+    throw unsupportedMediaType(
+      Object.keys(types)
+        .filter((name) => !name.includes('apply'))
+        .join(', '),
+    )
+  return applyMergePatch(object, value)
+}
+
+function patchStored(
+  call: Call,
+  current: Stored,
+  type: Exclude<PatchType, 'apply'>,
+  body: Body,
+  options: WriteOptions,
+  part: Part,
+): Promise<Stored> {
+  const { resource } = call
+  const patched = patchedValue(call, current.object, type, body.value)
+  if (!isPlainObject(patched)) throw badRequest('the patch leaves no object')
+  const decoded = decodeAs(resource, patched)
+  tell(call, resource, [...body.problems, ...decoded.unknown.map(unknownFieldText)], options)
+  const object = decoded.object
+  if (object.kind !== resource.kind.kind || object.apiVersion !== resource.apiVersion)
+    throw badRequest(`a patch must not change apiVersion or kind (${resource.apiVersion} ${resource.kind.kind})`)
+  object.metadata ??= {}
+  checkName(call, object)
+  settleNamespace(call, object)
+  return updateObject(call, current, object, { ...options, ...part })
+}
+
+function patchedValue(call: Call, object: StoredObject, type: Exclude<PatchType, 'apply'>, value: unknown): unknown {
+  switch (type) {
+    case 'json':
+      return applyJsonPatch(object, value)
+    case 'merge':
+      return applyMergePatch(object, value)
+    default:
+      return applyStrategicPatch(object, value, shapeOf(call.resource))
+  }
+}
+
+async function apply(
+  call: Call,
+  body: Body,
+  options: WriteOptions & { force: boolean },
+  part: Part,
+): Promise<ApiResponse> {
+  const { resource, info, engine } = call
+  if (!call.request.query.get('fieldManager'))
+    throw invalid(
+      'PatchOptions',
+      '',
+      [{ type: 'FieldValueRequired', field: 'fieldManager', detail: 'is required for apply patch' }],
+      'meta.k8s.io',
+    )
+  const applied = readObject(call, resource, body, options)
+  if (!(body.value as ApiObject).kind || !(body.value as ApiObject).apiVersion)
+    throw badRequest('the configuration that is applied must name its apiVersion and kind')
+  checkName(call, applied)
+  settleNamespace(call, applied)
+  if (applied.metadata.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil')
+  const current = engine.objects.get(resource, info.namespace, info.name)
+  if (current) {
+    const next = appliedOver(call, current.object, applied, options, part)
+    return answer(call, 200, await updateObject(call, current, next.object, { ...options, ...part, applied: next }))
+  }
+  if (part.subresource) existing(call)
+  if (applied.metadata.uid)
+    throw new ApiError(
+      'Conflict',
+      `Operation cannot be fulfilled on ${resource.groupResource} "${info.name}": uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+    )
+  const next = appliedNew(call, applied, options)
+  return answer(call, 201, await createObject(call, next.object, options, next))
+}
