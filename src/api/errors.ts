@@ -143,12 +143,14 @@ export const conflict = (resource: string, name: string, message: string, group 
 
 /** The 422 that lists every field error (apimachinery NewInvalid). `kind` is the Kind, not the resource. */
 export function invalid(kind: string, name: string, errors: FieldError[], group = ''): ApiError {
-  const causes = errors.map((error) => ({
+  // The schema and the kind's own rules may find the same problem.
+  const distinct = new Map(errors.map((error) => [`${error.field}: ${fieldErrorBody(error)}`, error]))
+  const causes = [...distinct.values()].map((error) => ({
     reason: error.type,
     message: fieldErrorBody(error),
     field: error.field,
   }))
-  const texts = [...new Set(errors.map((error) => `${error.field}: ${fieldErrorBody(error)}`))]
+  const texts = [...distinct.keys()]
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = `${kind}${group && `.${group}`} "${name}" is invalid`
   return new ApiError('Invalid', list ? `${subject}: ${list}` : subject, { name, group, kind, causes })

@@ -56,8 +56,11 @@ export function tableColumns(columns: readonly Column[]): TableColumn[] {
     description: column.description ?? '',
     priority: column.priority ?? 0,
   }))
-  return columns[0]?.name === 'Name' ? declared : [nameColumn, ...declared]
+  return declaresName(columns) ? declared : [nameColumn, ...declared]
 }
+
+/** Events put their name last; a StorageClass writes more than its name. */
+const declaresName = (columns: readonly Column[]): boolean => columns.some((column) => column.name === 'Name')
 
 export function toTable(objects: readonly ApiObject[], columns: readonly Column[], options: TableOptions): Table {
   const { apiVersion = 'meta.k8s.io/v1', metadata = {} } = options
@@ -72,7 +75,7 @@ export function toTable(objects: readonly ApiObject[], columns: readonly Column[
 
 /** One row: its cells, and as much of the object as was asked for. */
 export function tableRow(object: ApiObject, columns: readonly Column[], options: TableOptions): TableRow {
-  const cells = columns[0]?.name === 'Name' ? [] : [object.metadata.name ?? '']
+  const cells = declaresName(columns) ? [] : [object.metadata.name ?? '']
   for (const column of columns) cells.push(cellOf(object, column, options.now) as string)
   switch (options.includeObject ?? 'Metadata') {
     case 'None':
