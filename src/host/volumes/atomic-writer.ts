@@ -21,7 +21,7 @@ import { dirname, join } from 'node:path'
 export interface FileContent {
   data: Buffer
   mode: number
-  /** Owner, when it is not root. */
+  /** Owner and group, when they are not Tandem's own. */
   uid?: number
   gid?: number
 }
@@ -32,6 +32,8 @@ export type Payload = Map<string, FileContent>
 const dataLink = '..data'
 const longestPath = 4096
 const longestName = 255
+/** chown(2): leave it as it is. */
+const keep = -1
 
 /** @throws Error for a path that could leave the volume or meet the writer's own names. */
 export function checkPath(path: string): void {
@@ -65,11 +67,11 @@ function currentDirectory(volume: string): string | undefined {
 function isSame(directory: string, payload: Payload): boolean {
   const existing = new Set(filesBelow(directory, ''))
   if (existing.size !== payload.size) return false
-  return [...payload].every(([path, { data, mode, uid = 0, gid = 0 }]) => {
+  return [...payload].every(([path, { data, mode, uid, gid }]) => {
     if (!existing.has(path)) return false
     const at = join(directory, path)
     const stat = lstatSync(at)
-    const sameOwner = process.getuid?.() !== 0 || (stat.uid === uid && stat.gid === gid)
+    const sameOwner = (uid === undefined || stat.uid === uid) && (gid === undefined || stat.gid === gid)
     return (stat.mode & 0o7777) === mode && sameOwner && readFileSync(at).equals(data)
   })
 }
@@ -88,10 +90,10 @@ function writeTree(directory: string, payload: Payload, gid: number | undefined)
     mkdirSync(dirname(at), { recursive: true, mode: 0o755 })
     writeFileSync(at, content.data, { mode: 0o600, flag: 'wx' })
     // Owner first: a change of owner takes set-id bits away.
-    if (content.uid !== undefined || content.gid !== undefined) chownSync(at, content.uid ?? 0, content.gid ?? 0)
+    if (content.uid !== undefined || content.gid !== undefined) chownSync(at, content.uid ?? keep, content.gid ?? keep)
     chmodSync(at, content.mode)
   }
-  if (gid !== undefined) chownSync(directory, 0, gid)
+  if (gid !== undefined) chownSync(directory, keep, gid)
 }
 
 /** Links that users see: one for each first part of a path, through ..data. */
