@@ -27,7 +27,7 @@ export interface Tools {
   /** Runs Tandem in this process until it is told to stop. */
   serve(config: Config): Promise<void>
   /** The real server over a store in memory with a host that only pretends: no root, nothing installed. */
-  dev(listen: { host: string; port: number }): Promise<void>
+  dev(options: { listen: { host: string; port: number }; store?: string; kubeconfig?: string }): Promise<void>
   /** Stops everything that a stopped Tandem left running, and removes what it made outside its state directory. */
   removeEverything(config: Config, onStep: (step: string) => void): Promise<void>
   openImages(config: Config): Promise<ImageTools>

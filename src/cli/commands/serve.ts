@@ -18,7 +18,9 @@ export function serve(program: Command, tools: Tools): void {
     .command('dev')
     .description('run the real API server over a store in memory and a host that only pretends (no root)')
     .option('--listen <address:port>', 'where the API listens', '127.0.0.1:7443')
-    .action(async (options: { listen: string }) => {
-      await tools.dev(parseListen(options.listen))
+    .option('--store <file>', 'keep the objects in this file instead of in memory')
+    .option('--kubeconfig <file>', 'where to write the kubeconfig')
+    .action(async ({ listen, ...options }: { listen: string; store?: string; kubeconfig?: string }) => {
+      await tools.dev({ listen: parseListen(listen), ...options })
     })
 }

@@ -1,0 +1,191 @@
+// Tandem on this machine: the platform, and the host that makes its objects real. `tandem serve` runs it.
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { realClock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import type { Config } from '../config.ts'
+import { createHost, machineHosting, podHosting } from '../host/host.ts'
+import { createMachines } from '../host/machines/machines.ts'
+import { addressKeeper } from '../host/network/address-keeper.ts'
+import { createNetwork } from '../host/network/routed-network.ts'
+import { createNodeAgent, machineAddress } from '../host/node.ts'
+import { createPods } from '../host/pods/pods.ts'
+import { type StatePaths, statePaths } from '../host/state.ts'
+import { createVolumes } from '../host/volumes/host-volumes.ts'
+import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
+import { serverVersion } from '../server/health.ts'
+import { openSqliteStore } from '../store/sqlite.ts'
+import { openEngine, providePauseImage } from './engine.ts'
+import { localVolumes } from './local-volumes.ts'
+import { holdLock } from './lock.ts'
+import { type Platform, startPlatform } from './platform.ts'
+import { loadSettings, type Settings } from './settings.ts'
+
+export interface Daemon {
+  /** Stops this process' work; containers and virtual machines run on. */
+  stop(): Promise<void>
+}
+
+/** The port at which workloads reach the API, at the ClusterIP of the `kubernetes` Service. */
+const servicePort = 443
+
+export async function startDaemon(config: Config, log: Logger): Promise<Daemon> {
+  const lock = await holdLock(config.instance, config.stateDir)
+  const paths = statePaths(config.stateDir, config.instance)
+  mkdirSync(dirname(paths.pid), { recursive: true, mode: 0o711 })
+  mkdirSync(paths.root, { recursive: true, mode: 0o711 })
+  writeFileSync(paths.pid, `${process.pid}\n`)
+  const settings = await loadSettings(paths.settings, config)
+  const engine = openEngine(paths)
+  // The engine needs no API and the API no engine: they start side by side.
+  const starting = engine.containerd.start()
+  starting.catch(() => {})
+  let host: Awaited<ReturnType<typeof startHost>> | undefined
+  const platform = await openPlatform(config, paths, settings, () => host?.node, log)
+  try {
+    await starting
+    host = await startHost({ config, paths, settings, platform, engine, log })
+  } catch (error) {
+    await platform.stop()
+    throw error
+  }
+  return {
+    async stop() {
+      await host?.stop()
+      await platform.stop()
+      engine.containerd.release()
+      rmSync(paths.pid, { force: true })
+      lock.close()
+    },
+  }
+}
+
+async function openPlatform(
+  config: Config,
+  paths: StatePaths,
+  settings: Settings,
+  node: () => Awaited<ReturnType<typeof startHost>>['node'] | undefined,
+  log: Logger,
+): Promise<Platform> {
+  const apiAddress = addressIn(settings.serviceCidr, 1)
+  const [pki, store] = await Promise.all([
+    openPki({
+      directory: paths.pki,
+      names: [apiAddress, config.listen.host, machineAddress(), config.nodeName],
+      clusterDomain: config.clusterDomain,
+    }),
+    openSqliteStore(paths.store),
+  ])
+  const platform = await startPlatform({
+    store,
+    pki,
+    serviceCidr: settings.serviceCidr,
+    clusterDomain: config.clusterDomain,
+    listen: config.listen,
+    api: { clusterIP: apiAddress, endpointIP: apiAddress, port: servicePort },
+    volumes: localVolumes(paths.volumes),
+    node,
+    nodeName: config.nodeName,
+    log,
+  })
+  writeKubeconfig(config, paths, pki)
+  return platform
+}
+
+interface HostParts {
+  config: Config
+  paths: StatePaths
+  settings: Settings
+  platform: Platform
+  engine: ReturnType<typeof openEngine>
+  log: Logger
+}
+
+async function startHost({ config, paths, settings, platform, engine, log }: HostParts) {
+  const { client, informers, http } = platform
+  const { containerd, images } = engine
+  const { instance, nodeName, clusterDomain } = config
+  const record = platform.recorder('kubelet')
+  const facts = { name: nodeName, addresses: [machineAddress()], cpu: cpus().length, memoryBytes: totalmem() }
+  const network = createNetwork({ instance, paths, ...settings, clusterDomain, informers, log: log.child('network') })
+  await Promise.all([network.start(), images.start(), providePauseImage(engine, paths)])
+  await http.listenAlso(network.apiAddress, servicePort)
+  const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })
+  await volumes.start()
+  const pods = createPods({
+    paths,
+    containerd,
+    client,
+    volumes,
+    images,
+    network,
+    record,
+    node: facts,
+    clusterDomain,
+    cgroupParent: `/tandem-${instance}`,
+    clock: realClock,
+    log: log.child('pods'),
+  })
+  const machines = createMachines({
+    paths,
+    instance,
+    nodeName,
+    client,
+    images,
+    volumes,
+    network,
+    record: platform.recorder('virt-handler'),
+    log: log.child('machines'),
+  })
+  engine.useDisks(() => machines.disksInUse())
+  const addresses = addressKeeper({ informers, network, log })
+  const host = createHost({
+    client,
+    informers,
+    clock: realClock,
+    log: log.child('host'),
+    nodeName,
+    drivers: [podHosting(pods), machineHosting(machines)],
+  })
+  await host.start()
+  const agent = createNodeAgent({
+    client,
+    clock: realClock,
+    log: log.child('node'),
+    nodeName,
+    stateDir: paths.root,
+    podCidr: network.podCidr,
+    version: serverVersion.gitVersion,
+    runtimeVersion: () => engine.runtimeVersion(),
+    conditions: () => [...pods.conditions(), ...machines.conditions()],
+    images: async () => (await images.list()).map(({ repoTags, sizeBytes }) => ({ names: repoTags, sizeBytes })),
+  })
+  await agent.start()
+  return {
+    node: { ...pods, ...machines },
+    async stop() {
+      agent.stop()
+      addresses.stop()
+      await host.stop()
+      await network.stop()
+    },
+  }
+}
+
+/** The n-th address of a range. */
+export function addressIn(cidr: string, n: number): string {
+  const parts = cidr.split('/')[0]!.split('.').map(Number)
+  const number = parts.reduce((sum, part) => sum * 256 + part, 0) + n
+  return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.')
+}
+
+function writeKubeconfig(config: Config, paths: StatePaths, pki: Pki): void {
+  const { host, port } = config.listen
+  // An address that means "all of them" is none to connect to.
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  const server = `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  const text = kubeconfig({ server, caCert: pki.caCert, clientCert: pki.adminCert, clientKey: pki.adminKey })
+  writeFileSync(join(paths.root, 'kubeconfig'), text, { mode: 0o600 })
+}

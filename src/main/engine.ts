@@ -1,0 +1,49 @@
+// containerd and the images on it: what runs Pods, and what image commands need even while Tandem does not run.
+
+import { mkdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { buildImage } from '../host/images/build/build-image.ts'
+import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
+import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
+import type { StatePaths } from '../host/state.ts'
+
+export const home = resolve(import.meta.dirname, '../..')
+
+/** Made here from images/pause; nothing has to be pulled for the first Pod. */
+const pauseImage = 'tandem.dev/pause:1'
+
+export interface Engine {
+  containerd: Containerd
+  images: ManagedImages
+  /** Disks that VMs use now must not be swept. */
+  useDisks(inUse: () => Iterable<string>): void
+  /** 'containerd://1.6.20' */
+  runtimeVersion(): string
+}
+
+export function openEngine(paths: StatePaths): Engine {
+  const containerd = createContainerd({ paths, sandboxImage: pauseImage })
+  let inUse: () => Iterable<string> = () => []
+  const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths, inUse: () => inUse() })
+  return {
+    containerd,
+    images,
+    useDisks: (next) => {
+      inUse = next
+    },
+    runtimeVersion: () => `containerd://${containerd.version()}`,
+  }
+}
+
+export async function providePauseImage({ images }: Pick<Engine, 'images'>, paths: StatePaths): Promise<void> {
+  if (await images.find(pauseImage)) return
+  const folder = join(paths.root, 'pause-image')
+  mkdirSync(folder, { recursive: true })
+  try {
+    const output = join(folder, 'pause.tar')
+    await buildImage(join(home, 'images/pause/recipe.yaml'), { output, cacheDir: folder })
+    await images.load(output)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

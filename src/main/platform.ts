@@ -1,0 +1,137 @@
+// The rooms that need no machine, tied together: API server over a store, the client of everybody inside, controllers.
+
+import { ApiError, notFound } from '../api/errors.ts'
+import type { UserInfo } from '../api/exchange.ts'
+import type { NodeStreams } from '../api/streams.ts'
+import { realClock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import { createCachingClient } from '../client/caching-client.ts'
+import { type Client, createClient } from '../client/client.ts'
+import { type CachingInformerFactory, createInformerFactory } from '../client/informer.ts'
+import { createRecorder, type EventRecorder } from '../client/record.ts'
+import { bootstrap } from '../controllers/bootstrap.ts'
+import type { LocalVolumes, RunningController } from '../controllers/controller.ts'
+import { controllers } from '../controllers/index.ts'
+import { kinds } from '../kinds/index.ts'
+import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
+import type { Pki } from '../server/auth/pki.ts'
+import { type HttpServer, serveHttp } from '../server/http.ts'
+import { serveOpenapi } from '../server/openapi/openapi.ts'
+import { createStreams } from '../server/streams/streams.ts'
+import type { Store } from '../store/store.ts'
+import { compactRegularly } from './compaction.ts'
+import { type MachineControl, machineHandlers } from './machine-handlers.ts'
+
+export interface PlatformOptions {
+  store: Store
+  pki: Pki
+  serviceCidr: string
+  clusterDomain: string
+  listen: { host: string; port: number }
+  /** Where workloads reach the API: ClusterIP of the `kubernetes` Service, and where we listen for it. */
+  api: { clusterIP: string; endpointIP: string; port: number }
+  volumes: LocalVolumes
+  /** Streams and control of what runs here, once it is there. */
+  node: () => (NodeStreams & MachineControl) | undefined
+  nodeName: string
+  log: Logger
+}
+
+export interface Platform {
+  server: ApiServer
+  http: HttpServer
+  client: Client
+  informers: CachingInformerFactory
+  recorder(component: string): EventRecorder
+  stop(): Promise<void>
+}
+
+/** The node's streams, asked for at each call: the API answers before the node is there. */
+function lateStreams(node: () => NodeStreams): NodeStreams {
+  return {
+    podLogs: (...call) => node().podLogs(...call),
+    podExec: async (...call) => await node().podExec(...call),
+    podAttach: async (...call) => await node().podAttach(...call),
+    podPortForward: async (...call) => await node().podPortForward(...call),
+    machineConsole: async (...call) => await node().machineConsole(...call),
+    machineVnc: async (...call) => await node().machineVnc(...call),
+    machinePortForward: async (...call) => await node().machinePortForward(...call),
+  }
+}
+
+/** Who the parts of this process are to the API. */
+const self: UserInfo = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
+
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const { store, pki, log } = options
+  const node = () => {
+    const there = options.node()
+    if (!there) throw new ApiError('ServiceUnavailable', 'this node is still starting; try again in a moment')
+    return there
+  }
+  const server = createApiServer({
+    store,
+    kinds,
+    pki,
+    services: { cidr: options.serviceCidr },
+    address: `${options.listen.host}:${options.listen.port}`,
+    clusterDomain: options.clusterDomain,
+    handlers: {
+      'pods/log': async ({ info, request }) =>
+        streams.log(info, request.query, request.signal ?? new AbortController().signal),
+    },
+    machineHandlers: machineHandlers(node),
+    openapi: serveOpenapi,
+    log: log.child('server'),
+  })
+  const streams = createStreams(lateStreams(node), (group, plural, namespace, name) => {
+    const resource = server.registry.preferred(group, plural)
+    const found = resource && server.objects.get(resource, namespace, name)
+    if (!found) throw notFound(plural, name, group)
+    return found.object
+  })
+  await server.start()
+  const http = await serveHttp({
+    server,
+    pki,
+    listen: [options.listen],
+    upgrade: (upgrade) => streams.upgrade(upgrade),
+    log: log.child('http'),
+  })
+
+  const transport = transportFor(server, self)
+  const plain = createClient(transport, { userAgent: 'tandem' })
+  const informers = createInformerFactory({ client: plain, clock: realClock, log })
+  const client = createCachingClient(plain, informers)
+  await bootstrap(client, kinds)
+  const recorder = (component: string) =>
+    createRecorder({ client, component, host: options.nodeName, clock: realClock, log }).record
+  const running: RunningController[] = controllers.map((controller) =>
+    controller.start({
+      client: createCachingClient(createClient(transport, { userAgent: controller.name }), informers),
+      informers,
+      clock: realClock,
+      log: log.child(controller.name),
+      recorder,
+      kinds: () => kinds,
+      settings: { volumes: options.volumes, caCertificate: pki.caCert, api: options.api },
+    }),
+  )
+  const compaction = compactRegularly(store, log)
+
+  return {
+    server,
+    http,
+    client,
+    informers,
+    recorder,
+    async stop() {
+      compaction.stop()
+      await Promise.all(running.map((controller) => controller.stop()))
+      informers.stop()
+      server.stop()
+      await http.close()
+      await store.close()
+    },
+  }
+}
