@@ -40,7 +40,8 @@ async function tarOf(
   const tar = pack()
   for (const { name, body, linkname, mode = 0o755, directory } of entries) {
     const type = directory ? 'directory' : linkname ? 'symlink' : 'file'
-    tar.entry({ name, mode, type, linkname, mtime: new Date(0) }, body)
+    if (body) tar.entry({ name, mode, type, mtime: new Date(0) }, body)
+    else tar.entry({ name, mode, type, linkname, mtime: new Date(0) })
   }
   tar.finalize()
   return await buffer(tar)

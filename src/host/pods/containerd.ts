@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +16,8 @@ export interface ContainerdOptions {
   paths: StatePaths
   /** "tandem.dev/pause:3.10": must be loaded before the first Pod. */
   sandboxImage: string
+  /** "/tandem-<instance>": its empty directories go with `destroy`. */
+  cgroupParent?: string
   program?: string
   cniBinDir?: string
   runtimes?: Record<string, RuntimeHandler>
@@ -128,6 +130,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     cri.close()
     await unmountBelow([at.run, at.root])
     await rm(at.run, { recursive: true, force: true })
+    if (options.cgroupParent) await removeCgroups(options.cgroupParent)
     for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
   }
 
@@ -190,6 +193,12 @@ export async function unmountBelow(dirs: string[]): Promise<void> {
     .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))))
     .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
   for (const point of points.reverse()) await run(['umount', '--lazy', point], { allowFailure: true })
+}
+
+/** Empty ones only: rmdir refuses the others, which belong to somebody else. */
+async function removeCgroups(name: string): Promise<void> {
+  const controllers = await directoriesIn('/sys/fs/cgroup')
+  for (const controller of ['', ...controllers]) await rmdir(join('/sys/fs/cgroup', controller, name)).catch(() => {})
 }
 
 /** Names of directories in `dir`; none when it does not exist. */

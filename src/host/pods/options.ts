@@ -1,0 +1,36 @@
+// What the Pod driver is given, and what its parts share.
+
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/log.ts'
+import type { Client } from '../../client/client.ts'
+import type { Images } from '../images/images.ts'
+import type { Network } from '../network/network.ts'
+import type { StatePaths } from '../state.ts'
+import type { Volumes } from '../volumes/volumes.ts'
+import type { EventRecorder } from '../workload.ts'
+import type { Backoff } from './backoff.ts'
+import type { Containerd } from './containerd.ts'
+import type { NodeFacts } from './field-values.ts'
+
+export interface PodsOptions {
+  paths: StatePaths
+  containerd: Containerd
+  client: Client
+  volumes: Volumes
+  images: Images
+  network: Pick<Network, 'resolver'>
+  record: EventRecorder
+  node: NodeFacts
+  clusterDomain: string
+  /** "/tandem-<instance>" */
+  cgroupParent: string
+  clock?: Clock
+  log?: Logger
+}
+
+export interface Shared extends PodsOptions {
+  clock: Clock
+  log: Logger
+  restarts: Backoff
+  pulls: Backoff
+}

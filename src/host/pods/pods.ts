@@ -1,0 +1,206 @@
+// The driver of Pods: containers on containerd, through CRI. One worker per Pod does the work; this file knows them all
+// and hands events of the runtime to whom they belong.
+
+import type { StoredObject } from '../../api/meta.ts'
+import { realClock, type Timer } from '../../base/clock.ts'
+import { silentLogger } from '../../base/log.ts'
+import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
+import { createBackoff } from './backoff.ts'
+import { isNotFound, type TaskEvent } from './cri/client.ts'
+import { containerState } from './cri/messages.ts'
+import { labels } from './names.ts'
+import type { PodsOptions, Shared } from './options.ts'
+import type { PodObject } from './pod.ts'
+import { createPodFiles } from './pod-files.ts'
+import { createPuller } from './pulling.ts'
+import { createStarter, subPathRoot } from './start-container.ts'
+import { unbindAll } from './subpath.ts'
+import { removeSandbox, takeOver } from './takeover.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+export type { PodsOptions } from './options.ts'
+
+const relistMs = 60_000
+const reconnectMs = 500
+/** containerd tells of an exit a moment before its own status says so. */
+const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
+
+export function createPods(options: PodsOptions): WorkloadDriver {
+  const shared: Shared = {
+    ...options,
+    clock: options.clock ?? realClock,
+    log: options.log ?? silentLogger,
+    restarts: createBackoff(),
+    pulls: createBackoff(),
+  }
+  const { containerd, clock, log } = shared
+  const { cri } = containerd
+  const files = createPodFiles(options.paths, options.clusterDomain)
+  const puller = createPuller(shared)
+  const starter = createStarter(shared, files)
+  const workers = new Map<string, Worker>()
+  /** Pods that had something in the runtime when we started: their workers look before they act. */
+  const inherited = new Set<string>()
+  const owners = new Map<string, string>()
+  let listener: (uid: string) => void = () => {}
+  let unsubscribe = () => {}
+  let relist: Timer | undefined
+  let ready = false
+  let closed = false
+
+  async function workerFor(pod: PodObject): Promise<Worker> {
+    const { uid } = pod.metadata
+    const known = workers.get(uid)
+    if (known) return known
+    const found = inherited.has(uid) ? await takeOver(cri, uid) : undefined
+    await files.prepare(pod)
+    inherited.delete(uid)
+    const worker = createWorker(pod, found, {
+      shared,
+      files,
+      puller,
+      starter,
+      changed: () => listener(uid),
+      owns: (runtimeId) => owners.set(runtimeId, uid),
+    })
+    workers.set(uid, worker)
+    return worker
+  }
+
+  async function onTask({ topic, containerId }: TaskEvent): Promise<void> {
+    const worker = workers.get(owners.get(containerId) ?? '')
+    if (topic !== '/tasks/exit' || !worker) return
+    await settled(containerId)
+    await worker.ended(containerId)
+  }
+
+  async function settled(containerId: string): Promise<void> {
+    for (const delay of settleDelays) {
+      if (delay) await clock.sleep(delay)
+      const answer = await cri.containerStatus({ containerId }).catch((error) => {
+        if (isNotFound(error)) return undefined
+        throw error
+      })
+      if (answer?.status?.state !== containerState.running) return
+    }
+  }
+
+  const failed = (error: unknown) => log.warn('cannot follow an event of containerd', { error })
+
+  function follow(): void {
+    unsubscribe = cri.subscribe(
+      (event) => void onTask(event).catch(failed),
+      (error) => {
+        ready = false
+        if (closed) return
+        log.warn('containerd is gone; starting it again', { error })
+        clock.after(reconnectMs, () => void reconnect())
+      },
+    )
+  }
+
+  async function reconnect(): Promise<void> {
+    if (closed) return
+    try {
+      await containerd.start()
+      follow()
+      ready = true
+      await look()
+    } catch (error) {
+      log.error('containerd does not start', { error })
+      clock.after(10 * reconnectMs, () => void reconnect())
+    }
+  }
+
+  /** Whatever event was missed: containers that we think run, and do not. */
+  async function look(): Promise<void> {
+    const [{ items }, { containers }] = await Promise.all([cri.listPodSandbox({}), cri.listContainers({})])
+    const running = new Set(containers.filter(({ state }) => state === containerState.running).map(({ id }) => id))
+    const up = new Set(items.filter(({ state }) => state === 0).map(({ id }) => id))
+    for (const { view, ended } of workers.values()) {
+      const lost = [...view.containers.values()]
+        .flat()
+        .filter(({ id, state }) => state === 'running' && !running.has(id))
+      for (const { id } of lost) await ended(id)
+      if (view.sandbox?.ready && !up.has(view.sandbox.id)) await ended(view.sandbox.id)
+    }
+  }
+
+  function scheduleRelist(): void {
+    relist = clock.after(relistMs, () => {
+      void look()
+        .catch(failed)
+        .finally(() => {
+          if (!closed) scheduleRelist()
+        })
+    })
+  }
+
+  async function inRuntime(): Promise<FoundWorkload[]> {
+    const { items } = await cri.listPodSandbox({})
+    return items.map(({ labels: given }) => ({
+      uid: given[labels.podUid] ?? '',
+      namespace: given[labels.podNamespace] ?? '',
+      name: given[labels.podName] ?? '',
+    }))
+  }
+
+  async function remove(workload: FoundWorkload): Promise<void> {
+    const { uid } = workload
+    const worker = workers.get(uid)
+    workers.delete(uid)
+    await worker?.close()
+    const { items } = await cri.listPodSandbox({ filter: { labelSelector: { [labels.podUid]: uid } } })
+    await Promise.all(items.map(({ id }) => removeSandbox(cri, id)))
+    await unbindAll(subPathRoot(files, uid))
+    await shared.volumes.unmountAll(uid)
+    await files.remove(workload)
+    puller.forget(uid)
+    shared.restarts.forget(`${uid}/`)
+    inherited.delete(uid)
+    for (const [id, owner] of owners) if (owner === uid) owners.delete(id)
+  }
+
+  return {
+    kind: 'Pod',
+    async start() {
+      await containerd.start()
+      follow()
+      for (const { uid } of await inRuntime()) inherited.add(uid)
+      ready = true
+      scheduleRelist()
+    },
+    conditions: () => [
+      ready
+        ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'containerd is running' }
+        : { type: 'Ready', status: 'False', reason: 'ContainerRuntimeNotReady', message: 'containerd does not answer' },
+    ],
+    async found() {
+      const all = new Map<string, FoundWorkload>()
+      for (const workload of [...(await files.found()), ...(await inRuntime())]) {
+        const known = all.get(workload.uid)
+        if (workload.uid && !known?.name) all.set(workload.uid, workload)
+      }
+      return [...all.values()]
+    },
+    async sync(object: StoredObject) {
+      const pod = object as PodObject
+      const worker = await workerFor(pod)
+      worker.update(pod)
+      return worker.report()
+    },
+    stopped: (uid) => workers.get(uid)?.stopped() ?? !inherited.has(uid),
+    remove,
+    onChange(next) {
+      listener = next
+    },
+    async stop() {
+      closed = true
+      relist?.cancel()
+      unsubscribe()
+      // What is under way at this moment may end; nothing new begins.
+      for (const worker of workers.values()) void worker.close()
+      containerd.release()
+    },
+  }
+}

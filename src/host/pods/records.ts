@@ -1,0 +1,71 @@
+// What the runtime says about a Pod's sandbox and containers, in the words of this room.
+
+import type { Decoded } from '../../wire/protobuf.ts'
+import { type ContainerStatus, containerState, type PodSandboxStatus, sandboxState } from './cri/messages.ts'
+import { annotations } from './names.ts'
+
+export interface SandboxRecord {
+  id: string
+  attempt: number
+  ready: boolean
+  createdAt: number
+  /** None in the machine's own network. */
+  addresses: string[]
+}
+
+export type ContainerState = 'created' | 'running' | 'exited' | 'unknown'
+
+export interface ContainerRecord {
+  id: string
+  name: string
+  sandboxId: string
+  restartCount: number
+  state: ContainerState
+  /** Milliseconds since 1970. */
+  startedAt: number
+  finishedAt: number
+  exitCode: number
+  reason: string
+  message: string
+  image: string
+  imageId: string
+  hash: string
+  logPath: string
+  /** The postStart hook still runs: the container is not started yet for whoever asks. */
+  hookRuns?: boolean
+}
+
+const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
+const milliseconds = (nanoseconds: bigint): number => Number(nanoseconds / 1_000_000n)
+
+export function containerRecord(status: Decoded<typeof ContainerStatus>, sandboxId: string): ContainerRecord {
+  return {
+    id: status.id,
+    name: status.metadata?.name ?? '',
+    sandboxId,
+    restartCount: Number(status.annotations[annotations.restartCount] ?? status.metadata?.attempt ?? 0),
+    state: states[status.state] ?? 'unknown',
+    startedAt: milliseconds(status.startedAt),
+    finishedAt: milliseconds(status.finishedAt),
+    exitCode: status.exitCode,
+    reason: status.reason,
+    message: status.message,
+    image: status.image?.image ?? '',
+    imageId: status.imageRef,
+    hash: status.annotations[annotations.hash] ?? '',
+    logPath: status.logPath,
+  }
+}
+
+export function sandboxRecord(status: Decoded<typeof PodSandboxStatus>): SandboxRecord {
+  const { ip = '', additionalIps = [] } = status.network ?? {}
+  return {
+    id: status.id,
+    attempt: status.metadata?.attempt ?? 0,
+    ready: status.state === sandboxState.ready,
+    createdAt: milliseconds(status.createdAt),
+    addresses: [ip, ...additionalIps.map((more) => more.ip)].filter(Boolean),
+  }
+}
+
+export { containerState }

@@ -1,0 +1,49 @@
+// Finds again what runs for a Pod, from the labels that its sandboxes and containers carry in the runtime.
+
+import { type Cri, isNotFound } from './cri/client.ts'
+import { labels } from './names.ts'
+import { type ContainerRecord, containerRecord, type SandboxRecord, sandboxRecord } from './records.ts'
+
+export interface Found {
+  /** Newest first. */
+  sandboxes: SandboxRecord[]
+  /** By name, newest first. */
+  containers: Map<string, ContainerRecord[]>
+}
+
+const gone = (error: unknown): undefined => {
+  if (isNotFound(error)) return undefined
+  throw error
+}
+
+export async function takeOver(cri: Cri, uid: string): Promise<Found> {
+  const labelSelector = { [labels.podUid]: uid }
+  const [{ items }, { containers }] = await Promise.all([
+    cri.listPodSandbox({ filter: { labelSelector } }),
+    cri.listContainers({ filter: { labelSelector } }),
+  ])
+  const [sandboxes, records] = await Promise.all([
+    Promise.all(items.map(({ id }) => cri.podSandboxStatus({ podSandboxId: id }).catch(gone))),
+    Promise.all(
+      containers.map(async ({ id, podSandboxId }) => {
+        const answer = await cri.containerStatus({ containerId: id }).catch(gone)
+        return answer?.status && containerRecord(answer.status, podSandboxId)
+      }),
+    ),
+  ])
+  const byName = new Map<string, ContainerRecord[]>()
+  for (const record of records) if (record) byName.set(record.name, [...(byName.get(record.name) ?? []), record])
+  for (const list of byName.values()) list.sort((a, b) => b.restartCount - a.restartCount)
+  return {
+    sandboxes: sandboxes
+      .flatMap((answer) => (answer?.status ? [sandboxRecord(answer.status)] : []))
+      .sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt),
+    containers: byName,
+  }
+}
+
+/** Stops and removes a sandbox with all containers in it. Idempotent. */
+export async function removeSandbox(cri: Cri, podSandboxId: string): Promise<void> {
+  await cri.stopPodSandbox({ podSandboxId }).catch(gone)
+  await cri.removePodSandbox({ podSandboxId }).catch(gone)
+}

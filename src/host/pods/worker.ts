@@ -1,0 +1,467 @@
+// One Pod on this machine: holds what is known about it, decides with plan.ts, acts, and never waits in sync. Work goes
+// on in the background and tells the host when there is something new to publish.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { Timer } from '../../base/clock.ts'
+import type { SyncResult } from '../workload.ts'
+import { isNotFound } from './cri/client.ts'
+import { runHook } from './hooks.ts'
+import { lastWords } from './last-words.ts'
+import type { Shared } from './options.ts'
+import { backoffKey, plan, type Step } from './plan.ts'
+import {
+  type AnyContainer,
+  allContainers,
+  ContainerProblem,
+  fieldPathOf,
+  isSidecar,
+  type PodObject,
+  podText,
+} from './pod.ts'
+import type { PodFiles } from './pod-files.ts'
+import { createProbing } from './probing.ts'
+import { ImageNotReady, type Puller } from './pulling.ts'
+import { type ContainerRecord, containerRecord } from './records.ts'
+import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
+import type { SandboxConfig } from './spec.ts'
+import type { ContainerStarter } from './start-container.ts'
+import { podStatus } from './status.ts'
+import { stopContainer } from './stop-container.ts'
+import { type Found, removeSandbox } from './takeover.ts'
+import { isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
+
+export interface WorkerTools {
+  shared: Shared
+  files: PodFiles
+  puller: Puller
+  starter: ContainerStarter
+  /** Something is new: the host should call sync. */
+  changed(): void
+  /** From now on events of this container or sandbox belong to this Pod. */
+  owns(runtimeId: string): void
+}
+
+export interface Worker {
+  update(pod: PodObject): void
+  report(): SyncResult
+  /** Nothing of a deleted Pod runs any more. */
+  stopped(): boolean
+  /** A container or the sandbox ended. */
+  ended(runtimeId: string): Promise<void>
+  readonly view: PodView
+  /** Ends timers and probes; what runs, runs on. Resolves when nothing is under way any more. */
+  close(): Promise<void>
+}
+
+const defaultGraceSeconds = 30
+const second = 1000
+const firstRetryMs = 1000
+const lastRetryMs = 60_000
+/** A dead container that the last one has replaced is of no use; the one before stays for `logs --previous`. */
+const keptContainers = 2
+
+export function createWorker(first: PodObject, found: Found | undefined, tools: WorkerTools): Worker {
+  const { shared, files } = tools
+  const { cri } = shared.containerd
+  const { clock } = shared
+  const uid = first.metadata.uid
+  const [current, ...older] = found?.sandboxes ?? []
+
+  const view: PodView = {
+    pod: first,
+    sandbox: current,
+    containers: found?.containers ?? new Map(),
+    waiting: new Map(),
+    probes: new Map(),
+    busy: new Set(),
+    sandboxBusy: false,
+    ended: undefined,
+    terminating: false,
+    startTime: Date.parse(`${first.status?.startTime ?? ''}`) || clock.now(),
+  }
+  const probing = createProbing(view, {
+    shared,
+    changed: () => notify(),
+    restart: (record, message) => kill(record, message),
+  })
+  const underWay = new Set<Promise<unknown>>()
+  const quit = new AbortController()
+  const hurry = new AbortController()
+  /** Ended before their start was reported to us. */
+  const over = new Set<string>()
+  let volumes: MountedVolumes | undefined
+  let config: SandboxConfig | undefined
+  let wake: Timer | undefined
+  let retryMs = firstRetryMs
+  let blockedUntil = 0
+  let turn: Promise<unknown> = Promise.resolve()
+  let stopping: Promise<void> | undefined
+  let allStopped = false
+  let closed = false
+  let scheduled = false
+
+  const spec = (name: string): AnyContainer | undefined =>
+    allContainers(view.pod).find((container) => container.name === name)
+  const podIPs = (): string[] =>
+    view.pod.spec.hostNetwork ? shared.node.addresses.slice(0, 1) : (view.sandbox?.addresses ?? [])
+
+  function notify(): void {
+    if (closed) return
+    tools.changed()
+    kick()
+  }
+
+  function background(work: Promise<unknown>): void {
+    const watched = work
+      .catch((error) => {
+        // Nothing may be lost silently; the next step finds out what is real.
+        shared.log.warn('a step of a Pod failed', { pod: podText(view.pod), error })
+        blockedUntil = clock.now() + firstRetryMs
+      })
+      .finally(() => {
+        underWay.delete(watched)
+        notify()
+      })
+    underWay.add(watched)
+  }
+
+  function kick(): void {
+    if (scheduled || closed) return
+    scheduled = true
+    queueMicrotask(() => {
+      scheduled = false
+      if (!closed) step()
+    })
+  }
+
+  function wakeAt(at: number): void {
+    wake?.cancel()
+    wake = clock.after(Math.max(at - clock.now(), 0), () => notify())
+  }
+
+  function step(): void {
+    const now = clock.now()
+    if (view.terminating) {
+      if (!stopping && !allStopped) stopAll()
+      return
+    }
+    checkDeadline(now)
+    if (blockedUntil > now) {
+      wakeAt(blockedUntil)
+      return
+    }
+    const { steps, waiting, wakeAt: at } = plan(view, shared.restarts, now)
+    for (const [name, wait] of waiting) showWaiting(name, wait)
+    for (const action of steps) perform(action)
+    const deadline = deadlineAt()
+    const next = Math.min(at ?? Number.POSITIVE_INFINITY, deadline > now ? deadline : Number.POSITIVE_INFINITY)
+    if (Number.isFinite(next)) wakeAt(next)
+  }
+
+  const deadlineAt = (): number => {
+    const seconds = view.pod.spec.activeDeadlineSeconds
+    return seconds === undefined || view.ended ? Number.POSITIVE_INFINITY : view.startTime + seconds * second
+  }
+
+  function checkDeadline(now: number): void {
+    if (deadlineAt() > now) return
+    const message = 'Pod was active on the node longer than the specified deadline'
+    view.ended = { reason: 'DeadlineExceeded', message }
+    shared.record(view.pod, 'Normal', 'DeadlineExceeded', message)
+    quit.abort()
+  }
+
+  function showWaiting(name: string, wait: Waiting): void {
+    const before = view.waiting.get(name)
+    if (before?.reason === wait.reason && before.message === wait.message) return
+    view.waiting.set(name, wait)
+    if (wait.reason === 'CrashLoopBackOff')
+      shared.record(
+        view.pod,
+        'Warning',
+        'BackOff',
+        `Back-off restarting failed container ${name} in pod ${podText(view.pod)}`,
+        fieldPathOf(view.pod, name),
+      )
+    tools.changed()
+  }
+
+  function perform(action: Step): void {
+    if (action.do === 'sandbox') background(makeSandbox(action.attempt))
+    else if (action.do === 'start') {
+      view.busy.add(action.container.name)
+      background(startOne(action.container, action.restartCount))
+    } else if (action.do === 'discard') {
+      view.busy.add(action.record.name)
+      background(discard(action.record).finally(() => view.busy.delete(action.record.name)))
+    } else if (action.do === 'kill') kill(action.record, action.message)
+    else {
+      view.sandboxBusy = true
+      background(finish())
+    }
+  }
+
+  async function makeSandbox(attempt: number): Promise<void> {
+    view.sandboxBusy = true
+    try {
+      const old = view.sandbox
+      if (old) await cri.stopPodSandbox({ podSandboxId: old.id }).catch(ignoreNotFound)
+      if (old) await refreshAll()
+      volumes = await mountVolumes(shared, view.pod)
+      if (quit.signal.aborted) return
+      const made = await runSandbox(shared, files, view.pod, attempt)
+      tools.owns(made.record.id)
+      view.sandbox = made.record
+      config = made.config
+      retryMs = firstRetryMs
+    } catch (error) {
+      if (!(error instanceof SandboxProblem)) throw error
+      blockedUntil = clock.now() + retryMs
+      retryMs = Math.min(retryMs * 2, lastRetryMs)
+    } finally {
+      view.sandboxBusy = false
+    }
+  }
+
+  /** Pulls go side by side; containers then start one after the other, in the order of the spec. */
+  async function startOne(container: AnyContainer, restartCount: number): Promise<void> {
+    const before = turn
+    let done = () => {}
+    turn = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    try {
+      const image = await Promise.race([tools.puller.ensure(view.pod, container), quitting()])
+      await before
+      const { sandbox } = view
+      if (!image || quit.signal.aborted || !sandbox?.ready) return
+      countRestart(container)
+      config ??= await configOfSandbox(shared, view.pod, sandbox.attempt)
+      volumes ??= await mountVolumes(shared, view.pod)
+      const record = await tools.starter.start({
+        pod: view.pod,
+        container,
+        restartCount,
+        image,
+        sandbox,
+        sandboxConfig: config,
+        volumes,
+        podIPs: podIPs(),
+        targetId: targetOf(container),
+        created: tools.owns,
+      })
+      view.waiting.delete(container.name)
+      await put(record)
+      await postStart(container, record)
+      forgetOld(container.name)
+    } catch (error) {
+      failedToStart(container, error)
+    } finally {
+      done()
+      view.busy.delete(container.name)
+    }
+  }
+
+  const quitting = (): Promise<undefined> =>
+    new Promise((resolve) => quit.signal.addEventListener('abort', () => resolve(undefined), { once: true }))
+
+  function targetOf(container: AnyContainer): string | undefined {
+    const target = 'targetContainerName' in container ? container.targetContainerName : undefined
+    return target ? view.containers.get(target)?.find(isRunning)?.id : undefined
+  }
+
+  function countRestart(container: AnyContainer): void {
+    const last = view.containers.get(container.name)?.[0]
+    if (last?.state === 'exited') shared.restarts.next(backoffKey(view.pod, container), last.finishedAt, clock.now())
+  }
+
+  function failedToStart(container: AnyContainer, error: unknown): void {
+    if (error instanceof ImageNotReady) view.waiting.set(container.name, error.waiting)
+    else if (error instanceof ContainerProblem)
+      view.waiting.set(container.name, {
+        reason: error.reason,
+        message: error.message,
+        until: clock.now() + 5 * second,
+      })
+    else if (error instanceof SandboxProblem) blockedUntil = clock.now() + retryMs
+    else throw error
+  }
+
+  async function postStart(container: AnyContainer, record: ContainerRecord): Promise<void> {
+    const hook = 'lifecycle' in container ? container.lifecycle?.postStart : undefined
+    const running = view.containers.get(container.name)?.[0]
+    if (!hook || running?.id !== record.id || !isRunning(running)) return
+    running.hookRuns = true
+    try {
+      await Promise.race([
+        runHook(cri, hook, { container, containerId: record.id, podIP: podIPs()[0] ?? '' }),
+        quitting(),
+      ])
+    } catch (error) {
+      const message = `PostStartHook failed: ${(error as Error).message}`
+      shared.record(view.pod, 'Warning', 'FailedPostStartHook', message, fieldPathOf(view.pod, container.name))
+      kill(running, 'FailedPostStartHook')
+    } finally {
+      running.hookRuns = false
+      probing.watch(running)
+    }
+  }
+
+  /** Keeps the newest truth: an exit that was seen is not undone by an older answer. */
+  async function put(record: ContainerRecord): Promise<void> {
+    const list = view.containers.get(record.name) ?? []
+    const index = list.findIndex(({ id }) => id === record.id)
+    if (index >= 0 && list[index]!.state === 'exited' && record.state !== 'exited') return
+    if (record.state === 'exited' && !(index >= 0 && list[index]!.state === 'exited'))
+      record.message ||= await lastWords(files, uid, spec(record.name), record)
+    if (index >= 0) list[index] = { ...record, hookRuns: list[index]!.hookRuns }
+    else list.unshift(record)
+    view.containers.set(record.name, list)
+    if (!isRunning(record)) probing.forget(record.id)
+    else if (over.delete(record.id)) await refresh(record)
+    else probing.watch(record)
+  }
+
+  function forgetOld(name: string): void {
+    const list = view.containers.get(name) ?? []
+    for (const record of list.splice(keptContainers)) background(discard(record))
+  }
+
+  async function discard(record: ContainerRecord): Promise<void> {
+    await cri.removeContainer({ containerId: record.id }).catch(ignoreNotFound)
+    await files.removeLogs(view.pod, record.name, record.restartCount)
+    const list = view.containers.get(record.name) ?? []
+    const left = list.filter(({ id }) => id !== record.id)
+    if (left.length) view.containers.set(record.name, left)
+    else view.containers.delete(record.name)
+  }
+
+  function kill(record: ContainerRecord, message: string, graceSeconds?: number): void {
+    if (view.busy.has(record.name) && message !== 'FailedPostStartHook') return
+    view.busy.add(record.name)
+    background(
+      stopOne(
+        record,
+        message,
+        graceSeconds ?? view.pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds,
+      ).finally(() => view.busy.delete(record.name)),
+    )
+  }
+
+  async function stopOne(record: ContainerRecord, message: string, graceSeconds: number): Promise<void> {
+    const [podIP = ''] = podIPs()
+    const container = spec(record.name)
+    await stopContainer(shared, { pod: view.pod, container, record, graceSeconds, message, podIP, hurry: hurry.signal })
+    await refresh(record)
+  }
+
+  async function refresh(record: ContainerRecord): Promise<void> {
+    const answer = await cri.containerStatus({ containerId: record.id }).catch(ignoreNotFound)
+    if (answer?.status) await put(containerRecord(answer.status, record.sandboxId))
+    else
+      await put({
+        ...record,
+        state: 'exited',
+        exitCode: 137,
+        reason: 'ContainerStatusUnknown',
+        finishedAt: clock.now(),
+      })
+  }
+
+  const refreshAll = () => Promise.all(runningContainers(view).map(refresh))
+
+  async function finish(): Promise<void> {
+    try {
+      await cri.stopPodSandbox({ podSandboxId: view.sandbox!.id }).catch(ignoreNotFound)
+      view.sandbox = { ...view.sandbox!, ready: false }
+    } finally {
+      view.sandboxBusy = false
+    }
+  }
+
+  /** The Pod was deleted: main containers first, then sidecars, then the sandbox. */
+  function stopAll(): void {
+    quit.abort()
+    probing.stop()
+    stopping = (async () => {
+      await Promise.allSettled([...underWay])
+      const grace = graceOf(view.pod)
+      const running = runningContainers(view)
+      const sidecars = (view.pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name)
+      const stop = (record: ContainerRecord) => stopOne(record, `Stopping container ${record.name}`, grace)
+      await Promise.all(running.filter(({ name }) => !sidecars.includes(name)).map(stop))
+      for (const name of sidecars.toReversed())
+        for (const record of running.filter((other) => other.name === name)) await stop(record)
+      if (view.sandbox) await cri.stopPodSandbox({ podSandboxId: view.sandbox.id }).catch(ignoreNotFound)
+      if (view.sandbox) view.sandbox = { ...view.sandbox, ready: false }
+      allStopped = true
+    })()
+      .catch((error) => {
+        shared.log.warn('cannot stop a Pod yet', { pod: podText(view.pod), error })
+        wakeAt(clock.now() + firstRetryMs)
+      })
+      .finally(() => {
+        stopping = undefined
+        tools.changed()
+      })
+  }
+
+  for (const record of runningContainers(view)) probing.takeOver(record)
+  for (const id of [
+    ...(current ? [current.id] : []),
+    ...[...view.containers.values()].flat().map((record) => record.id),
+  ])
+    tools.owns(id)
+  // Only the newest sandbox counts; containers of an older one are remembered until now for their logs.
+  for (const { id } of older)
+    if (![...view.containers.values()].flat().some(({ sandboxId }) => sandboxId === id))
+      background(removeSandbox(cri, id))
+
+  return {
+    view,
+    update(pod) {
+      const before = view.pod
+      view.pod = pod
+      if (pod.metadata.deletionTimestamp) {
+        // Asked again with less patience.
+        if (view.terminating && graceOf(pod) < graceOf(before)) hurry.abort()
+        view.terminating = true
+      }
+      kick()
+    },
+    report() {
+      const status = podStatus(view, shared.node, clock.now())
+      // Through JSON, so that fields without a value do not count as a difference.
+      const plain = JSON.parse(JSON.stringify(status)) as Record<string, unknown>
+      return isDeepStrictEqual(plain, view.pod.status) ? {} : { status: plain }
+    },
+    stopped: () => allStopped || (view.terminating && !view.sandbox && underWay.size === 0 && !stopping),
+    async ended(runtimeId) {
+      if (view.sandbox?.id === runtimeId) {
+        view.sandbox = { ...view.sandbox, ready: false }
+        if (!view.terminating && !view.sandboxBusy)
+          shared.record(view.pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
+      }
+      const record = [...view.containers.values()].flat().find(({ id }) => id === runtimeId)
+      if (record) await refresh(record)
+      else over.add(runtimeId)
+      notify()
+    },
+    async close() {
+      closed = true
+      wake?.cancel()
+      probing.stop()
+      quit.abort()
+      hurry.abort()
+      await Promise.allSettled([...underWay, stopping])
+    },
+  }
+}
+
+const graceOf = (pod: PodObject): number =>
+  pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
+
+const ignoreNotFound = (error: unknown): undefined => {
+  if (isNotFound(error)) return undefined
+  throw error
+}
