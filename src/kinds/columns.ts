@@ -4,12 +4,6 @@ import type { Column } from '../api/kind.ts'
 import type { ApiObject } from '../api/meta.ts'
 import { type LabelSelector, selectorMatcher, selectorText } from '../api/selector.ts'
 
-export const createdAt: Column = {
-  name: 'Created At',
-  type: 'date',
-  value: (object) => object.metadata.creationTimestamp ?? '<unknown>',
-}
-
 export const text = (name: string, value: (object: ApiObject, now: number) => string, priority = 0): Column => ({
   name,
   type: 'string',
@@ -44,3 +38,9 @@ export const templateColumns: Column[] = [
 
 const containerList = (object: ApiObject, field: 'name' | 'image'): string =>
   (object.spec?.template?.spec?.containers ?? []).map((container: Record<string, string>) => container[field]).join(',')
+
+/** The first three, and how many more there are. */
+export function joinFirst(list: string[]): string {
+  const rest = list.length - 3
+  return rest > 0 ? `${list.slice(0, 3).join(',')} + ${rest} more...` : list.join(',')
+}

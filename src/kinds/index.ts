@@ -3,24 +3,69 @@
 import type { KindDefinition } from '../api/kind.ts'
 import { deployment } from './apps/deployment.ts'
 import { replicaSet } from './apps/replicaset.ts'
+import { selfSubjectReview, tokenReview } from './authentication/reviews.ts'
+import {
+  localSubjectAccessReview,
+  selfSubjectAccessReview,
+  selfSubjectRulesReview,
+  subjectAccessReview,
+} from './authorization/reviews.ts'
+import { job } from './batch/job.ts'
+import { lease } from './coordination/lease.ts'
+import { binding } from './core/binding.ts'
 import { configMap } from './core/configmap.ts'
+import { endpoints } from './core/endpoints.ts'
+import { event } from './core/event.ts'
 import { namespace } from './core/namespace.ts'
 import { node } from './core/node.ts'
+import { persistentVolume } from './core/persistentvolume.ts'
+import { persistentVolumeClaim } from './core/persistentvolumeclaim.ts'
 import { pod } from './core/pod.ts'
 import { secret } from './core/secret.ts'
 import { service } from './core/service.ts'
+import { serviceAccount } from './core/serviceaccount.ts'
+import { endpointSlice } from './discovery/endpointslice.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
+import { runtimeClass } from './node/runtimeclass.ts'
+import { clusterRole } from './rbac/clusterrole.ts'
+import { clusterRoleBinding } from './rbac/clusterrolebinding.ts'
+import { role } from './rbac/role.ts'
+import { roleBinding } from './rbac/rolebinding.ts'
+import { priorityClass } from './scheduling/priorityclass.ts'
+import { storageClass } from './storage/storageclass.ts'
 
 export const kinds: KindDefinition[] = [
   namespace,
   node,
   pod,
   service,
+  endpoints,
   configMap,
   secret,
+  serviceAccount,
+  event,
+  persistentVolume,
+  persistentVolumeClaim,
+  binding,
   deployment,
   replicaSet,
+  job,
+  endpointSlice,
+  storageClass,
+  runtimeClass,
+  lease,
+  priorityClass,
+  role,
+  roleBinding,
+  clusterRole,
+  clusterRoleBinding,
+  tokenReview,
+  selfSubjectReview,
+  subjectAccessReview,
+  localSubjectAccessReview,
+  selfSubjectAccessReview,
+  selfSubjectRulesReview,
   virtualMachine,
   virtualMachineInstance,
 ]

@@ -40,7 +40,7 @@ export function decodeProtobuf(bytes: Uint8Array): Json {
 const badRequest = (message: string) => new ApiError('BadRequest', message)
 
 function readEnvelope(bytes: Uint8Array): { apiVersion: string; kind: string; raw: Uint8Array } {
-  const envelope = { apiVersion: '', kind: '', raw: new Uint8Array() }
+  const envelope = { apiVersion: '', kind: '', raw: new Uint8Array() as Uint8Array }
   eachField(new BinaryReader(bytes), (reader, number, wire) => {
     if (number === 1) {
       eachField(new BinaryReader(reader.bytes()), (inner, field, innerWire) => {
@@ -107,7 +107,8 @@ function readField(
   depth: number,
 ): void {
   if (schema.type === 'array' && !schema.protoWrapped) {
-    const list = (into[name] ??= []) as unknown[]
+    into[name] ??= []
+    const list = into[name] as unknown[]
     const items = schema.items!
     // Numbers may come packed into one field.
     if (wire === WireType.LengthDelimited && isVarint(items)) {
@@ -115,7 +116,8 @@ function readField(
       while (packed.pos < packed.len) list.push(readValue(packed, items, undefined, depth))
     } else list.push(readValue(reader, items, undefined, depth))
   } else if (schema.additionalProperties) {
-    readEntry(reader, schema.additionalProperties, (into[name] ??= {}) as Json, depth)
+    into[name] ??= {}
+    readEntry(reader, schema.additionalProperties, into[name] as Json, depth)
   } else {
     const value = readValue(reader, schema, into[name], depth)
     if (value !== undefined && (schema.keepZero || !isZero(value))) into[name] = value

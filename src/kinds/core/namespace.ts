@@ -37,6 +37,10 @@ export const namespace = defineKind({
       finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'],
     }
   },
+  prepareUpdate(object, old) {
+    // Only while it goes away may what holds it back be taken off.
+    if (!old.metadata.deletionTimestamp) object.spec = { ...object.spec, finalizers: old.spec?.finalizers }
+  },
   fields: { 'status.phase': (object) => object.status?.phase ?? '' },
   example: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
 })

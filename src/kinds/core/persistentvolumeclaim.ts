@@ -1,0 +1,91 @@
+// PersistentVolumeClaim: storage that a Pod or VM asks for by size.
+
+import type { FieldError } from '../../api/errors.ts'
+import { defineKind } from '../../api/kind.ts'
+import type { ApiObject } from '../../api/meta.ts'
+import { compareQuantities, tryParseQuantity } from '../../api/quantity.ts'
+import { validateSelector } from '../../api/selector.ts'
+import { ageColumn } from '../../api/table.ts'
+import { equalJson } from '../../api/walk/plain.ts'
+import { forbidden, requiredValue } from '../../api/walk/rules.ts'
+import { text, unset } from '../columns.ts'
+import { schemaOf, types } from '../types.ts'
+import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
+
+const unsupported: Record<string, string> = {
+  dataSource: 'a claim cannot be filled from another object here',
+  dataSourceRef: 'a claim cannot be filled from another object here',
+  volumeAttributesClassName: 'volume attributes classes are not supported here',
+}
+
+function validate(object: ApiObject, old?: ApiObject): FieldError[] {
+  const { spec } = object
+  if (!spec) return [requiredValue('spec')]
+  const errors = [
+    ...validateAccessModes(spec.accessModes, 'spec.accessModes'),
+    ...validateStorageAmount(spec.resources?.requests?.storage, 'spec.resources[storage]'),
+    ...validateSelector(spec.selector, 'spec.selector'),
+  ]
+  for (const [name, reason] of Object.entries(unsupported)) {
+    if (spec[name] !== undefined) errors.push(forbidden(`spec.${name}`, reason))
+  }
+  return old ? [...errors, ...validateUpdate(object, old)] : errors
+}
+
+const updateText =
+  'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+
+function validateUpdate(object: ApiObject, old: ApiObject): FieldError[] {
+  const errors: FieldError[] = []
+  if (!equalJson(fixedPart(object.spec, old.spec), fixedPart(old.spec, old.spec)))
+    errors.push(forbidden('spec', updateText))
+  const [after, before] = [object, old].map(({ spec }) => tryParseQuantity(String(spec.resources?.requests?.storage)))
+  if (after && before && compareQuantities(after, before) < 0)
+    errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
+  return errors
+}
+
+/** Binding names the volume once; the default class may come later; a bound claim may grow. */
+function fixedPart(spec: any, old: any): unknown {
+  const bound = Boolean(old.volumeName)
+  return {
+    ...spec,
+    volumeName: bound ? spec.volumeName : undefined,
+    storageClassName: old.storageClassName === undefined ? undefined : spec.storageClassName,
+    resources: bound ? undefined : spec.resources,
+  }
+}
+
+export const persistentVolumeClaim = defineKind({
+  group: '',
+  version: 'v1',
+  kind: 'PersistentVolumeClaim',
+  plural: 'persistentvolumeclaims',
+  singular: 'persistentvolumeclaim',
+  shortNames: ['pvc'],
+  scope: 'Namespaced',
+  schema: schemaOf('core.v1.PersistentVolumeClaim'),
+  types,
+  subresources: { status: true },
+  hasGeneration: false,
+  columns: [
+    text('Status', ({ metadata, status }) => (metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? ''))),
+    text('Volume', (object) => object.spec?.volumeName ?? ''),
+    text('Capacity', ({ spec, status }) => (spec?.volumeName ? (status?.capacity?.storage ?? '0') : '')),
+    text('Access Modes', ({ spec, status }) => (spec?.volumeName ? accessModesText(status?.accessModes) : '')),
+    text('StorageClass', storageClassText),
+    text('VolumeAttributesClass', (object) => object.spec?.volumeAttributesClassName ?? unset),
+    ageColumn,
+    text('VolumeMode', (object) => object.spec?.volumeMode ?? unset, 1),
+  ],
+  prepareCreate(object) {
+    object.status = { phase: 'Pending' }
+  },
+  validate,
+  example: {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'db', namespace: 'default' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '5Gi' } } },
+  },
+})
