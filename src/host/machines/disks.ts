@@ -40,11 +40,12 @@ export async function prepareDisks(
   machine: StoredObject,
   uuid: string,
   directory: string,
+  signal: AbortSignal,
 ): Promise<PreparedDisks> {
   const spec = specOf(machine)
   const wanted = disksOf(spec)
   const targets = diskTargets(wanted)
-  const work: Work = { rooms, machine, uuid, directory, files: [] }
+  const work: Work = { rooms, machine, uuid, directory, signal, files: [] }
   const close = () => {
     for (const file of work.files.splice(0)) closeSync(file)
   }
@@ -70,6 +71,8 @@ interface Work {
   machine: StoredObject
   uuid: string
   directory: string
+  /** Aborted when the machine is not wanted any more. */
+  signal: AbortSignal
   files: number[]
 }
 
@@ -104,12 +107,23 @@ async function containerDisk(work: Work, name: string, volume: Volume, plain: bo
   const present = policy === 'Always' ? undefined : await images.find(image)
   if (!present && policy === 'Never')
     throw new Waiting('ErrImageNeverPull', `image "${image}" is not on this machine and its pull policy is Never`)
-  if (!present) await images.pull(image, await sources.pullAuths(work.machine, imagePullSecret))
-  const file = await images.containerDisk(image, path)
+  if (!present)
+    await unlessAborted(images.pull(image, await sources.pullAuths(work.machine, imagePullSecret)), work.signal)
+  const file = await unlessAborted(images.containerDisk(image, path), work.signal)
   const shared = handOver(work, openDisk(file.path, false), false)
   if (plain) return { format: file.format, file: shared, readOnly: true, direct: false, ephemeral: false }
   await createQcow2(work.directory, name, file.virtualSize, owner, file)
   return overlay(name, file.format, shared)
+}
+
+/** A pull may take minutes; a machine that was deleted meanwhile does not wait for it. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }
 
 const overlay = (name: string, format: DiskFormat, file: string): Prepared => ({

@@ -1,6 +1,6 @@
 // The life of each machine: sync decides the next step; start, end and removal run beside it and ask for another sync.
 
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
@@ -12,6 +12,7 @@ import { outOfMemory, unconfine } from './cgroup.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
 import { Inexpressible } from './option.ts'
+import { startProbes } from './probes.ts'
 import { isAlive, killAndWait, type ProcessUser, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
 import type { Sources } from './sources.ts'
@@ -40,8 +41,8 @@ export interface Lifecycle {
   stopped(uid: string): boolean
   remove(workload: FoundWorkload): Promise<void>
   end(machine: Machine, result: MachineResult): void
-  /** Keeps trying to reach a QEMU that runs but does not answer. */
-  reconnect(machine: Machine): void
+  /** Lets go of every machine without stopping it. */
+  close(): void
 }
 
 /** How often the guest agent is asked what changed inside. */
@@ -53,6 +54,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const directoryOf = (uid: string) => join(paths.machines, uid)
   /** The newest object of each machine, for events that come from below. */
   const objects = new Map<string, StoredObject>()
+  /** How to stop the probes of each machine that runs. */
+  const probes = new Map<string, () => void>()
 
   async function sync(object: StoredObject): Promise<SyncResult> {
     const { uid, deletionTimestamp } = object.metadata
@@ -60,6 +63,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     const machine = machines.get(uid)
     if (deletionTimestamp) return await syncDeleted(object, machine)
     if (!machine) return isFinal(object) ? {} : syncNew(object)
+    if (isRunning(machine) && !machine.starting) watch(machine, object)
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {
       end(machine, vanished)
@@ -116,6 +120,20 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     machine.retryAt = now() + backoffDelay(machine.failures++, retryBackoff)
   }
 
+  /** Starts the probes of a machine that runs; they end with it. */
+  function watch(machine: Machine, object: StoredObject): void {
+    if (probes.has(machine.record.uid)) return
+    const stop = startProbes(machine, specOf(object), {
+      log,
+      changed: () => observer.changed(machine.record.uid),
+      dead(message) {
+        event(object, 'Warning', 'Unhealthy', message)
+        end(machine, { phase: 'Failed', reason: 'LivenessProbeFailed', message })
+      },
+    })
+    probes.set(machine.record.uid, stop)
+  }
+
   function report(object: StoredObject, machine: Machine): SyncResult {
     const status = statusOf(object, observe(machine), options.nodeName, now())
     const same = JSON.stringify(sorted(status)) === JSON.stringify(sorted(object.status ?? {}))
@@ -125,13 +143,16 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   function observe(machine: Machine): Observed {
     const { started, result } = machine.record
     const { problem, guest: agent } = machine
-    return { phase: phaseOf(machine), problem, started, paused: pausedBy(machine), agent, result }
+    const unready = machine.probed?.ready === false ? notReadyYet : undefined
+    return { phase: phaseOf(machine), problem, started, paused: pausedBy(machine), agent, unready, result }
   }
 
   function nextLook(machine: Machine): number | undefined {
     if (machine.record.result || machine.starting) return undefined
     if (!machine.record.process) return Math.max(100, machine.retryAt - now())
     if (!machine.agentOpen) return undefined
+    const due = machine.agentReadAt + agentPollMs - now()
+    if (due > 0) return due
     readAgent(machine, observer).catch((error) => log.debug('guest agent does not answer', { error }))
     return agentPollMs
   }
@@ -176,10 +197,18 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     if (first && object && result && identity)
       event(object, result.phase === 'Failed' ? 'Warning' : 'Normal', 'Stopped', result.message)
     observer.changed(uid)
-    detach(machine)
+    letGo(machine)
     if (identity && isAlive(identity)) await killAndWait(identity)
     await options.network.detachMachine(uid)
     unconfine(options.instance, uid)
+    removeEphemeralDisks(machine.directory)
+  }
+
+  /** The machine runs on or not: Tandem looks at it no more. */
+  function letGo(machine: Machine): void {
+    probes.get(machine.record.uid)?.()
+    probes.delete(machine.record.uid)
+    detach(machine)
   }
 
   function stopped(uid: string): boolean {
@@ -193,7 +222,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     machine?.starting?.abort.abort(new Error('the machine was removed'))
     await machine?.starting?.done
     if (machine) {
-      detach(machine)
+      letGo(machine)
       machine.record.result ??= neverStarted
       await machine.ending
     }
@@ -219,20 +248,21 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     }
   }
 
-  function reconnect(machine: Machine): void {
-    const again = async () => {
-      const { attach } = await import('./machine.ts')
-      while (isRunning(machine) && !machine.detached && !machine.qmp) {
-        await attach(machine, observer, 10_000).catch(() => new Promise((resolve) => setTimeout(resolve, 2_000)))
-      }
-      if (!machine.record.result && !machine.detached && !isRunning(machine)) end(machine, vanished)
-    }
-    machine.reconnecting ??= again().finally(() => {
-      machine.reconnecting = undefined
-    })
+  function close(): void {
+    for (const machine of machines.values()) letGo(machine)
   }
 
-  return { sync, stopped, remove, end, reconnect }
+  return { sync, stopped, remove, end, close }
+}
+
+/** Nobody reads them any more: only the logs are kept until the object is gone. */
+function removeEphemeralDisks(directory: string): void {
+  try {
+    for (const name of readdirSync(directory))
+      if (/^disk-\d+\./.test(name)) rmSync(join(directory, name), { force: true })
+  } catch {
+    // The directory is gone already.
+  }
 }
 
 const neverStarted: MachineResult = {
@@ -240,6 +270,8 @@ const neverStarted: MachineResult = {
   reason: 'NeverStarted',
   message: 'The VirtualMachineInstance was deleted before it ran.',
 }
+
+const notReadyYet = { reason: 'ReadinessProbeFailed', message: 'The readiness probe has not succeeded' }
 
 const isFinal = (object: StoredObject) => ['Succeeded', 'Failed'].includes(object.status?.phase)
 

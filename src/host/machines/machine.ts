@@ -33,7 +33,13 @@ export interface Machine {
   /** The end in progress: QEMU is being told to go and its traces removed. */
   ending?: Promise<void>
   reconnecting?: Promise<void>
+  /** When the guest agent was last asked, in ms since 1970. */
+  agentReadAt: number
+  /** What the probes found; absent: nothing to probe. */
+  probed?: { ready: boolean }
+  /** When the power button was last pressed, and how often. */
   lastPowerdown: number
+  powerdowns: number
 }
 
 export interface Observer {
@@ -52,6 +58,8 @@ export const newMachine = (directory: string, record: MachineRecord): Machine =>
   failures: 0,
   retryAt: 0,
   lastPowerdown: 0,
+  powerdowns: 0,
+  agentReadAt: 0,
 })
 
 export const isRunning = ({ record }: Machine): boolean =>
@@ -109,7 +117,8 @@ export async function refresh(machine: Machine, observer: Observer): Promise<voi
 
 /** Paused condition, or undefined while the guest runs. */
 export function pausedBy(machine: Machine): { reason: string; message: string } | undefined {
-  if (machine.runState === 'paused') return { reason: 'PausedByUser', message: 'VMI was paused by user' }
+  if (machine.runState === 'paused' || machine.runState === 'prelaunch')
+    return { reason: 'PausedByUser', message: 'VMI was paused by user' }
   if (machine.runState === 'io-error') return { reason: 'PausedIOError', message: 'VMI was paused, IO error' }
   return undefined
 }
@@ -123,13 +132,17 @@ function onEvent(machine: Machine, observer: Observer, event: QmpEvent): void {
 
 function onQmpClosed(machine: Machine, observer: Observer): void {
   machine.qmp = undefined
-  if (machine.record.result || machine.reconnecting || machine.detached) return
-  machine.reconnecting = reconnect(machine, observer).finally(() => {
+  if (!machine.record.result) keepConnecting(machine, observer)
+}
+
+/** QMP closes when QEMU ends; it may also have closed on us because it talked nonsense, or not answer yet. */
+export function keepConnecting(machine: Machine, observer: Observer): void {
+  if (machine.detached) return
+  machine.reconnecting ??= reconnect(machine, observer).finally(() => {
     machine.reconnecting = undefined
   })
 }
 
-/** QMP closes when QEMU ends; it may also have closed on us because it talked nonsense. */
 async function reconnect(machine: Machine, observer: Observer): Promise<void> {
   await pause(50)
   for (let wait = 100; isRunning(machine) && !machine.detached; wait = Math.min(wait * 2, 10_000)) {
@@ -163,6 +176,7 @@ function agentPort(machine: Machine, observer: Observer, open: boolean): void {
 
 /** Looks at the guest through its agent; connects first if need be. @throws Error when no agent answers. */
 export async function readAgent(machine: Machine, observer: Observer): Promise<void> {
+  machine.agentReadAt = Date.now()
   const agent = await agentOf(machine)
   const guest = await readGuest(agent)
   const changed = JSON.stringify(guest) !== JSON.stringify(machine.guest)

@@ -18,7 +18,7 @@ import { type Accelerator, proveAccelerator } from './accelerator.ts'
 import { createControl, type MachineControl } from './control.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { trimLogs } from './logs.ts'
-import { attach, detach, isRunning, type Machine, newMachine, type Observer, vanished } from './machine.ts'
+import { attach, isRunning, keepConnecting, type Machine, newMachine, type Observer, vanished } from './machine.ts'
 import { type ProcessUser, processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
 import { createSources } from './sources.ts'
@@ -92,7 +92,7 @@ export function createMachines(options: MachinesOptions): Machines {
         version,
         cacheFile: join(options.paths.machines, '.accelerator.json'),
       })
-      accelerator.then((proved) => {
+      void accelerator.then((proved) => {
         accelerated = proved
         log.info('accelerator for virtual machines', { ...proved })
       })
@@ -124,7 +124,7 @@ export function createMachines(options: MachinesOptions): Machines {
     else
       await attach(machine, observer, 5_000).catch((error) => {
         log.warn('a machine does not answer', { machine: record.name, error })
-        lifecycle.reconnect(machine)
+        keepConnecting(machine, observer)
       })
   }
 
@@ -171,7 +171,7 @@ export function createMachines(options: MachinesOptions): Machines {
       clearInterval(trimming)
       for (const machine of machines.values()) machine.starting?.abort.abort(new Error('Tandem stops'))
       await Promise.allSettled([...machines.values()].map((machine) => machine.starting?.done))
-      for (const machine of machines.values()) detach(machine)
+      lifecycle.close()
     },
   }
 }

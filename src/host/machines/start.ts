@@ -40,7 +40,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   makeDirectory(machine, rooms.user)
   const { signal } = machine.starting!.abort
   const [disks, firmware, network, accelerator] = await settled([
-    prepareDisks(rooms, object, uuid, machine.directory),
+    prepareDisks(rooms, object, uuid, machine.directory, signal),
     prepareFirmware(spec, machine.directory, rooms.user),
     attachNetwork(rooms, object),
     rooms.accelerator,

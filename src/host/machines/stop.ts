@@ -10,8 +10,8 @@ import type { VmiSpec } from './vmi.ts'
 /** KubeVirt's default when the manifest says nothing (virt-handler, DefaultGracePeriodSeconds). */
 const defaultGraceSeconds = 30
 
-/** A guest that is still in its firmware or boot loader does not see the button: it is pressed again after this long. */
-const pressAgainMs = 5_000
+/** A guest still in its firmware or boot loader does not see the button: it is pressed again, ever more seldom. */
+const pressAgainMs = (presses: number): number => Math.min(1_000 * 2 ** presses, 15_000)
 
 export interface StopProgress {
   /** True when this step pressed the button for the first time. */
@@ -39,13 +39,15 @@ export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log
     await killAndWait(machine.record.process!)
     return { signalled: false, killed }
   }
-  if (now - machine.lastPowerdown >= pressAgainMs) {
+  let wait = machine.lastPowerdown + pressAgainMs(machine.powerdowns) - now
+  if (wait <= 0) {
     machine.lastPowerdown = now
+    wait = pressAgainMs(++machine.powerdowns)
     await press(machine).catch((error) =>
       log.warn('cannot press the power button', { machine: machine.record.name, error }),
     )
   }
-  return { signalled: first, requeueAfter: Math.min(left, pressAgainMs) }
+  return { signalled: first, requeueAfter: Math.min(left, wait) }
 }
 
 /** A paused guest cannot react: it goes on first. */

@@ -1,0 +1,73 @@
+// Disk files are opened as plain files only; a claim's disk is made once; logs stay bounded.
+
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { claimDiskSize, ensureClaimDisk } from './claim-disk.ts'
+import { openDisk } from './disk-files.ts'
+import { trimLog } from './logs.ts'
+
+function inDirectory(body: (directory: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), 'tandem-disk-'))
+  try {
+    body(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+test('a link, a directory, a device, and a second name of a file are no disks', () =>
+  inDirectory((directory) => {
+    const real = join(directory, 'real')
+    writeFileSync(real, 'secret')
+    symlinkSync(real, join(directory, 'link'))
+    mkdirSync(join(directory, 'dir'))
+    assert.throws(() => openDisk(join(directory, 'link'), true), /symbolic link/)
+    assert.throws(() => openDisk(join(directory, 'dir'), false), /not a plain file/)
+    assert.throws(() => openDisk('/dev/null', true), /not a plain file/)
+    closeSync(openDisk(real, true))
+    linkSync(real, join(directory, 'other-name'))
+    assert.throws(() => openDisk(real, true), /not a plain file of its own/)
+  }))
+
+test('a claim’s disk is sparse, sized below the claim, and kept when it is there', () =>
+  inDirectory((directory) => {
+    const gibibyte = 1024 ** 3
+    const path = ensureClaimDisk(directory, gibibyte, false)
+    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
+    assert.equal(claimDiskSize(gibibyte) % (1024 * 1024), 0)
+    assert.equal(statSync(path).blocks, 0)
+    writeFileSync(path, 'data')
+    assert.equal(ensureClaimDisk(directory, gibibyte, false), path)
+    assert.equal(readFileSync(path, 'utf8'), 'data')
+    assert.throws(() => ensureClaimDisk(join(directory, 'other'), 1000, false), /too small/)
+  }))
+
+test('a link in the place of a claim’s disk is not written through', () =>
+  inDirectory((directory) => {
+    symlinkSync(join(directory, 'victim'), join(directory, 'disk.img'))
+    ensureClaimDisk(directory, 1024 ** 3, false)
+    assert.throws(() => statSync(join(directory, 'victim')), /ENOENT/)
+  }))
+
+test('a log beyond its limit keeps its tail', () =>
+  inDirectory((directory) => {
+    const path = join(directory, 'serial.log')
+    writeFileSync(path, `${'a'.repeat(100)}${'b'.repeat(10)}`)
+    trimLog(path, 100, 20)
+    assert.equal(readFileSync(path, 'utf8'), `${'a'.repeat(10)}${'b'.repeat(10)}`)
+    trimLog(path, 100, 20)
+    assert.equal(statSync(path).size, 20)
+  }))
