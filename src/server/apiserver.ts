@@ -1,8 +1,9 @@
 // The API server: one function from request to answer. Controllers call it directly, http.ts calls it for the network.
 
-import { ApiError, isApiError } from '../api/errors.ts'
+import { ApiError, isApiError, notFound } from '../api/errors.ts'
 import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
 import type { KindDefinition } from '../api/kind.ts'
+import type { StoredObject } from '../api/meta.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import { type Store, StoreUnavailable } from '../store/store.ts'
 import { createAdmission } from './admission/admission.ts'
@@ -67,6 +68,8 @@ export interface ApiServer {
   start(): Promise<void>
   /** /readyz fails from now on and watches end. */
   stop(): void
+  /** Reads one object, for streams. @throws ApiError NotFound */
+  lookup(group: string, resource: string, namespace: string, name: string): StoredObject
   readonly registry: Registry
   readonly objects: Objects
   readonly authorizer: Authorizer
@@ -137,6 +140,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const user = permit(request, info)
       authorize(authorizer, user, info)
       return { info, user }
+    },
+    lookup(group, plural, namespace, name) {
+      const resource = registry.preferred(group, plural)
+      const stored = resource && objects.get(resource, namespace, name)
+      if (!stored) throw notFound(plural, name, group)
+      return stored.object
     },
     async handle(request) {
       const begun = performance.now()

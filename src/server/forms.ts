@@ -94,10 +94,10 @@ const shared = new WeakMap<Change, Map<string, Frame>>()
 const plainEvents: EventForm = {
   of: (type, object, json) => ({ type, object, ...(json !== undefined && { json }) }),
   ofChange(type, change) {
-    let frames = shared.get(change)
-    if (!frames) shared.set(change, (frames = new Map()))
-    let frame = frames.get(type)
-    if (!frame) frames.set(type, (frame = { type, object: change.object, json: change.json }))
+    const frames = shared.get(change) ?? new Map<string, Frame>()
+    if (frames.size === 0) shared.set(change, frames)
+    const frame = frames.get(type) ?? { type, object: change.object, json: change.json }
+    frames.set(type, frame)
     return frame
   },
 }

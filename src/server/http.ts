@@ -1,6 +1,6 @@
 // The network edge: TLS with HTTP/1.1 and HTTP/2 on any number of addresses; bytes in, requests out; answers in, bytes out.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -137,8 +137,8 @@ function createEdge(options: HttpOptions, log: Logger) {
 
   async function authenticateRequest(request: Incoming, headers: Record<string, string>): Promise<UserInfo> {
     const socket = (('stream' in request && request.stream?.session?.socket) || request.socket) as TLSSocket
-    let identity = identities.get(socket)
-    if (!identity) identities.set(socket, (identity = identityOf(socket)))
+    const identity = identities.get(socket) ?? identityOf(socket)
+    identities.set(socket, identity)
     return server.authenticate({ headers, ...identity })
   }
 

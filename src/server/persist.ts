@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { ApiError, alreadyExists, conflict, type FieldError, invalid } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { generatedName } from '../api/names.ts'
+import { sameExceptOwnershipTimes } from '../api/patch/managed-fields.ts'
 import { formatTime } from '../api/time.ts'
 import { validateMetaCreate, validateMetaUpdate } from '../api/validate-meta.ts'
 import { copyJson, equalJson } from '../api/walk/plain.ts'
@@ -13,7 +14,7 @@ import type { AdmissionRequest } from './admission/admission.ts'
 import { badRequest, type Call, type WriteOptions } from './call.ts'
 import { complete, validateObject } from './conform.ts'
 import { objectModified, type Stored } from './objects.ts'
-import { type Applied, trackApply, trackUpdate } from './ownership.ts'
+import { trackUpdate } from './ownership.ts'
 
 /** How often a generated name that is taken is drawn again. */
 const nameDraws = 8
@@ -45,7 +46,7 @@ export async function createObject(
   call: Call,
   object: ApiObject,
   options: WriteOptions,
-  applied?: Applied,
+  applied = false,
 ): Promise<Stored> {
   const { resource, engine } = call
   if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
@@ -56,8 +57,7 @@ export async function createObject(
     const request = admissionRequest(call, 'CREATE', options, attempt)
     try {
       prepareNew(call, attempt, request)
-      if (applied) trackApply(call, attempt, applied)
-      else trackUpdate(call, attempt, undefined, options)
+      if (!applied) trackUpdate(call, attempt, undefined, options)
       const stored = options.dryRun ? dryCreate(call, attempt) : await engine.objects.create(resource, attempt)
       if (options.dryRun) engine.admission.failed(request)
       else engine.admission.written(request, stored.object)
@@ -121,8 +121,8 @@ export interface UpdateOptions extends WriteOptions {
   subresource: string
   /** The parts that this subresource may change (default: status). */
   owns?: string[]
-  /** Set by server-side apply. */
-  applied?: Applied
+  /** Server-side apply has settled managedFields itself. */
+  applied?: boolean
 }
 
 /** Writes `proposed`, the caller's own copy, over `current`. Runs under the lock of the key. */
@@ -150,8 +150,7 @@ export async function updateObject(
     if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
     engine.admission.validate(request)
     call.warnings.push(...(resource.kind.warnings?.(object) ?? []))
-    if (options.applied) trackApply(call, object, options.applied)
-    else trackUpdate(call, object, old, options)
+    if (!options.applied) trackUpdate(call, object, old, options)
     const stored = await storeUpdate(call, current, object, options)
     if (options.dryRun || stored === current) engine.admission.failed(request)
     else engine.admission.written(request, stored.object)
@@ -164,7 +163,7 @@ export async function updateObject(
 
 async function storeUpdate(call: Call, current: Stored, object: ApiObject, options: UpdateOptions): Promise<Stored> {
   const { resource, engine } = call
-  if (equalJson(object, current.object)) return current
+  if (sameExceptOwnershipTimes(current.object, object)) return current
   if (options.dryRun) return { ...current, object: object as StoredObject, json: JSON.stringify(object) }
   if (finished(call, object)) return engine.objects.remove(resource, current, object)
   return engine.objects.replace(resource, current, object)

@@ -3,9 +3,10 @@
 
 import { type FieldError, invalid } from '../../api/errors.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { keyOf, type Objects } from '../objects.ts'
+import type { Objects } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isCore } from './admission.ts'
+import { createNumberPool, type NumberPool, type NumberRange } from './number-pool.ts'
 
 export interface ServiceRanges {
   /** '10.96.0.0/16' */
@@ -16,9 +17,9 @@ export interface ServiceRanges {
 const defaultNodePorts = { from: 30000, to: 32767 }
 
 export function serviceAllocation(objects: Objects, registry: Registry, ranges: ServiceRanges): AdmissionPlugin {
-  const addresses = createPool(addressRange(ranges.cidr))
+  const addresses = createNumberPool(addressRange(ranges.cidr))
   const { from, to } = ranges.nodePorts ?? defaultNodePorts
-  const ports = createPool({
+  const ports = createNumberPool({
     first: from,
     last: to,
     dynamicFrom: from + Math.min(Math.max(16, (to - from + 1) >> 5), 128),
@@ -31,19 +32,19 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
     loaded = true
     const resource = registry.preferred('', 'services')!
     const revision = objects.store.revision()
-    for (const { object, key } of objects.list(resource, '')) {
-      for (const address of addressesOf(object)) addresses.take(toNumber(address), key)
-      for (const port of nodePortsOf(object)) ports.take(port, key)
+    for (const { object } of objects.list(resource, '')) {
+      for (const address of addressesOf(object)) addresses.take(toNumber(address), ownerOf(object))
+      for (const port of nodePortsOf(object)) ports.take(port, ownerOf(object))
     }
     objects.watch(resource, '', revision, (changes) => {
       for (const { type, object, previous } of changes) {
         if (!previous) continue
-        const key = keyOf(resource, object.metadata.namespace ?? '', object.metadata.name)
+        const owner = ownerOf(previous)
         const keptAddresses = type === 'delete' ? [] : addressesOf(object)
         const keptPorts = type === 'delete' ? [] : nodePortsOf(object)
         for (const address of addressesOf(previous))
-          if (!keptAddresses.includes(address)) addresses.release(toNumber(address), key)
-        for (const port of nodePortsOf(previous)) if (!keptPorts.includes(port)) ports.release(port, key)
+          if (!keptAddresses.includes(address)) addresses.release(toNumber(address), owner)
+        for (const port of nodePortsOf(previous)) if (!keptPorts.includes(port)) ports.release(port, owner)
       }
     })
   }
@@ -55,11 +56,10 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
       load()
       const service = request.object!
       if (!service.spec) return
-      const key = keyOf(request.resource, request.namespace, service.metadata.name ?? '')
       if (request.old) keepAllocated(service, request.old)
       const errors: FieldError[] = []
-      allocateAddress(request, service, key, addresses, ranges.cidr, errors)
-      allocatePorts(request, service, key, ports, { from, to }, errors)
+      allocateAddress(request, service, addresses, ranges.cidr, errors)
+      allocatePorts(request, service, ports, { from, to }, errors)
       if (errors.length > 0) throw invalid('Service', service.metadata.name ?? '', errors)
     },
   }
@@ -107,8 +107,7 @@ function keepAllocated(service: ApiObject, old: ApiObject): void {
 function allocateAddress(
   request: AdmissionRequest,
   service: ApiObject,
-  key: string,
-  pool: Pool,
+  pool: NumberPool,
   cidr: string,
   errors: FieldError[],
 ): void {
@@ -118,59 +117,54 @@ function allocateAddress(
     delete spec.clusterIPs
     return
   }
-  const asked = spec.clusterIP || spec.clusterIPs?.[0]
   spec.ipFamilies ??= ['IPv4']
   spec.ipFamilyPolicy ??= 'SingleStack'
-  const give = (address: string) => {
-    spec.clusterIP = address
-    spec.clusterIPs = [address]
-  }
-  if (asked === 'None') return give('None')
-  const before = request.old?.spec?.clusterIP
-  if (asked && asked === before) return give(asked)
-  const refuse = (detail: string) =>
-    errors.push({ type: 'FieldValueInvalid', field: 'spec.clusterIPs', value: [asked], detail })
-  if (before && request.old && needsAddress(request.old)) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'spec.clusterIPs[0]',
-      value: [asked],
-      detail: 'may not change once set',
-    })
-    return
-  }
-  if (!asked) {
-    const number = pool.next(key)
-    if (number === undefined) {
-      errors.push({
-        type: 'FieldValueInvalid',
-        field: 'spec.clusterIPs',
-        value: [],
-        detail: `failed to allocate a serviceIP: range is full (${cidr})`,
-      })
-      return
+  const asked = spec.clusterIP || spec.clusterIPs?.[0]
+  const before = request.old && needsAddress(request.old) ? request.old.spec?.clusterIP : undefined
+  const refuse = (field: string, detail: string) =>
+    errors.push({ type: 'FieldValueInvalid', field, value: asked ? [asked] : [], detail })
+  let address = asked
+  if (before && asked !== before) refuse('spec.clusterIPs[0]', 'may not change once set')
+  else if (!before && asked !== 'None') {
+    const taken = asked ? takeAddress(pool, asked, service, cidr) : nextAddress(pool, service, cidr)
+    if (typeof taken === 'string') refuse('spec.clusterIPs', taken)
+    else {
+      request.undo.push(() => pool.release(taken.number, ownerOf(service)))
+      address = toAddress(taken.number)
     }
-    request.undo.push(() => pool.release(number, key))
-    return give(toAddress(number))
   }
-  const number = /^\d+\.\d+\.\d+\.\d+$/.test(asked) ? toNumber(asked) : -1
-  const result = pool.take(number, key)
-  if (result === 'outside')
-    refuse(
-      `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${cidr}`,
-    )
-  else if (result === 'taken') refuse(`failed to allocate IP ${asked}: provided IP is already allocated`)
-  else {
-    request.undo.push(() => pool.release(number, key))
-    give(asked)
+  if (!address) return
+  spec.clusterIP = address
+  spec.clusterIPs = [address]
+}
+
+/** The uid: two Services of one name that race for it must not hold each other's numbers. */
+const ownerOf = (service: ApiObject): string => service.metadata.uid ?? ''
+
+/** A text says why not. */
+function takeAddress(pool: NumberPool, asked: string, service: ApiObject, cidr: string): { number: number } | string {
+  const number = isAddress(asked) ? toNumber(asked) : -1
+  switch (pool.take(number, ownerOf(service))) {
+    case 'outside':
+      return `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${cidr}`
+    case 'taken':
+      return `failed to allocate IP ${asked}: provided IP is already allocated`
+    default:
+      return { number }
   }
 }
+
+function nextAddress(pool: NumberPool, service: ApiObject, cidr: string): { number: number } | string {
+  const number = pool.next(ownerOf(service))
+  return number === undefined ? `failed to allocate a serviceIP: range is full (${cidr})` : { number }
+}
+
+const isAddress = (text: string): boolean => /^\d+\.\d+\.\d+\.\d+$/.test(text)
 
 function allocatePorts(
   request: AdmissionRequest,
   service: ApiObject,
-  key: string,
-  pool: Pool,
+  pool: NumberPool,
   range: { from: number; to: number },
   errors: FieldError[],
 ): void {
@@ -186,7 +180,7 @@ function allocatePorts(
     const field = `spec.ports[${index}].nodePort`
     // One number may serve TCP and UDP of the same Service.
     if (before.has(port.nodePort) || mine.has(port.nodePort)) continue
-    const result = pool.take(port.nodePort, key)
+    const result = pool.take(port.nodePort, ownerOf(service))
     if (result === 'outside')
       errors.push({
         type: 'FieldValueInvalid',
@@ -203,12 +197,12 @@ function allocatePorts(
       })
     else {
       mine.add(port.nodePort)
-      request.undo.push(() => pool.release(port.nodePort, key))
+      request.undo.push(() => pool.release(port.nodePort, ownerOf(service)))
     }
   }
   for (const [index, port] of (service.spec.ports ?? []).entries()) {
     if (port.nodePort || errors.length > 0) continue
-    const number = pool.next(key)
+    const number = pool.next(ownerOf(service))
     if (number === undefined) {
       errors.push({
         type: 'FieldValueInvalid',
@@ -219,56 +213,11 @@ function allocatePorts(
       return
     }
     port.nodePort = number
-    request.undo.push(() => pool.release(number, key))
+    request.undo.push(() => pool.release(number, ownerOf(service)))
   }
 }
 
-interface Range {
-  first: number
-  last: number
-  /** Below it only what is asked for by number: keeps the low ones free for people who choose (ServiceIPStaticSubrange). */
-  dynamicFrom: number
-}
-
-interface Pool {
-  take(number: number, owner: string): 'ok' | 'taken' | 'outside'
-  next(owner: string): number | undefined
-  release(number: number, owner: string): void
-}
-
-function createPool(range: Range): Pool {
-  const owners = new Map<number, string>()
-  const free = (from: number, to: number): number | undefined => {
-    const size = to - from + 1
-    if (size <= 0) return undefined
-    // From a random place on: a number that was just given back is not given out again at once.
-    const start = Math.floor(Math.random() * size)
-    for (let step = 0; step < size; step++) {
-      const number = from + ((start + step) % size)
-      if (!owners.has(number)) return number
-    }
-    return undefined
-  }
-  return {
-    take(number, owner) {
-      if (number < range.first || number > range.last) return 'outside'
-      const holder = owners.get(number)
-      if (holder !== undefined && holder !== owner) return 'taken'
-      owners.set(number, owner)
-      return 'ok'
-    },
-    next(owner) {
-      const number = free(range.dynamicFrom, range.last) ?? free(range.first, range.dynamicFrom - 1)
-      if (number !== undefined) owners.set(number, owner)
-      return number
-    },
-    release(number, owner) {
-      if (owners.get(number) === owner) owners.delete(number)
-    },
-  }
-}
-
-function addressRange(cidr: string): Range {
+function addressRange(cidr: string): NumberRange {
   const [base = '', bits = '24'] = cidr.split('/')
   const size = 2 ** (32 - Number(bits))
   const network = Math.floor(toNumber(base) / size) * size

@@ -1,6 +1,6 @@
 // patch: JSON Patch, merge patch, strategic merge patch and server-side apply, on an object or a part of it.
 
-import { ApiError, invalid, isApiError } from '../../api/errors.ts'
+import { type ApiError, conflict, invalid, isApiError } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { applyJsonPatch } from '../../api/patch/json.ts'
@@ -10,9 +10,9 @@ import { unknownFieldText } from '../../api/walk/decode.ts'
 import { isPlainObject } from '../../api/walk/plain.ts'
 import { type Body, fromJson, fromYaml, isBytes, mediaType, unsupportedMediaType } from '../body.ts'
 import { badRequest, type Call, type WriteOptions, writeOptions } from '../call.ts'
-import { decodeAs, readObject, shapeOf, tell } from '../conform.ts'
+import { decodeAs, shapeOf, tell } from '../conform.ts'
 import type { Stored } from '../objects.ts'
-import { appliedNew, appliedOver } from '../ownership.ts'
+import { applyTo } from '../ownership.ts'
 import { createObject, updateObject } from '../persist.ts'
 import { settleNamespace } from './create.ts'
 import { answer, existing } from './get.ts'
@@ -142,23 +142,23 @@ async function apply(
       [{ type: 'FieldValueRequired', field: 'fieldManager', detail: 'is required for apply patch' }],
       'meta.k8s.io',
     )
-  const applied = readObject(call, resource, body, options)
-  if (!(body.value as ApiObject).kind || !(body.value as ApiObject).apiVersion)
-    throw badRequest('the configuration that is applied must name its apiVersion and kind')
-  checkName(call, applied)
-  settleNamespace(call, applied)
-  if (applied.metadata.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil')
   const current = engine.objects.get(resource, info.namespace, info.name)
-  if (current) {
-    const next = appliedOver(call, current.object, applied, options, part)
-    return answer(call, 200, await updateObject(call, current, next.object, { ...options, ...part, applied: next }))
-  }
-  if (part.subresource) existing(call)
-  if (applied.metadata.uid)
-    throw new ApiError(
-      'Conflict',
-      `Operation cannot be fulfilled on ${resource.groupResource} "${info.name}": uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+  if (!current && part.subresource) existing(call)
+  const owner = { fieldManager: options.fieldManager, subresource: part.subresource, force: options.force }
+  const merged = applyTo(call, current?.object, body.value, owner)
+  const decoded = decodeAs(resource, merged.object)
+  tell(call, resource, [...body.problems, ...decoded.unknown.map(unknownFieldText)], options)
+  const { object } = decoded
+  checkName(call, object)
+  settleNamespace(call, object)
+  if (current)
+    return answer(call, 200, await updateObject(call, current, object, { ...options, ...part, applied: true }))
+  if (object.metadata.uid)
+    throw conflict(
+      resource.plural,
+      info.name,
+      `uid mismatch: the provided object specified uid ${object.metadata.uid}, and no existing object was found`,
+      resource.group,
     )
-  const next = appliedNew(call, applied, options)
-  return answer(call, 201, await createObject(call, next.object, options, next))
+  return answer(call, 201, await createObject(call, object, options, true))
 }
