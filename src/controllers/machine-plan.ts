@@ -1,0 +1,135 @@
+// What a VirtualMachine wants to happen to its instance now. Pure; run strategies of KubeVirt's virt-controller
+// (pkg/virt-controller/watch/vm, 1.8).
+
+import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { moment } from './moment.ts'
+import { controllerReference } from './ownership.ts'
+import { isFinished } from './pod-state.ts'
+import { templateHash } from './template-hash.ts'
+
+export type RunStrategy = 'Always' | 'Halted' | 'Manual' | 'RerunOnFailure' | 'Once'
+
+/** Holds an instance until nothing of it runs any more; the host takes it away. */
+export const instanceFinalizer = 'foregroundDeleteVirtualMachine'
+export const machineFinalizer = 'kubevirt.io/virtualMachineControllerFinalize'
+export const generationAnnotation = 'kubevirt.io/vm-generation'
+/** Of the template that the instance was made from: tells whether a restart is needed. */
+export const templateAnnotation = 'tandem.dev/template-hash'
+
+export interface StateChange {
+  action: 'Start' | 'Stop'
+  uid?: string
+  data?: Record<string, string>
+}
+
+export type Step =
+  | { kind: 'none' }
+  | { kind: 'start'; paused: boolean }
+  /** `again`: a start is asked for as soon as the instance is gone. */
+  | { kind: 'stop'; again: boolean }
+  /** A halted machine that was asked to start (paused): the strategy becomes Always. */
+  | { kind: 'always' }
+  | { kind: 'wait'; ms: number }
+
+export const strategyOf = (machine: StoredObject): RunStrategy =>
+  machine.spec.runStrategy ?? (machine.spec.running ? 'Always' : 'Halted')
+
+export const requestsOf = (machine: StoredObject): StateChange[] => machine.status?.stateChangeRequests ?? []
+
+const startRequest = (machine: StoredObject): StateChange | undefined => {
+  const [first] = requestsOf(machine)
+  return first?.action === 'Start' ? first : undefined
+}
+
+function isStopRequested(machine: StoredObject, instance: StoredObject): boolean {
+  const [first] = requestsOf(machine)
+  return first?.action === 'Stop' && first.uid === instance.metadata.uid
+}
+
+/** Requests that have been fulfilled are dropped from the front. */
+export function openRequests(machine: StoredObject, instance: StoredObject | undefined): StateChange[] {
+  const [first, ...rest] = requestsOf(machine)
+  if (!first) return []
+  // An instance that is over, or on its way out, does not answer a request to start.
+  const isUp = instance !== undefined && !isFinished(instance) && !instance.metadata.deletionTimestamp
+  const isDone = first.action === 'Start' ? isUp : !instance || instance.metadata.uid !== first.uid
+  return isDone ? rest : [first, ...rest]
+}
+
+export function nextStep(machine: StoredObject, instance: StoredObject | undefined, now: number): Step {
+  if (machine.metadata.deletionTimestamp) {
+    const isOrphaning = machine.metadata.finalizers?.includes('orphan')
+    return instance && !instance.metadata.deletionTimestamp && !isOrphaning
+      ? { kind: 'stop', again: false }
+      : { kind: 'none' }
+  }
+  if (instance?.metadata.deletionTimestamp) return { kind: 'none' }
+  return instance ? stepWith(machine, instance) : stepWithout(machine, now)
+}
+
+function stepWith(machine: StoredObject, instance: StoredObject): Step {
+  const stop: Step = { kind: 'stop', again: false }
+  const none: Step = { kind: 'none' }
+  const isStopping = isStopRequested(machine, instance)
+  switch (strategyOf(machine)) {
+    case 'Always':
+      return isStopping || isFinished(instance) ? stop : none
+    case 'RerunOnFailure':
+      if (!isStopping && instance.status?.phase === 'Failed') return { kind: 'stop', again: true }
+      return isStopping || isFinished(instance) ? stop : none
+    case 'Manual':
+      return isStopping ? stop : none
+    case 'Once':
+      return none
+    case 'Halted':
+      return stop
+  }
+}
+
+function stepWithout(machine: StoredObject, now: number): Step {
+  const request = startRequest(machine)
+  const paused = request?.data?.paused === 'true'
+  const strategy = strategyOf(machine)
+  const start: Step = { kind: 'start', paused }
+  if (strategy === 'Halted') return request ? { kind: 'always' } : { kind: 'none' }
+  if (strategy === 'Manual') return request ? start : { kind: 'none' }
+  // It ran to its end, or was stopped by hand, under the same strategy: it is not started by itself.
+  if (strategy === 'RerunOnFailure' && !request && machine.status?.runStrategy === strategy) return { kind: 'none' }
+  const wait = moment(machine.status?.startFailure?.retryAfterTimestamp) - now
+  return wait > 0 ? { kind: 'wait', ms: wait } : start
+}
+
+/** True when the machine is to have an instance. */
+export function isStartExpected(machine: StoredObject): boolean {
+  const strategy = strategyOf(machine)
+  if (strategy === 'Always' || strategy === 'Once') return true
+  return requestsOf(machine).some(({ action }) => action === 'Start')
+}
+
+export function instanceFor(machine: StoredObject, paused: boolean): ApiObject {
+  const { template } = machine.spec
+  const { name, namespace, generation } = machine.metadata
+  return {
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachineInstance',
+    metadata: {
+      name,
+      namespace: namespace!,
+      labels: { ...template.metadata?.labels, 'kubevirt.io/vm': name },
+      annotations: {
+        ...template.metadata?.annotations,
+        [generationAnnotation]: String(generation ?? 1),
+        [templateAnnotation]: templateHash(template),
+      },
+      finalizers: [instanceFinalizer],
+      ownerReferences: [controllerReference(machine)],
+    },
+    spec: { ...template.spec, ...(paused && { startStrategy: 'Paused' }) },
+  }
+}
+
+/** The template has changed since the instance was made from it. */
+export function needsRestart(machine: StoredObject, instance: StoredObject): boolean {
+  const made = instance.metadata.annotations?.[templateAnnotation]
+  return made !== undefined && !isFinished(instance) && made !== templateHash(machine.spec.template)
+}

@@ -1,0 +1,216 @@
+// VirtualMachine: keeps, starts and stops its instance as the run strategy says. Events of KubeVirt's virt-controller (1.8).
+
+import { isApiError } from '../api/errors.ts'
+import type { StoredObject } from '../api/meta.ts'
+import { controllerOf, objectKey } from '../api/meta.ts'
+import type { ReconcileResult } from '../client/reconciler.ts'
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  controllerOfKind,
+  itself,
+  reconcileOn,
+} from './controller.ts'
+import { semanticallyEqual } from './equality.ts'
+import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
+import { machineStatus } from './machine-status.ts'
+import { claimObjects } from './ownership.ts'
+import { isNamespaceTerminating } from './pod-control.ts'
+import { isFinished } from './pod-state.ts'
+import { persistentVolumeClaims, virtualMachineInstances, virtualMachines } from './resources.ts'
+import { claimsOfMachine } from './volume-matching.ts'
+
+const isHeld = (object: StoredObject, finalizer: string): boolean =>
+  object.metadata.finalizers?.includes(finalizer) ?? false
+
+async function setFinalizer(
+  { client }: ControllerContext,
+  ref: typeof virtualMachines,
+  object: StoredObject,
+  finalizer: string,
+  isSet: boolean,
+): Promise<void> {
+  if (isHeld(object, finalizer) === isSet) return
+  const { name, namespace, resourceVersion, finalizers = [] } = object.metadata
+  const wanted = isSet ? [...finalizers, finalizer] : finalizers.filter((other) => other !== finalizer)
+  const metadata = { resourceVersion, finalizers: wanted.length ? wanted : null }
+  await client.patch(ref, name, namespace, 'merge', { metadata }).catch((error) => {
+    if (!isApiError(error, 'NotFound')) throw error
+  })
+}
+
+/** An instance made by hand is held as one made by a machine is: it may go when nothing of it runs any more. */
+export const virtualMachineInstance: ControllerDefinition = {
+  name: 'virtualmachineinstance',
+  start(context) {
+    const informer = context.informers.informer(virtualMachineInstances)
+    async function sync(key: string): Promise<ReconcileResult | undefined> {
+      const instance = informer.get(key)
+      if (instance && !instance.metadata.deletionTimestamp)
+        await setFinalizer(context, virtualMachineInstances, instance, instanceFinalizer, true)
+      return undefined
+    }
+    return reconcileOn(context, 'virtualmachineinstance', [{ ref: virtualMachineInstances, keys: itself }], sync)
+  },
+}
+
+export const virtualMachine: ControllerDefinition = {
+  name: 'virtualmachine',
+  start(context) {
+    const machines = context.informers.informer(virtualMachines)
+    machines.addIndex('claim', (machine) =>
+      claimsOfMachine(machine.spec.template ?? {}).map((name) => `${machine.metadata.namespace}/${name}`),
+    )
+    return reconcileOn(
+      context,
+      'virtualmachine',
+      [
+        { ref: virtualMachines, keys: itself },
+        {
+          ref: virtualMachineInstances,
+          // The instance has its machine's name, also when it is not the machine's.
+          keys: (instance) => [objectKey(instance), ...controllerOfKind('VirtualMachine')(instance)],
+        },
+        {
+          ref: persistentVolumeClaims,
+          keys: (claim) => machines.byIndex('claim', objectKey(claim)).flatMap(itself),
+        },
+      ],
+      createSync(context),
+    )
+  },
+}
+
+const withOpenRequests = (machine: StoredObject, instance: StoredObject | undefined): StoredObject => ({
+  ...machine,
+  status: { ...machine.status, stateChangeRequests: openRequests(machine, instance) },
+})
+
+interface Outcome {
+  failure?: { reason: string; message: string; error: unknown }
+  addStart?: boolean
+  requeueAfter?: number
+}
+
+function createSync(context: ControllerContext) {
+  const { client, informers, clock } = context
+  const record = context.recorder('virtualmachine-controller')
+  const machines = informers.informer(virtualMachines)
+  const instances = informers.informer(virtualMachineInstances)
+  const claims = informers.informer(persistentVolumeClaims)
+
+  /** The instance of the machine's name, if it is the machine's or nobody's. */
+  async function instanceOf(machine: StoredObject): Promise<StoredObject | undefined | 'foreign'> {
+    const found = instances.get(objectKey(machine))
+    if (!found) return undefined
+    const owner = { ref: virtualMachines, object: machine }
+    const [claimed] = await claimObjects(client, owner, virtualMachineInstances, [found], () => true)
+    if (claimed) return claimed
+    return controllerOf(found)?.uid === machine.metadata.uid ? found : 'foreign'
+  }
+
+  async function start(machine: StoredObject, paused: boolean): Promise<Outcome> {
+    const { name } = machine.metadata
+    try {
+      await client.create(virtualMachineInstances, instanceFor(machine, paused))
+      const text = `Started the virtual machine by creating the new virtual machine instance ${name}`
+      record(machine, 'Normal', 'SuccessfulCreate', text)
+      return {}
+    } catch (error) {
+      if (isNamespaceTerminating(error) || isApiError(error, 'AlreadyExists')) return {}
+      const message = `Error creating virtual machine instance ${name}: ${(error as Error).message}`
+      record(machine, 'Warning', 'FailedCreate', message)
+      return { failure: { reason: 'FailedCreate', message: (error as Error).message, error } }
+    }
+  }
+
+  async function stop(machine: StoredObject, instance: StoredObject): Promise<Outcome> {
+    const { name, namespace, uid } = instance.metadata
+    try {
+      await client.delete(virtualMachineInstances, name, namespace, { preconditions: { uid } })
+      const text = `Stopped the virtual machine by deleting the virtual machine instance ${name}`
+      record(machine, 'Normal', 'SuccessfulDelete', text)
+      return {}
+    } catch (error) {
+      if (isApiError(error, 'NotFound')) return {}
+      const message = `Error deleting virtual machine instance ${name}: ${(error as Error).message}`
+      record(machine, 'Warning', 'FailedDelete', message)
+      return { failure: { reason: 'FailedDelete', message: (error as Error).message, error } }
+    }
+  }
+
+  async function take(
+    key: string,
+    step: Step,
+    machine: StoredObject,
+    instance: StoredObject | undefined,
+  ): Promise<Outcome> {
+    switch (step.kind) {
+      case 'start':
+        return start(machine, step.paused)
+      case 'stop':
+        // Noted first: should we end here, the machine is started again all the same.
+        if (step.again) await writeStatus(key, { addStart: true })
+        return stop(machine, instance!)
+      case 'wait':
+        return { requeueAfter: step.ms }
+      case 'always': {
+        const strategy = machine.spec.running === undefined ? { runStrategy: 'Always' } : { running: true }
+        const { name, namespace } = machine.metadata
+        await client.patch(virtualMachines, name, namespace, 'merge', { spec: strategy })
+        return {}
+      }
+      case 'none':
+        return {}
+    }
+  }
+
+  const claimsOf = (machine: StoredObject) =>
+    claimsOfMachine(machine.spec.template ?? {}).map((name) => claims.get(`${machine.metadata.namespace}/${name}`))
+
+  async function writeStatus(key: string, outcome: Outcome): Promise<void> {
+    // Read again: the step has changed the machine or its instance, and the informers know.
+    const machine = machines.get(key)
+    if (!machine) return
+    const instance = instances.get(key)
+    const isOwn = instance && controllerOf(instance)?.uid === machine.metadata.uid
+    const { failure, addStart } = outcome
+    const status = machineStatus({
+      machine,
+      instance: isOwn ? instance : undefined,
+      claims: claimsOf(machine),
+      failure: failure && { reason: failure.reason, message: failure.message },
+      ...(addStart && { addStart }),
+      now: clock.now(),
+    })
+    if (!semanticallyEqual(status, machine.status)) await client.updateStatus(virtualMachines, { ...machine, status })
+  }
+
+  return async (key: string): Promise<ReconcileResult | undefined> => {
+    const machine = machines.get(key)
+    if (!machine) return undefined
+    const instance = await instanceOf(machine)
+    if (instance === 'foreign') {
+      const text = `a VirtualMachineInstance named ${machine.metadata.name} exists that is not this machine's: delete it`
+      const message = `Error creating virtual machine instance ${machine.metadata.name}: ${text}`
+      await writeStatus(key, { failure: { reason: 'FailedCreate', message, error: undefined } })
+      return undefined
+    }
+    if (machine.metadata.deletionTimestamp && !instance) {
+      await setFinalizer(context, virtualMachines, machine, machineFinalizer, false)
+      return undefined
+    }
+    if (!machine.metadata.deletionTimestamp && !isHeld(machine, machineFinalizer)) {
+      await setFinalizer(context, virtualMachines, machine, machineFinalizer, true)
+      // What comes next must be decided on the machine as it is now.
+      return { requeueAfter: 0 }
+    }
+    // A failure to start is counted before the failed instance is replaced.
+    if (instance && isFinished(instance)) await writeStatus(key, {})
+    const current = withOpenRequests(machines.get(key) ?? machine, instance)
+    const outcome = await take(key, nextStep(current, instance, clock.now()), current, instance)
+    await writeStatus(key, outcome)
+    if (outcome.failure) throw outcome.failure.error
+    return outcome.requeueAfter === undefined ? undefined : { requeueAfter: outcome.requeueAfter }
+  }
+}
