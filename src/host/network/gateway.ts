@@ -54,10 +54,10 @@ export async function setUpGateway(settings: GatewaySettings): Promise<void> {
   await ipBatch(lines)
 }
 
-export async function removeGateway({ interfaceName, podCidr }: GatewaySettings): Promise<void> {
+export async function removeGateway(interfaceName: string, podCidr: string | undefined): Promise<void> {
   if (await exists(interfaceName)) await run(['ip', 'link', 'delete', 'dev', interfaceName])
   for (const route of await readRoutes())
-    if (route.metric === metric && route.dst === podCidr)
+    if (podCidr && route.metric === metric && route.dst === podCidr)
       await run(['ip', 'route', 'delete', 'unreachable', podCidr, 'metric', String(metric)], { allowFailure: true })
 }
 

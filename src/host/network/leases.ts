@@ -9,6 +9,7 @@ export interface Leases {
   /** The address of the key; a new one when it has none yet. @throws Error when the range is used up. */
   reserve(key: string): string
   release(key: string): void
+  keys(): string[]
 }
 
 /**
@@ -43,7 +44,7 @@ function save(path: string, content: LeaseFile): void {
 export function openLeases(path: string, first: number, last: number): Leases {
   const content: LeaseFile = existsSync(path)
     ? (JSON.parse(readFileSync(path, 'utf8')) as LeaseFile)
-    : { last: formatAddress(first), leases: {} }
+    : { last: formatAddress(first - 1), leases: {} }
   const inRange = (address: string) => {
     const number = parseAddress(address) ?? -1
     return number >= first && number <= last
@@ -73,5 +74,6 @@ export function openLeases(path: string, first: number, last: number): Leases {
       delete content.leases[key]
       save(path, content)
     },
+    keys: () => Object.keys(content.leases),
   }
 }

@@ -10,17 +10,13 @@ import { bridge, type LinkState, linkLines, type MachinePlan, machineRules, podI
 import { setSwitch } from './sysctl.ts'
 
 export interface MachineNamespaces {
-  attach(uid: string, plan: MachinePlan, names: GuestNames): Promise<string>
+  attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<string>
   detach(uid: string): Promise<void>
   attached(): string[]
 }
 
-export interface NamespaceSettings {
-  instance: string
-  /** /run/netns */
-  netnsDir: string
-  /** Directory of dnsmasq's pid files. */
-  dhcpDir: string
+/** How a machine's namespace joins the pod network. */
+export interface Membership {
   conf: ConfList
   gateway: string
 }
@@ -56,10 +52,11 @@ async function setNamespaceSwitches(netns: string): Promise<void> {
   await run(inside(netns, 'tee', ...paths), { input: '1' })
 }
 
-export function machineNamespaces(settings: NamespaceSettings): MachineNamespaces {
-  const prefix = `tandem-${settings.instance}-`
+/** `netnsDir`: /run/netns; `dhcpDir`: where dnsmasq's pid files are. */
+export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: string): MachineNamespaces {
+  const prefix = `tandem-${instance}-`
   const nameOf = (uid: string) => `${prefix}${uid}`
-  const pathOf = (uid: string) => join(settings.netnsDir, nameOf(uid))
+  const pathOf = (uid: string) => join(netnsDir, nameOf(uid))
 
   async function makeNamespace(uid: string): Promise<LinkState[]> {
     const links = existsSync(pathOf(uid)) ? await linksIn(pathOf(uid)) : undefined
@@ -70,7 +67,7 @@ export function machineNamespaces(settings: NamespaceSettings): MachineNamespace
   }
 
   /** The pod interface with its address; made anew when the address is another one than planned. */
-  async function joinNetwork(uid: string, plan: MachinePlan, links: LinkState[]): Promise<string> {
+  async function joinNetwork(uid: string, plan: MachinePlan, links: LinkState[], membership: Membership) {
     const pod = links.find((link) => link.ifname === podInterface)
     const addressed = pod?.addr_info?.some((info) => info.local === plan.podAddress) || pod?.master === bridge
     if (pod && addressed) {
@@ -79,7 +76,7 @@ export function machineNamespaces(settings: NamespaceSettings): MachineNamespace
       return hostEnd
     }
     const attachment = { containerId: nameOf(uid), netns: pathOf(uid), interfaceName: podInterface }
-    const conf = withAddress(settings.conf, `${plan.podAddress}/${plan.podPrefix}`, settings.gateway)
+    const conf = withAddress(membership.conf, `${plan.podAddress}/${plan.podPrefix}`, membership.gateway)
     if (pod) await removeFromNetwork(conf, attachment)
     const result = await addToNetwork(conf, attachment)
     const hostEnd = result.interfaces?.find((link) => !link.sandbox)?.name
@@ -87,22 +84,22 @@ export function machineNamespaces(settings: NamespaceSettings): MachineNamespace
     return hostEnd
   }
 
-  async function attach(uid: string, plan: MachinePlan, names: GuestNames): Promise<string> {
+  async function attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<string> {
     const netns = pathOf(uid)
     const links = await makeNamespace(uid)
-    const hostEnd = await joinNetwork(uid, plan, links)
+    const hostEnd = await joinNetwork(uid, plan, links, membership)
     if (plan.binding === 'bridge') answerForNeighbours(hostEnd)
     await Promise.all([
       run(inside(netns, 'ip', '-batch', '-'), { input: `${linkLines(plan, links).join('\n')}\n` }),
       run(inside(netns, 'nft', '-f', '-'), { input: machineRules(plan) }),
       setNamespaceSwitches(netns),
     ])
-    await serveDhcp(settings.dhcpDir, uid, netns, plan, names)
+    await serveDhcp(dhcpDir, uid, netns, plan, names)
     return netns
   }
 
   async function detach(uid: string): Promise<void> {
-    await stopDhcp(settings.dhcpDir, uid)
+    await stopDhcp(dhcpDir, uid)
     if (!existsSync(pathOf(uid))) return
     const links = await linksIn(pathOf(uid))
     const pod = links?.find((link) => link.ifname === podInterface)
@@ -121,11 +118,11 @@ export function machineNamespaces(settings: NamespaceSettings): MachineNamespace
   }
 
   return {
-    attach: (uid, plan, names) => inTurn(uid, () => attach(uid, plan, names)),
+    attach: (uid, plan, names, membership) => inTurn(uid, () => attach(uid, plan, names, membership)),
     detach: (uid) => inTurn(uid, () => detach(uid)),
     attached: () =>
-      existsSync(settings.netnsDir)
-        ? readdirSync(settings.netnsDir)
+      existsSync(netnsDir)
+        ? readdirSync(netnsDir)
             .filter((name) => name.startsWith(prefix))
             .map((name) => name.slice(prefix.length))
         : [],

@@ -1,21 +1,21 @@
 // The network of one Tandem: gateway interface, CNI configuration, namespaces of VMs, Services and cluster DNS.
 
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from '../../base/log.ts'
 import type { InformerFactory } from '../../client/informer.ts'
-import { run } from '../exec.ts'
 import type { StatePaths } from '../state.ts'
 import { formatRange, halves, nth, rangeOf } from './addresses.ts'
-import { type ConfList, machineConfList, podConfList } from './cni.ts'
+import { machineConfList, podConfList } from './cni.ts'
 import { createDns, type Dns } from './dns.ts'
-import { type GatewaySettings, outerMtu, removeGateway, setUpGateway, workloadInterfaces } from './gateway.ts'
+import { type GatewaySettings, outerMtu, setUpGateway } from './gateway.ts'
 import { type Leases, openLeases } from './leases.ts'
-import { type MachineNamespaces, machineNamespaces } from './machine-network.ts'
+import { type Membership, machineNamespaces } from './machine-network.ts'
 import { planMachine, tap } from './machine-plan.ts'
 import type { MachineNetwork, MachineNetworkRequest, Network } from './network.ts'
 import { type ServiceRules, serviceRules } from './services.ts'
-import { releaseSwitches, useSwitches } from './sysctl.ts'
+import { useSwitches } from './sysctl.ts'
+import { dhcpDirOf, interfaceNameOf, removeNetwork, tableNameOf } from './teardown.ts'
 
 export interface NetworkOptions {
   /** Four hex digits that keep the names of two Tandems apart. */
@@ -31,6 +31,8 @@ export interface NetworkOptions {
 export interface RunningNetwork extends Network {
   /** Resolves when the Services and EndpointSlices that the informers know are in the kernel. */
   settled(): Promise<void>
+  /** 'namespace/name' of every VM that has an address. */
+  reservedAddresses(): string[]
 }
 
 /** Forwarding between workloads and out; loopback addresses as a source of NodePort traffic (the table guards them). */
@@ -41,7 +43,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
   const pods = rangeOf(options.podCidr)
   const services = rangeOf(options.serviceCidr)
   const gateway: GatewaySettings = {
-    interfaceName: `td${instance}`,
+    interfaceName: interfaceNameOf(instance),
     gateway: nth(pods, 1),
     apiAddress: nth(services, 1),
     dnsAddress: nth(services, 10),
@@ -50,9 +52,8 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
   }
   const { apiAddress, dnsAddress, podCidr, serviceCidr } = gateway
   const machineDir = dirname(paths.cni.machineConfList)
-  const dhcpDir = join(dirname(paths.pid), 'dhcp')
   const rules: ServiceRules = serviceRules({
-    table: { table: `tandem_${instance}`, podCidr, serviceCidr, dnsAddress },
+    table: { table: tableNameOf(instance), podCidr, serviceCidr, dnsAddress },
     own: [apiAddress, dnsAddress],
     informers: options.informers,
     warn: (message) => log.warn(message),
@@ -66,16 +67,14 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     log,
   })
   let mtu = 1500
-  let leases: Leases
-  let namespaces: MachineNamespaces = makeNamespaces(machineConfList(instance, mtu))
+  let leases: Leases | undefined
+  let membership: Membership
+  const namespaces = machineNamespaces(instance, paths.netns, dhcpDirOf(paths))
 
-  function makeNamespaces(conf: ConfList): MachineNamespaces {
-    return machineNamespaces({ instance, netnsDir: paths.netns, dhcpDir, conf, gateway: gateway.gateway })
-  }
-
-  function openAddressBook(): Leases {
+  function addressBook(): Leases {
     const { machineFirst, machineLast } = halves(podCidr)
-    return openLeases(join(machineDir, 'addresses.json'), machineFirst, machineLast)
+    leases ??= openLeases(join(machineDir, 'addresses.json'), machineFirst, machineLast)
+    return leases
   }
 
   function resolver(namespace: string) {
@@ -90,8 +89,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     const machineList = machineConfList(instance, mtu)
     writeJson(paths.cni.podConfList, podConfList(instance, podCidr, paths.cni.data, mtu))
     writeJson(paths.cni.machineConfList, machineList)
-    leases = openAddressBook()
-    namespaces = makeNamespaces(machineList)
+    membership = { conf: machineList, gateway: gateway.gateway }
     await rules.prepare()
     rules.follow()
     await dns.start()
@@ -99,32 +97,25 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
 
   async function attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork> {
     if (!/^[a-z0-9-]+$/i.test(request.uid)) throw new Error(`"${request.uid}" is not a uid`)
-    const address = leases.reserve(`${request.namespace}/${request.name}`)
+    const address = addressBook().reserve(`${request.namespace}/${request.name}`)
     const plan = planMachine(request, { address, cidr: podCidr, gateway: gateway.gateway, mtu, instance })
     const cluster = resolver(request.namespace)
     const searches = request.dns?.searches ?? cluster.searches
     const own = request.subdomain && `${request.subdomain}.${request.namespace}.svc.${clusterDomain}`
-    const netns = await namespaces.attach(request.uid, plan, {
+    const names = {
       hostname: request.hostname,
       domain: own || searches[0],
       nameservers: request.dns?.nameservers ?? cluster.nameservers,
       searches: own ? [own, ...searches] : searches,
-    })
+    }
+    const netns = await namespaces.attach(request.uid, plan, names, membership)
     const { podPrefix: prefixLength, mac, guestAddress } = plan
     return { netns, address, prefixLength, gateway: gateway.gateway, mtu, tap, mac, guestAddress }
   }
 
   async function removeAll(): Promise<void> {
     await stop()
-    for (const uid of namespaces.attached()) await namespaces.detach(uid)
-    for (const name of await workloadInterfaces(podCidr))
-      await run(['ip', 'link', 'delete', 'dev', name], { allowFailure: true })
-    await rules.remove()
-    await removeGateway(gateway)
-    releaseSwitches(instance)
-    // The address book stays: it belongs to the VMs in the store, which are still there at the next start.
-    for (const path of [paths.cni.conf, paths.cni.machineConfList, paths.cni.data, dhcpDir])
-      rmSync(path, { recursive: true, force: true })
+    await removeNetwork({ paths, instance, podCidr, log })
   }
 
   async function stop(): Promise<void> {
@@ -140,8 +131,9 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     resolver,
     attachMachine,
     detachMachine: (uid) => namespaces.detach(uid),
-    releaseAddress: async (namespace, name) => (leases ?? openAddressBook()).release(`${namespace}/${name}`),
+    releaseAddress: async (namespace, name) => addressBook().release(`${namespace}/${name}`),
     attachedMachines: async () => namespaces.attached(),
+    reservedAddresses: () => addressBook().keys(),
     settled: () => rules.settled(),
     removeAll,
     stop,

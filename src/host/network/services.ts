@@ -32,7 +32,6 @@ export interface ServiceRules {
   /** Resolves when everything seen so far is in the kernel. */
   settled(): Promise<void>
   stop(): Promise<void>
-  remove(): Promise<void>
 }
 
 export interface ServiceRulesOptions {
@@ -167,9 +166,6 @@ export function serviceRules({ table, own, informers, warn }: ServiceRulesOption
       clearInterval(checker)
       clearTimeout(timer)
       await working
-    },
-    async remove() {
-      await run(['nft', 'delete', 'table', 'ip', table.table], { allowFailure: true })
     },
   }
 }

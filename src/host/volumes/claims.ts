@@ -1,7 +1,7 @@
 // Persistent volume claims on this machine's own volumes: from a claim to the directory behind its bound volume.
 
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import { parseQuantity, quantityValue } from '../../api/quantity.ts'
@@ -10,18 +10,12 @@ import { checkHostPath, type HostPathType } from './host-path.ts'
 import { VolumeNotReady } from './volumes.ts'
 
 const claims = { group: '', version: 'v1', resource: 'persistentvolumeclaims' }
-export const volumeRef = { group: '', version: 'v1', resource: 'persistentvolumes' }
+const volumes = { group: '', version: 'v1', resource: 'persistentvolumes' }
 
 export interface BoundVolume {
   path: string
   capacityBytes: number
   readOnly: boolean
-}
-
-/** The directory of a volume that Tandem itself provides: <volumes>/<name of the PersistentVolume>. */
-export function providedPath(volumesDir: string, volume: StoredObject): string | undefined {
-  const path = volume.spec?.local?.path ?? volume.spec?.hostPath?.path
-  return path === join(volumesDir, volume.metadata.name) ? path : undefined
 }
 
 async function boundVolume(client: Client, namespace: string, name: string): Promise<[StoredObject, StoredObject]> {
@@ -32,7 +26,7 @@ async function boundVolume(client: Client, namespace: string, name: string): Pro
   const volumeName = claim.spec?.volumeName as string | undefined
   if (!volumeName || claim.status?.phase !== 'Bound')
     throw new VolumeNotReady(`error processing PVC ${namespace}/${name}: PVC is not bound`)
-  const volume = await client.get(volumeRef, volumeName).catch((error: unknown) => {
+  const volume = await client.get(volumes, volumeName).catch((error: unknown) => {
     if (!isApiError(error, 'NotFound')) throw error
     throw new VolumeNotReady(`persistentvolume "${volumeName}" not found`)
   })
@@ -45,7 +39,7 @@ async function boundVolume(client: Client, namespace: string, name: string): Pro
   return [claim, volume]
 }
 
-function directoryOf(volume: StoredObject, volumesDir: string): string {
+function directoryOf(volume: StoredObject): string {
   const { name } = volume.metadata
   const spec = volume.spec ?? {}
   const path = (spec.local?.path ?? spec.hostPath?.path) as string | undefined
@@ -55,8 +49,7 @@ function directoryOf(volume: StoredObject, volumesDir: string): string {
     throw new Error(`volume ${name} has volumeMode Block, which is not supported: use Filesystem`)
   if (!isAbsolute(path) || path.split('/').includes('..'))
     throw new Error(`volume ${name}: ${path} is not an absolute path without '..'`)
-  if (providedPath(volumesDir, volume)) mkdirSync(path, { recursive: true, mode: 0o755 })
-  else if (spec.hostPath) checkHostPath(path, (spec.hostPath.type ?? '') as HostPathType)
+  if (spec.hostPath) checkHostPath(path, (spec.hostPath.type ?? '') as HostPathType)
   if (!existsSync(path)) throw new VolumeNotReady(`path "${path}" of volume "${name}" does not exist`)
   if (!statSync(path).isDirectory()) throw new VolumeNotReady(`path "${path}" of volume "${name}" is not a directory`)
   return realpathSync(path)
@@ -64,7 +57,6 @@ function directoryOf(volume: StoredObject, volumesDir: string): string {
 
 export async function findClaim(
   client: Client,
-  volumesDir: string,
   namespace: string,
   name: string,
 ): Promise<BoundVolume & { claim: StoredObject }> {
@@ -73,7 +65,7 @@ export async function findClaim(
   const capacity = volume.spec?.capacity?.storage ?? claim.status?.capacity?.storage ?? '0'
   return {
     claim,
-    path: directoryOf(volume, volumesDir),
+    path: directoryOf(volume),
     capacityBytes: Number(quantityValue(parseQuantity(`${capacity}`))),
     readOnly: modes.length > 0 && modes.every((mode) => mode === 'ReadOnlyMany'),
   }

@@ -8,11 +8,10 @@ import type { StoredObject } from '../../api/meta.ts'
 import { parseQuantity, quantityValue } from '../../api/quantity.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
-import type { InformerFactory } from '../../client/informer.ts'
 import type { NodeFacts } from '../pods/field-values.ts'
 import type { StatePaths } from '../state.ts'
 import { writePayload } from './atomic-writer.ts'
-import { findClaim, providedPath, volumeRef } from './claims.ts'
+import { findClaim } from './claims.ts'
 import { checkHostPath, type HostPathType } from './host-path.ts'
 import { type Mounts, removeEmpty, systemMounts } from './mounts.ts'
 import { giveToGroup, rootMatches } from './ownership.ts'
@@ -24,8 +23,6 @@ import { type MountedVolume, VolumeNotReady, type Volumes } from './volumes.ts'
 export interface VolumesOptions {
   paths: Pick<StatePaths, 'pods' | 'volumes'>
   client: Client
-  /** For the removal of provided volumes; without it their directories stay. */
-  informers?: InformerFactory
   /** What the downward API says of this machine. */
   node: () => NodeFacts
   log: Logger
@@ -39,7 +36,7 @@ type Volume = { name: string; [source: string]: any }
 const secretBytes = 64 * 1024 * 1024
 
 export function createVolumes(options: VolumesOptions): Volumes {
-  const { paths, client, informers, log, mounts = systemMounts } = options
+  const { paths, client, mounts = systemMounts } = options
   const tokens = createTokens(client, options.now)
   const gatherer = createGatherer({ client, tokens, node: options.node })
   const podDir = (uid: string) => join(paths.pods, checkUid(uid))
@@ -78,7 +75,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
     const { name } = volume
     const source = volume.persistentVolumeClaim
     const claimName = source?.claimName ?? `${pod.metadata.name}-${name}`
-    const bound = await findClaim(client, paths.volumes, pod.metadata.namespace!, claimName)
+    const bound = await findClaim(client, pod.metadata.namespace!, claimName)
     const isOwned = bound.claim.metadata.ownerReferences?.some((owner) => owner.uid === pod.metadata.uid)
     if (!source && !isOwned)
       throw new VolumeNotReady(
@@ -149,27 +146,15 @@ export function createVolumes(options: VolumesOptions): Volumes {
     removeEmpty(podDir(podUid))
   }
 
-  /** The directory of a provided volume goes with it; one that somebody else made is left alone. */
-  function removeProvided(volume: StoredObject): void {
-    const path = providedPath(paths.volumes, volume)
-    if (!path || volume.spec?.persistentVolumeReclaimPolicy !== 'Delete') return
-    try {
-      rmSync(path, { recursive: true, force: true })
-    } catch (error) {
-      log.warn(`cannot remove volume ${volume.metadata.name}`, { error })
-    }
-  }
-
   return {
     async start() {
       for (const directory of [paths.pods, paths.volumes]) mkdirSync(directory, { recursive: true, mode: 0o711 })
-      informers?.informer(volumeRef).addHandler({ changed: () => {}, removed: removeProvided })
     },
     mount,
     refresh,
     unmountAll,
     async claimPath(namespace, claim) {
-      const { path, capacityBytes, readOnly } = await findClaim(client, paths.volumes, namespace, claim)
+      const { path, capacityBytes, readOnly } = await findClaim(client, namespace, claim)
       return { path, capacityBytes, readOnly }
     },
   }
