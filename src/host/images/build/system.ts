@@ -2,7 +2,7 @@
 
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from '../../exec.ts'
+import { CommandFailed, run } from '../../exec.ts'
 import type { Apt } from './apt.ts'
 import type { SystemSpec } from './recipe.ts'
 
@@ -50,6 +50,9 @@ export async function makeSystem(options: SystemOptions): Promise<void> {
   const runFile = join(options.scratch, 'run.sh')
   await writeFile(runFile, ['set -eu', ...options.run, ''].join('\n'))
   onProgress(`installing Debian ${system.suite} (${system.variant}) and ${system.packages.length} packages`)
+  const failed = (error: unknown): never => {
+    throw error instanceof CommandFailed ? new Error(whatFailed(error.stderr), { cause: error.message }) : error
+  }
   await run(
     [
       // Own mount namespace: what mmdebstrap mounts goes away with it, even when it is killed.
@@ -73,8 +76,17 @@ export async function makeSystem(options: SystemOptions): Promise<void> {
         if (/^I: (?!running --)/.test(line)) onProgress(line.slice(3))
       },
     },
-  )
+  ).catch(failed)
   await clean(options.root)
+}
+
+/** The lines of apt's, dpkg's and the run steps' talk that say what went wrong. */
+export function whatFailed(talk: string): string {
+  const telling = /^(E: (?!setup failed)|dpkg: error|update-alternatives: error|sh: |.*: not found$| \S+: error)/
+  const lines = talk.split('\n').map((line) => line.trimEnd())
+  const found = lines.filter((line) => telling.test(line) && !/mmdebstrap failed to run|Sub-process/.test(line))
+  const shown = found.length > 0 ? found.slice(0, 5) : lines.filter(Boolean).slice(-5)
+  return `making the Debian system failed: ${shown.join('; ')}`
 }
 
 /** Packages and lists go in before apt wants them and come out when it has them: hard links, no copies. */
