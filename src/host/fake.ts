@@ -2,8 +2,8 @@
 // root and nothing installed is the point.
 
 import type { StoredObject } from '../api/meta.ts'
+import { formatTime } from '../api/time.ts'
 import { type Clock, realClock } from '../base/clock.ts'
-import { timestamp } from '../client/timestamp.ts'
 import type { FoundWorkload, SyncResult, WorkloadDriver } from './workload.ts'
 
 export interface FakeDriver extends WorkloadDriver {
@@ -44,7 +44,7 @@ export function createFakeDriver(kind: 'Pod' | 'VirtualMachineInstance', clock: 
       let workload = workloads.get(uid)
       if (!workload) {
         const address = `10.42.${nextAddress >> 8}.${nextAddress++ & 255}`
-        workload = { uid, namespace, name, address, since: timestamp(clock.now()) }
+        workload = { uid, namespace, name, address, since: formatTime(clock.now()) }
         workloads.set(uid, workload)
       }
       const status = statusOf(object, workload)

@@ -3,15 +3,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { NodeStreams } from '../api/streams.ts'
 import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Config } from '../config.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
-import { createMachines } from '../host/machines/machines.ts'
-import { addressKeeper } from '../host/network/address-keeper.ts'
+import { createMachines, type Machines } from '../host/machines/machines.ts'
+import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress } from '../host/node.ts'
-import { createPods } from '../host/pods/pods.ts'
+import { createPods, type Pods } from '../host/pods/pods.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
 import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
@@ -20,6 +21,7 @@ import { openSqliteStore } from '../store/sqlite.ts'
 import { openEngine, providePauseImage } from './engine.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
+import type { MachineControl } from './machine-handlers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import { loadSettings, type Settings } from './settings.ts'
 
@@ -66,7 +68,7 @@ async function openPlatform(
   config: Config,
   paths: StatePaths,
   settings: Settings,
-  node: () => Awaited<ReturnType<typeof startHost>>['node'] | undefined,
+  node: () => (NodeStreams & MachineControl) | undefined,
   log: Logger,
 ): Promise<Platform> {
   const apiAddress = addressIn(settings.serviceCidr, 1)
@@ -139,8 +141,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     record: platform.recorder('virt-handler'),
     log: log.child('machines'),
   })
-  engine.useDisks(() => machines.disksInUse())
-  const addresses = addressKeeper({ informers, network, log })
+  await keepAddresses({ informers, network, log })
   const host = createHost({
     client,
     informers,
@@ -150,6 +151,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     drivers: [podHosting(pods), machineHosting(machines)],
   })
   await host.start()
+  const runtime = await containerd.cri.version({})
   const agent = createNodeAgent({
     client,
     clock: realClock,
@@ -158,21 +160,36 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     stateDir: paths.root,
     podCidr: network.podCidr,
     version: serverVersion.gitVersion,
-    runtimeVersion: () => engine.runtimeVersion(),
+    runtimeVersion: () => `containerd://${runtime.runtimeVersion}`,
     conditions: () => [...pods.conditions(), ...machines.conditions()],
     images: async () => (await images.list()).map(({ repoTags, sizeBytes }) => ({ names: repoTags, sizeBytes })),
   })
   await agent.start()
   return {
-    node: { ...pods, ...machines },
+    node: nodeParts(pods, machines),
     async stop() {
       agent.stop()
-      addresses.stop()
       await host.stop()
       await network.stop()
     },
   }
 }
+
+/** What the API asks of this node beside its objects. */
+const nodeParts = (pods: Pods, machines: Machines): NodeStreams & MachineControl => ({
+  podLogs: pods.podLogs,
+  podExec: pods.podExec,
+  podAttach: pods.podAttach,
+  podPortForward: pods.podPortForward,
+  machineConsole: machines.machineConsole,
+  machineVnc: machines.machineVnc,
+  machinePortForward: machines.machinePortForward,
+  pause: machines.pause,
+  unpause: machines.unpause,
+  reset: machines.reset,
+  softReboot: machines.softReboot,
+  guestAgent: machines.guestAgent,
+})
 
 /** The n-th address of a range. */
 export function addressIn(cidr: string, n: number): string {

@@ -15,24 +15,12 @@ const pauseImage = 'tandem.dev/pause:1'
 export interface Engine {
   containerd: Containerd
   images: ManagedImages
-  /** Disks that VMs use now must not be swept. */
-  useDisks(inUse: () => Iterable<string>): void
-  /** 'containerd://1.6.20' */
-  runtimeVersion(): string
 }
 
 export function openEngine(paths: StatePaths): Engine {
   const containerd = createContainerd({ paths, sandboxImage: pauseImage })
-  let inUse: () => Iterable<string> = () => []
-  const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths, inUse: () => inUse() })
-  return {
-    containerd,
-    images,
-    useDisks: (next) => {
-      inUse = next
-    },
-    runtimeVersion: () => `containerd://${containerd.version()}`,
-  }
+  const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })
+  return { containerd, images }
 }
 
 export async function providePauseImage({ images }: Pick<Engine, 'images'>, paths: StatePaths): Promise<void> {

@@ -10,8 +10,8 @@ import { type Client, createClient } from '../client/client.ts'
 import { type CachingInformerFactory, createInformerFactory } from '../client/informer.ts'
 import { createRecorder, type EventRecorder } from '../client/record.ts'
 import { bootstrap } from '../controllers/bootstrap.ts'
-import type { LocalVolumes, RunningController } from '../controllers/controller.ts'
-import { controllers } from '../controllers/index.ts'
+import type { LocalVolumes } from '../controllers/controller.ts'
+import { startControllers } from '../controllers/index.ts'
 import { kinds } from '../kinds/index.ts'
 import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
 import type { Pki } from '../server/auth/pki.ts'
@@ -106,17 +106,14 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   await bootstrap(client, kinds)
   const recorder = (component: string) =>
     createRecorder({ client, component, host: options.nodeName, clock: realClock, log }).record
-  const running: RunningController[] = controllers.map((controller) =>
-    controller.start({
-      client: createCachingClient(createClient(transport, { userAgent: controller.name }), informers),
-      informers,
-      clock: realClock,
-      log: log.child(controller.name),
-      recorder,
-      kinds: () => kinds,
-      settings: { volumes: options.volumes, caCertificate: pki.caCert, api: options.api },
-    }),
-  )
+  const running = startControllers({
+    client: plain,
+    informers,
+    clock: realClock,
+    log,
+    kinds: () => kinds,
+    settings: { volumes: options.volumes, caCertificate: pki.caCert, api: options.api },
+  })
   const compaction = compactRegularly(store, log)
 
   return {
@@ -127,7 +124,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     recorder,
     async stop() {
       compaction.stop()
-      await Promise.all(running.map((controller) => controller.stop()))
+      await running.stop()
       informers.stop()
       server.stop()
       await http.close()

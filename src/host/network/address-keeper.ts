@@ -1,43 +1,36 @@
-// Gives the address of a VM back when neither the VirtualMachine nor an instance of that name is left in the API.
+// A VM keeps its address until nothing of its name is left in the API: neither the VirtualMachine nor an instance.
 
-import type { StoredObject } from '../../api/meta.ts'
+import type { ResourceRef, StoredObject } from '../../api/meta.ts'
 import { objectKey } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import type { InformerFactory } from '../../client/informer.ts'
-import type { RunningNetwork } from './routed-network.ts'
+import type { Network } from './network.ts'
 
-export interface AddressKeeper {
-  stop(): void
-}
+const resources = ['virtualmachines', 'virtualmachineinstances']
 
 export interface AddressKeeperOptions {
   informers: InformerFactory
-  network: Pick<RunningNetwork, 'releaseAddress' | 'reservedAddresses'>
+  network: Pick<Network, 'releaseAddress'> & { reservedAddresses(): string[] }
   log: Logger
 }
 
-export function addressKeeper({ informers, network, log }: AddressKeeperOptions): AddressKeeper {
-  const machines = informers.informer({ group: 'kubevirt.io', version: 'v1', resource: 'virtualmachines' })
-  const instances = informers.informer({ group: 'kubevirt.io', version: 'v1', resource: 'virtualmachineinstances' })
-  let stopped = false
-
-  function release(key: string): void {
-    if (stopped || machines.get(key) || instances.get(key)) return
-    const [namespace, name] = key.split('/') as [string, string]
-    network.releaseAddress(namespace, name).catch((error: unknown) => {
-      log.warn(`cannot give back the address of ${key}`, { error })
-    })
+/** Gives back what nobody owns: now, for deletes that nobody saw, and at each delete. */
+export async function keepAddresses({ informers, network, log }: AddressKeeperOptions): Promise<void> {
+  const owners = resources.map((resource) =>
+    informers.informer({ group: 'kubevirt.io', version: 'v1', resource } satisfies ResourceRef),
+  )
+  async function release(key: string): Promise<void> {
+    if (owners.some((informer) => informer.get(key))) return
+    const [namespace = '', name = ''] = key.split('/')
+    try {
+      await network.releaseAddress(namespace, name)
+    } catch (error) {
+      log.warn('cannot give an address back', { machine: key, error })
+    }
   }
-
-  const handler = { changed: () => {}, removed: (last: StoredObject) => release(objectKey(last)) }
-  void Promise.all([machines.synced(), instances.synced()]).then(() => {
-    for (const informer of [machines, instances]) informer.addHandler(handler)
-    // What was deleted while nobody looked.
-    for (const key of network.reservedAddresses()) release(key)
-  })
-  return {
-    stop: () => {
-      stopped = true
-    },
+  await Promise.all(owners.map((informer) => informer.synced()))
+  for (const informer of owners) {
+    informer.addHandler({ changed: () => {}, removed: (last: StoredObject) => void release(objectKey(last)) })
   }
+  for (const key of network.reservedAddresses()) await release(key)
 }
