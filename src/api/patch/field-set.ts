@@ -6,25 +6,31 @@ import { isPlainObject, maxDepth } from '../walk/plain.ts'
 /** One step of a path in FieldsV1 spelling. */
 export type Step = string
 
-interface Node {
+export interface FieldNode {
   /** The path that ends here is in the set. */
-  member: boolean
-  below: FieldSet | undefined
+  readonly member: boolean
+  readonly below: FieldSet | undefined
 }
+
+/** A path that ends here, with nothing below it. */
+export const leafNode: FieldNode = { member: true, below: undefined }
 
 export const fieldStep = (name: string): Step => `f:${name}`
 export const valueStep = (value: unknown): Step => `v:${JSON.stringify(value)}`
 
 /** Names sorted, so that equal keys are written alike. */
 export function keyStep(fields: Record<string, unknown>): Step {
-  const parts = Object.keys(fields)
-    .sort()
-    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(fields[name])}`)
-  return `k:{${parts.join(',')}}`
+  let text = ''
+  for (const name of Object.keys(fields).sort())
+    text += `${text && ','}${JSON.stringify(name)}:${JSON.stringify(fields[name])}`
+  return `k:{${text}}`
 }
 
 export class FieldSet {
-  readonly nodes = new Map<Step, Node>()
+  readonly nodes = new Map<Step, FieldNode>()
+  /** Its FieldsV1 once made, and the shape under which it is known to be settled: kept here, a WeakMap costs more. */
+  written: Record<string, unknown> | undefined
+  settledFor: unknown
 
   static of(...paths: Step[][]): FieldSet {
     const set = new FieldSet()
@@ -38,23 +44,33 @@ export class FieldSet {
 
   /** Adds a path; the whole object (no step) cannot be owned. Only for a set that nobody shares yet. */
   insert(path: readonly Step[]): void {
-    if (!path.length) return
+    this.graft(path, leafNode)
+  }
+
+  /** Adds a whole tree at a path. Only for a set that nobody shares yet. */
+  graft(path: readonly Step[], tree: FieldNode): void {
+    if (!path.length) {
+      for (const [step, node] of tree.below?.nodes ?? []) this.graft([step], node)
+      return
+    }
     let set: FieldSet = this
     const last = path.length - 1
     for (let index = 0; index < last; index++) set = set.#descend(path[index]!)
-    const node = set.nodes.get(path[last]!)
-    if (node) node.member = true
-    else set.nodes.set(path[last]!, { member: true, below: undefined })
+    const step = path[last]!
+    const node = set.nodes.get(step)
+    if (!node) set.nodes.set(step, tree)
+    else {
+      const below = node.below && tree.below ? node.below.union(tree.below) : (node.below ?? tree.below)
+      set.nodes.set(step, { member: node.member || tree.member, below })
+    }
   }
 
   #descend(step: Step): FieldSet {
-    let node = this.nodes.get(step)
-    if (!node) {
-      node = { member: false, below: undefined }
-      this.nodes.set(step, node)
-    }
-    node.below ??= new FieldSet()
-    return node.below
+    const node = this.nodes.get(step)
+    if (node?.below) return node.below
+    const below = new FieldSet()
+    this.nodes.set(step, { member: node?.member ?? false, below })
+    return below
   }
 
   has(step: Step): boolean {
@@ -168,8 +184,9 @@ export class FieldSet {
     for (const [step, node] of steps) if (node.below) yield* node.below.paths([...prefix, step])
   }
 
-  #sorted(): [Step, Node][] {
-    return [...this.nodes].sort((a, b) => compareSteps(a[0], b[0]))
+  #sorted(): [Step, FieldNode][] {
+    const steps = [...this.nodes]
+    return steps.length > 1 ? steps.sort((a, b) => compareSteps(a[0], b[0])) : steps
   }
 
   toFieldsV1(): Record<string, unknown> {
@@ -201,8 +218,8 @@ const order = { f: 0, k: 1, v: 2, i: 3 } as Record<string, number>
 
 /** Fields, keys, values, indices; then by content. */
 export function compareSteps(a: Step, b: Step): number {
+  if (a[0] === 'f' && b[0] === 'f') return a < b ? -1 : a > b ? 1 : 0
   if (a[0] !== b[0]) return order[a[0]!]! - order[b[0]!]!
-  if (a[0] === 'f') return a < b ? -1 : a > b ? 1 : 0
   const [left, right] = [JSON.parse(a.slice(2)), JSON.parse(b.slice(2))]
   if (a[0] !== 'k') return compareScalars(left, right)
   const [ours, theirs] = [Object.entries(left), Object.entries(right)]

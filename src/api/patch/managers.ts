@@ -30,7 +30,6 @@ export const ownerId = (owner: Omit<Owner, 'set' | 'time'>): string =>
 
 /** Sets already read: stored objects are shared and never change, so each is parsed once. */
 const readSets = new WeakMap<object, FieldSet>()
-const writtenSets = new WeakMap<FieldSet, Record<string, unknown>>()
 
 function setOf(fields: Record<string, unknown> | undefined): FieldSet {
   if (!fields) return new FieldSet()
@@ -38,20 +37,12 @@ function setOf(fields: Record<string, unknown> | undefined): FieldSet {
   if (!set) {
     set = FieldSet.fromFieldsV1(fields)
     readSets.set(fields, set)
-    writtenSets.set(set, fields)
+    set.written = fields
   }
   return set
 }
 
-function fieldsOfSet(set: FieldSet): Record<string, unknown> {
-  let fields = writtenSets.get(set)
-  if (!fields) {
-    fields = set.toFieldsV1()
-    writtenSets.set(set, fields)
-    readSets.set(fields, set)
-  }
-  return fields
-}
+const fieldsOfSet = (set: FieldSet): Record<string, unknown> => (set.written ??= set.toFieldsV1())
 
 /** @throws Error when an entry is malformed */
 export function readOwners(entries: readonly ManagedFieldsEntry[] | undefined): Owners {

@@ -3,7 +3,7 @@
 
 import { equalJson, isPlainObject, own } from '../walk/plain.ts'
 import { anyShape, type Shape } from '../walk/shape.ts'
-import { FieldSet, fieldStep, keyStep, type Step, valueStep } from './field-set.ts'
+import { type FieldNode, FieldSet, fieldStep, keyStep, leafNode, type Step, valueStep } from './field-set.ts'
 
 export interface Comparison {
   added: FieldSet
@@ -39,7 +39,10 @@ const itemShape = (shape: Shape): Shape => shape.items ?? anyShape
 const asMap = (value: unknown): Record<string, unknown> | undefined => (isPlainObject(value) ? value : undefined)
 const asList = (value: unknown): unknown[] | undefined => (Array.isArray(value) ? value : undefined)
 
-const emptyMap = (map: Record<string, unknown> | undefined): boolean => !map || Object.keys(map).length === 0
+function emptyMap(map: Record<string, unknown> | undefined): boolean {
+  for (const _ in map) return false
+  return true
+}
 const emptyList = (list: unknown[] | undefined): boolean => !list || list.length === 0
 
 /** The step that leads to an item of an associative list. @throws Error when the item has no identity */
@@ -90,34 +93,51 @@ export function compareTyped(left: unknown, right: unknown, shape: Shape): Compa
 
 function compareAt(left: unknown, right: unknown, shape: Shape, path: Step[], out: Comparison): void {
   if (left === right) return
-  const form = right === undefined ? formOf(shape, left) : formOf(shape, right)
-  let leaf: boolean
-  if (left !== undefined && right !== undefined && formOf(shape, left) !== form) {
-    compareAs(formOf(shape, left), left, right, shape, path, out)
-    leaf = compareAs(form, left, right, shape, path, out)
-  } else leaf = compareAs(form, left, right, shape, path, out)
-  if (leaf) return
-  if (left === undefined) out.added.insert(path)
-  else if (right === undefined) out.removed.insert(path)
+  if (left === undefined) out.added.graft(path, wholeTree(right, shape))
+  else if (right === undefined) out.removed.graft(path, wholeTree(left, shape))
+  else {
+    const [ours, theirs] = [formOf(shape, left), formOf(shape, right)]
+    if (ours !== theirs) compareAs(ours, left, right, shape, path, out)
+    compareAs(theirs, left, right, shape, path, out)
+  }
 }
 
-/** True when the two were compared as one value. */
-function compareAs(form: Form, left: unknown, right: unknown, shape: Shape, path: Step[], out: Comparison): boolean {
+/** Everything in something that is new or gone: each of its parts, and itself. */
+function wholeTree(value: unknown, shape: Shape): FieldNode {
+  const form = formOf(shape, value)
+  if (form === 'scalar' || (form === 'map' ? shape.atomic : isAtomicList(shape))) return leafNode
+  const below = new FieldSet()
+  if (form === 'list') {
+    const items = itemShape(shape)
+    for (const [step, same] of itemsByStep(asList(value), shape))
+      below.nodes.set(step, same.length > 1 ? leafNode : wholeTree(same[0], items))
+  } else {
+    const map = asMap(value) ?? {}
+    for (const name of Object.keys(map))
+      if (map[name] !== undefined) below.nodes.set(fieldStep(name), wholeTree(map[name], mapShape(shape, name)))
+  }
+  return below.empty ? leafNode : { member: true, below }
+}
+
+/** Both sides are there; the one that is not of this form counts as empty. */
+function compareAs(form: Form, left: unknown, right: unknown, shape: Shape, path: Step[], out: Comparison): void {
   if (form === 'map') {
     const [ours, theirs] = [asMap(left), asMap(right)]
-    if (shape.atomic || (emptyMap(ours) && emptyMap(theirs))) return compareLeaf(left, right, path, out)
+    if (shape.atomic || (emptyMap(ours) && emptyMap(theirs))) {
+      compareLeaf(left, right, path, out)
+      return
+    }
     for (const name of Object.keys(ours ?? {}))
       compareBelow(fieldStep(name), own(ours!, name), theirs && own(theirs, name), mapShape(shape, name), path, out)
     for (const name of Object.keys(theirs ?? {}))
       if (!ours || own(ours, name) === undefined)
         compareBelow(fieldStep(name), undefined, own(theirs!, name), mapShape(shape, name), path, out)
-    return false
+    return
   }
   const [ours, theirs] = [asList(left), asList(right)]
   if (form === 'scalar' || isAtomicList(shape) || (emptyList(ours) && emptyList(theirs)))
-    return compareLeaf(left, right, path, out)
-  compareItems(itemsByStep(ours, shape), itemsByStep(theirs, shape), itemShape(shape), path, out)
-  return false
+    compareLeaf(left, right, path, out)
+  else compareItems(itemsByStep(ours, shape), itemsByStep(theirs, shape), itemShape(shape), path, out)
 }
 
 function compareBelow(step: Step, left: unknown, right: unknown, shape: Shape, path: Step[], out: Comparison): void {
@@ -126,11 +146,8 @@ function compareBelow(step: Step, left: unknown, right: unknown, shape: Shape, p
   path.pop()
 }
 
-function compareLeaf(left: unknown, right: unknown, path: Step[], out: Comparison): true {
-  if (left === undefined) out.added.insert(path)
-  else if (right === undefined) out.removed.insert(path)
-  else if (!equalJson(left, right)) out.modified.insert(path)
-  return true
+function compareLeaf(left: unknown, right: unknown, path: Step[], out: Comparison): void {
+  if (!equalJson(left, right)) out.modified.insert(path)
 }
 
 /** Repeated items are one value together: they count as added or removed when the repetition begins or ends. */
@@ -159,33 +176,33 @@ function compareItems(
 
 /** Every leaf and every list item of a value. */
 export function fieldsOf(value: unknown, shape: Shape): FieldSet {
-  const set = new FieldSet()
-  collect(value, shape, [], set)
-  return set
+  return leafTree(value, shape)?.below ?? new FieldSet()
 }
 
-function collect(value: unknown, shape: Shape, path: Step[], set: FieldSet): void {
+function leafTree(value: unknown, shape: Shape): FieldNode | undefined {
   const form = formOf(shape, value)
-  if (form === 'scalar' || (form === 'map' ? shape.atomic : isAtomicList(shape))) set.insert(path)
-  else if (form === 'list') collectItems(asList(value), shape, path, set)
-  else
-    for (const [name, part] of Object.entries(asMap(value) ?? {})) {
-      if (part === undefined) continue
-      path.push(fieldStep(name))
-      collect(part, mapShape(shape, name), path, set)
-      const isEmpty = part === null || (isPlainObject(part) && emptyMap(part))
-      if (isEmpty || !shape.fields.has(name)) set.insert(path)
-      path.pop()
+  if (form === 'scalar' || (form === 'map' ? shape.atomic : isAtomicList(shape))) return leafNode
+  const below = new FieldSet()
+  if (form === 'list') {
+    const items = itemShape(shape)
+    for (const [step, same] of itemsByStep(asList(value), shape)) {
+      const tree = same.length > 1 ? undefined : leafTree(same[0], items)
+      below.nodes.set(step, tree?.below ? { member: true, below: tree.below } : leafNode)
     }
+  } else {
+    const map = asMap(value) ?? {}
+    for (const name of Object.keys(map)) addField(below, map[name], name, shape)
+  }
+  return below.empty ? undefined : { member: false, below }
 }
 
-function collectItems(list: unknown[] | undefined, shape: Shape, path: Step[], set: FieldSet): void {
-  for (const [step, items] of itemsByStep(list, shape)) {
-    path.push(step)
-    if (items.length === 1) collect(items[0], itemShape(shape), path, set)
-    set.insert(path)
-    path.pop()
-  }
+/** Keys of a map, empty maps and nulls count themselves, not only what is in them. */
+function addField(set: FieldSet, value: unknown, name: string, shape: Shape): void {
+  if (value === undefined) return
+  const tree = leafTree(value, mapShape(shape, name))
+  const counts = value === null || (isPlainObject(value) && emptyMap(value)) || !shape.fields.has(name)
+  if (tree) set.nodes.set(fieldStep(name), counts && !tree.member ? { member: true, below: tree.below } : tree)
+  else if (counts) set.nodes.set(fieldStep(name), leafNode)
 }
 
 /** `right` laid over `left`: leaves of `right` win, nothing is removed. Undefined when there is nothing. */
@@ -309,10 +326,13 @@ function shapeBelow(shape: Shape, step: Step): Shape | undefined {
 
 /** Ownership recorded when a list or map was granular, seen now that it is atomic: the whole is owned. */
 export function settleAtomics(set: FieldSet, shape: Shape): FieldSet {
+  if (set.settledFor === shape) return set
   const changed = FieldSet.of()
   const gone = FieldSet.of()
   findAtomics(set, shape, [], gone, changed)
-  return changed.empty ? set : set.recursiveDifference(gone).union(changed)
+  const result = changed.empty ? set : set.recursiveDifference(gone).union(changed)
+  result.settledFor = shape
+  return result
 }
 
 function findAtomics(set: FieldSet, shape: Shape, path: Step[], gone: FieldSet, whole: FieldSet): void {

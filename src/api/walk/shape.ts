@@ -76,7 +76,7 @@ function withTypeAndMeta(schema: Schema): Schema {
   return {
     ...schema,
     type: 'object',
-    properties: { ...typeMetaFields, metadata: objectMetaSchema, ...schema.properties },
+    properties: { ...typeMetaFields, ...schema.properties, metadata: objectMetaSchema },
   }
 }
 
