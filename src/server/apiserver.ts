@@ -193,7 +193,7 @@ async function serveMachine(
   if (!aggregatedVersions.includes(info.version)) throw noSuchPath()
   if (info.resource === 'version') return { status: 200, object: kubevirtVersion }
   if (info.resource === 'healthz') return { status: 200, object: { apiserver: { connectivity: 'ok' } } }
-  const declared = kubevirtSubresources[info.resource]?.[info.subresource]
+  const declared = kubevirtSubresources.get(`${info.resource}/${info.subresource}`)
   const handler = handlers[`${info.resource}/${info.subresource}`]
   if (!declared) throw noSuchPath()
   if (declared !== info.verb)

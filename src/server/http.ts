@@ -144,12 +144,13 @@ function createEdge(options: HttpOptions, log: Logger) {
 
   async function serve(request: Incoming, response: Outgoing): Promise<void> {
     if (options.other?.(request, response)) return
-    const ending = new AbortController()
-    response.on('close', () => ending.abort())
     const asked = readRequest(request)
-    const watching = isLong(asked)
     const entry: InFlight = { begun: performance.now(), response }
-    if (!watching) {
+    if (isLong(asked)) {
+      const ending = new AbortController()
+      response.on('close', () => ending.abort())
+      asked.signal = ending.signal
+    } else {
       if (inFlight.size >= inFlightLimit)
         throw new ApiError(
           'TooManyRequests',
@@ -162,9 +163,8 @@ function createEdge(options: HttpOptions, log: Logger) {
       asked.user = await authenticateRequest(request, asked.headers)
       const body = await readBytes(request)
       if (body) asked.body = body
-      asked.signal = ending.signal
       const answer = await server.handle(asked)
-      if (!response.headersSent) await sendResponse(response, answer, asked, ending.signal)
+      if (!response.headersSent) await sendResponse(response, answer, asked)
     } finally {
       inFlight.delete(entry)
     }
@@ -288,9 +288,9 @@ function readBytes(request: Incoming): Promise<Uint8Array | undefined> {
     })
     request.on('end', () => resolve(size === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
     request.on('error', reject)
-    request.on('close', () =>
-      reject(new ApiError('BadRequest', 'the client closed the connection before its request was complete')),
-    )
+    request.on('close', () => {
+      if (!request.complete) reject(new ApiError('BadRequest', 'the client went away before its request was complete'))
+    })
   })
 }
 

@@ -121,6 +121,8 @@ export interface UpdateOptions extends WriteOptions {
   subresource: string
   /** The parts that this subresource may change (default: status). */
   owns?: string[]
+  /** The subresource that managedFields name, where it is not the one that decides what may change. */
+  trackedAs?: string
   /** Server-side apply has settled managedFields itself. */
   applied?: boolean
 }
@@ -150,7 +152,8 @@ export async function updateObject(
     if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
     engine.admission.validate(request)
     call.warnings.push(...(resource.kind.warnings?.(object) ?? []))
-    if (!options.applied) trackUpdate(call, object, old, options)
+    if (!options.applied)
+      trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })
     const stored = await storeUpdate(call, current, object, options)
     if (options.dryRun || stored === current) engine.admission.failed(request)
     else engine.admission.written(request, stored.object)

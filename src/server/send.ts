@@ -19,16 +19,11 @@ const compressFrom = 128 * 1024
 /** Bytes of a watch that are put together into one write. */
 const batchBytes = 256 * 1024
 
-export async function sendResponse(
-  response: Outgoing,
-  answer: ApiResponse,
-  request: ApiRequest,
-  signal: AbortSignal,
-): Promise<void> {
+export async function sendResponse(response: Outgoing, answer: ApiResponse, request: ApiRequest): Promise<void> {
   const headers: Record<string, string | string[]> = { 'cache-control': 'no-cache, private', ...answer.headers }
   if (answer.warnings?.length) headers.warning = answer.warnings.map(warningText)
   if (answer.events) return sendEvents(response, answer, headers)
-  if (answer.stream) return sendStream(response, answer, headers, signal)
+  if (answer.stream) return sendStream(response, answer, headers, request.signal)
   if (answer.text !== undefined) {
     headers['content-type'] ??= 'text/plain; charset=utf-8'
     response.writeHead(answer.status, headers)
@@ -118,7 +113,7 @@ async function sendStream(
   response: Outgoing,
   answer: ApiResponse,
   headers: Record<string, string | string[]>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   headers['content-type'] ??= 'text/plain'
   const iterator = answer.stream![Symbol.asyncIterator]()
@@ -127,7 +122,7 @@ async function sendStream(
   response.writeHead(answer.status, headers)
   response.flushHeaders?.()
   try {
-    while (!next.done && !signal.aborted) {
+    while (!next.done && !signal?.aborted) {
       if (!response.write(next.value) && !(await canWrite(response))) break
       next = await iterator.next()
     }

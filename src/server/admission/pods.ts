@@ -110,7 +110,10 @@ function schedulingOf(
     spec.tolerations = [...(spec.tolerations ?? []), ...structuredClone(scheduling.tolerations)]
 }
 
-const systemClasses: Record<string, number> = { 'system-cluster-critical': 2e9, 'system-node-critical': 2000001000 }
+const systemClasses = new Map([
+  ['system-cluster-critical', 2_000_000_000],
+  ['system-node-critical', 2_000_001_000],
+])
 
 export const priorities = (lookup: Lookup): AdmissionPlugin => ({
   name: 'Priority',
@@ -122,9 +125,8 @@ export const priorities = (lookup: Lookup): AdmissionPlugin => ({
     const name = spec.priorityClassName
     if (name) {
       const found = lookup.get('scheduling.k8s.io', 'priorityclasses', '', name)
-      if (!found && systemClasses[name] === undefined)
-        throw refuse(request, `no PriorityClass with name ${name} was found`)
-      value = found?.value ?? systemClasses[name]!
+      if (!found && !systemClasses.has(name)) throw refuse(request, `no PriorityClass with name ${name} was found`)
+      value = found?.value ?? systemClasses.get(name)
       policy = found?.preemptionPolicy ?? policy
     } else {
       const preset = lookup

@@ -217,20 +217,11 @@ function subresourcesOf(resource: Resource): Entry[] {
 }
 
 function aggregatedEntries(version: string): { entry: Entry; subresources: Entry[] }[] {
-  return Object.entries(kubevirtSubresources).flatMap(([resource, subresources]) =>
-    Object.entries(subresources).map(([name, verb]) => ({
-      entry: {
-        name: `${resource}/${name}`,
-        singular: '',
-        namespaced: true,
-        kind: {
-          group: aggregatedGroup,
-          version,
-          kind: resource === 'virtualmachines' ? 'VirtualMachine' : 'VirtualMachineInstance',
-        },
-        verbs: [verb],
-      },
+  return [...kubevirtSubresources].map(([name, verb]) => {
+    const kind = name.startsWith('virtualmachines/') ? 'VirtualMachine' : 'VirtualMachineInstance'
+    return {
+      entry: { name, singular: '', namespaced: true, kind: { group: aggregatedGroup, version, kind }, verbs: [verb] },
       subresources: [],
-    })),
-  )
+    }
+  })
 }

@@ -86,7 +86,7 @@ async function change(call: Call): Promise<ApiResponse> {
     proposed.metadata.resourceVersion = resourceVersion ?? current.object.metadata.resourceVersion
     if (uid) proposed.metadata.uid = uid
     setPath(proposed, call.resource.scale!.specReplicasPath, replicas)
-    return updateObject(call, current, proposed, { ...options, subresource: '' })
+    return updateObject(call, current, proposed, { ...options, subresource: '', trackedAs: 'scale' })
   })
   return { status: 200, object: scaleOf(call, stored.object) }
 }

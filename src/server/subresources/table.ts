@@ -42,34 +42,16 @@ export const subresourceTable: Record<string, SubresourceInfo[]> = {
 export const aggregatedGroup = 'subresources.kubevirt.io'
 export const aggregatedVersions = ['v1', 'v1alpha3']
 
-/** PUT and GET paths of subresources.kubevirt.io (virt-api pkg/virt-api/api.go, 1.9): resource → subresource → verb. */
-export const kubevirtSubresources: Record<string, Record<string, 'get' | 'update'>> = {
-  virtualmachines: {
-    start: 'update',
-    stop: 'update',
-    restart: 'update',
-    migrate: 'update',
-    addvolume: 'update',
-    removevolume: 'update',
-    memorydump: 'update',
-    removememorydump: 'update',
-    'expand-spec': 'get',
-    portforward: 'get',
-  },
-  virtualmachineinstances: {
-    pause: 'update',
-    unpause: 'update',
-    softreboot: 'update',
-    reset: 'update',
-    freeze: 'update',
-    unfreeze: 'update',
-    addvolume: 'update',
-    removevolume: 'update',
-    console: 'get',
-    vnc: 'get',
-    portforward: 'get',
-    guestosinfo: 'get',
-    userlist: 'get',
-    filesystemlist: 'get',
-  },
-}
+/** Paths of subresources.kubevirt.io and their verbs (virt-api pkg/virt-api/api.go, 1.9). */
+export const kubevirtSubresources = new Map<string, 'get' | 'update'>([
+  ...['start', 'stop', 'restart', 'migrate', 'addvolume', 'removevolume', 'memorydump', 'removememorydump'].map(
+    (name) => [`virtualmachines/${name}`, 'update'] as const,
+  ),
+  ...['expand-spec', 'portforward'].map((name) => [`virtualmachines/${name}`, 'get'] as const),
+  ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
+    (name) => [`virtualmachineinstances/${name}`, 'update'] as const,
+  ),
+  ...['console', 'vnc', 'portforward', 'guestosinfo', 'userlist', 'filesystemlist'].map(
+    (name) => [`virtualmachineinstances/${name}`, 'get'] as const,
+  ),
+])

@@ -55,15 +55,21 @@ function validate(seconds: unknown): void {
   if (errors.length > 0) throw invalid('TokenRequest', '', errors, 'authentication.k8s.io')
 }
 
+const bindable = new Map([
+  ['Pod', 'pods'],
+  ['Secret', 'secrets'],
+  ['Node', 'nodes'],
+])
+
 function bound(call: Call, ref: Record<string, any>): Partial<TokenClaims> {
-  const plural = ({ Pod: 'pods', Secret: 'secrets', Node: 'nodes' } as Record<string, string>)[ref.kind]
+  const plural = bindable.get(ref.kind)
   if (!plural)
     throw badRequest(
       `cannot bind token for serviceaccount "${call.info.name}" to type ${ref.apiVersion ?? ''} ${ref.kind ?? ''}`,
     )
   const { engine, info } = call
   const resource = engine.registry.preferred('', plural)
-  const found = resource && engine.objects.get(resource, info.namespace, ref.name)?.object
+  const found = resource && engine.objects.get(resource, info.namespace, String(ref.name))?.object
   if (!found) throw notFound(plural, ref.name)
   if (ref.uid && ref.uid !== found.metadata.uid)
     throw conflict(
