@@ -14,11 +14,13 @@ import { createMachines, type Machines } from '../../src/host/machines/machines.
 import type { Network } from '../../src/host/network/network.ts'
 import { type StatePaths, statePaths } from '../../src/host/state.ts'
 import type { Volumes } from '../../src/host/volumes/volumes.ts'
+import { defaultInstance } from '../../src/kinds/kubevirt/instance-defaults.ts'
 import { guestDisk } from './machines-guest.ts'
 
 export interface MachinesRoom {
   paths: StatePaths
   machines: Machines
+  instance: string
   events: string[]
   /** Objects that the driver may read: "secrets/default/seed" → object. */
   objects: Map<string, object>
@@ -59,6 +61,7 @@ export async function openRoom(): Promise<MachinesRoom> {
   let machines = await open()
   const room: MachinesRoom = {
     paths,
+    instance,
     get machines() {
       return machines
     },
@@ -66,6 +69,7 @@ export async function openRoom(): Promise<MachinesRoom> {
     objects,
     vmi(name, spec = {}, domain = {}) {
       const object = vmi(name, spec, domain)
+      defaultInstance(object)
       known.push(object)
       return object
     },

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StoredObject } from '../../src/api/meta.ts'
+import { removeAllMachines } from '../../src/host/machines/teardown.ts'
 import { workloadContract } from '../../src/host/workload.contract.ts'
 import { guestGreeting, guestKeys } from './machines-guest.ts'
 import { type MachinesRoom, openRoom, readUntil } from './machines-room.ts'
@@ -34,6 +35,9 @@ function inRoom(what: string, body: (room: MachinesRoom) => Promise<void>): void
     }
   })
 }
+
+const cgroupsOf = (instance: string): string[] =>
+  ['memory', 'cpu', 'pids', '.'].filter((one) => existsSync(`/sys/fs/cgroup/${one}/tandem-${instance}`))
 
 async function waitFor(what: () => boolean, timeoutMs = 10_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !what(); ) {
@@ -119,6 +123,23 @@ inRoom('a guest that reboots runs on in the same process', async (room) => {
   assert.equal(room.pid(object), pid)
   await room.machines.reset(refOf(object))
   await waitFor(() => room.serialLog(object).split(guestGreeting).length === 4)
+})
+
+inRoom('a soft reboot turns the guest off and on again in the same process', async (room) => {
+  const object = await boot(room, room.vmi('soft-reboot'))
+  await room.machines.softReboot(refOf(object))
+  await waitFor(() => room.serialLog(object).split(guestGreeting).length === 3)
+  assert.equal((await room.until(object, running)).status.phase, 'Running')
+})
+
+inRoom('teardown stops everything, guests first', async (room) => {
+  const objects = [await boot(room, room.vmi('one')), await boot(room, room.vmi('two'))]
+  assert.deepEqual(room.machines.disksInUse().length, 2)
+  await room.machines.stop()
+  assert.equal(await removeAllMachines({ paths: room.paths, instance: room.instance }), 2)
+  for (const object of objects) assert.equal(existsSync(`/proc/${room.pid(object)}`), false)
+  assert.equal(await removeAllMachines({ paths: room.paths, instance: room.instance }), 0)
+  assert.deepEqual(cgroupsOf(room.instance), [])
 })
 
 inRoom('a guest that panics has failed', async (room) => {
@@ -241,7 +262,7 @@ inRoom('a recycled pid is nobody’s machine', async (room) => {
 inRoom('disks of every kind, UEFI and all buses are accepted by QEMU', async (room) => {
   room.objects.set('secrets/default/data', { data: { key: Buffer.from('v').toString('base64') } })
   const disks = [
-    { name: 'root', disk: { bus: 'virtio' }, bootOrder: 1, serial: 'a,b' },
+    { name: 'root', disk: { bus: 'virtio' }, bootOrder: 1, serial: 'a.b' },
     { name: 'empty', disk: { bus: 'scsi' } },
     { name: 'claim', disk: { bus: 'sata' }, cache: 'writeback', errorPolicy: 'report' },
     { name: 'seed', cdrom: { bus: 'sata' } },
@@ -293,7 +314,10 @@ inRoom('what is not supported is refused by name', async (room) => {
     room.vmi('greedy', {}, { devices: { gpus: [{ name: 'g', deviceName: 'x' }] } }),
     (status) => status.conditions?.some((one: any) => one.type === 'Synchronized'),
   )
-  assert.match(condition(object, 'Synchronized').message, /^spec\.domain\.devices\.gpus: not supported/)
+  assert.match(
+    condition(object, 'Synchronized').message,
+    /spec\.domain\.devices\.gpus: Forbidden: this field is not supported/,
+  )
   assert.equal(object.status.phase, 'Pending')
   const end = await room.until(deleted(object), over)
   assert.equal(end.status.phase, 'Succeeded')

@@ -9,9 +9,12 @@ import { option } from './option.ts'
 import { diskOf, planOf } from './plan.fixture.ts'
 import type { MachinePlan } from './plan.ts'
 
-const overlay = diskOf({ name: 'root', disk: {} }, { backing: { format: 'qcow2', file: '/proc/self/fd/3' } })
+const overlay = diskOf(
+  { name: 'root', disk: { bus: 'virtio' } },
+  { backing: { format: 'qcow2', file: '/proc/self/fd/3' } },
+)
 const claim = diskOf(
-  { name: 'data', disk: {} },
+  { name: 'data', disk: { bus: 'virtio' } },
   { format: 'raw', file: '/proc/self/fd/4', direct: true, ephemeral: false },
 )
 const seed = diskOf(
@@ -88,7 +91,7 @@ test('a comma in a value is doubled: no name can add an option', () => {
   const args = qemuArgs(
     planOf(
       { domain: { firmware: { serial: evil }, chassis: { asset: evil } } },
-      { title: `ns/${evil}`, disks: [diskOf({ name: 'd', disk: {}, serial: evil })] },
+      { title: `ns/${evil}`, disks: [diskOf({ name: 'd', disk: { bus: 'virtio' }, serial: evil })] },
     ),
   )
   const doubled = 'a,,readonly=off,,file=/etc/shadow'

@@ -46,14 +46,22 @@ export function confine(instance: string, uid: string, pid: number, limits: Cgro
 }
 
 /** Removes the machine's groups, and the instance's when it was the last one. Idempotent. */
-export function unconfine(instance: string, uid: string): void {
-  for (const { path } of directories(instance, uid))
-    for (const one of [path, join(path, '..'), join(path, '../..')])
-      try {
-        rmdirSync(one)
-      } catch {
-        // Not there, or others are still in it.
-      }
+export async function unconfine(instance: string, uid: string): Promise<void> {
+  for (const { path } of directories(instance, uid)) {
+    // A process that ended stays in its group until its parent has collected it.
+    for (let tries = 0; !removed(path) && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 20))
+    for (const above of [join(path, '..'), join(path, '../..')]) removed(above)
+  }
+}
+
+/** False while somebody is in it. */
+function removed(path: string): boolean {
+  try {
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EBUSY'
+  }
 }
 
 /** True when the kernel killed a task of the machine for want of memory. */

@@ -19,7 +19,7 @@ export interface MachineControl {
   unpause(machine: WorkloadRef): Promise<void>
   /** As the reset button. */
   reset(machine: WorkloadRef): Promise<void>
-  /** Through the guest agent when there is one, else Ctrl-Alt-Del is not enough: ACPI has no reboot, so it is refused. */
+  /** Through the guest agent when there is one, else by the power button and a reset once the guest is off. */
   softReboot(machine: WorkloadRef): Promise<void>
   /** A command of the guest agent, e.g. guest-get-users, guest-get-fsinfo. */
   guestAgent<T = unknown>(machine: WorkloadRef, command: string, args?: object): Promise<T>
@@ -97,7 +97,11 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
     async softReboot(ref) {
       const machine = running(ref)
       if (pausedBy(machine)) throw conflict('VMI is paused')
-      if (!machine.agentOpen) throw conflict('VMI neither have the agent connected nor the ACPI feature enabled')
+      if (!machine.agentOpen) {
+        machine.rebooting = true
+        await qmpOf(machine).execute('system_powerdown')
+        return
+      }
       const agent = await agentOf(machine)
       // The guest answers nothing when it does as it is told.
       await agent.execute('guest-shutdown', { mode: 'reboot' }, 2_000).catch(() => {})

@@ -29,6 +29,8 @@ export interface PreparedDisks {
   disks: PreparedDisk[]
   /** Open descriptors for QEMU, in the order of firstFile, firstFile + 1, …; `close` after the start. */
   files: number[]
+  /** Files that other machines may use as well: they must not be removed while this one runs. */
+  shared: string[]
   /** status.volumeStatus */
   volumes: Record<string, unknown>[]
   close(): void
@@ -45,7 +47,7 @@ export async function prepareDisks(
   const spec = specOf(machine)
   const wanted = disksOf(spec)
   const targets = diskTargets(wanted)
-  const work: Work = { rooms, machine, uuid, directory, signal, files: [] }
+  const work: Work = { rooms, machine, uuid, directory, signal, files: [], shared: [] }
   const close = () => {
     for (const file of work.files.splice(0)) closeSync(file)
   }
@@ -63,7 +65,7 @@ export async function prepareDisks(
     close()
     throw asWaiting(error)
   }
-  return { disks, files: work.files, volumes, close }
+  return { disks, files: work.files, shared: work.shared, volumes, close }
 }
 
 interface Work {
@@ -74,6 +76,7 @@ interface Work {
   /** Aborted when the machine is not wanted any more. */
   signal: AbortSignal
   files: number[]
+  shared: string[]
 }
 
 type Prepared = Omit<PreparedDisk, 'disk'> & { status?: object }
@@ -94,9 +97,14 @@ async function prepare(work: Work, index: number, disk: Disk, volume: Volume): P
   const claim = volume.persistentVolumeClaim?.claimName ?? volume.dataVolume?.name
   if (claim) return await claimDisk(work, disk, claim, readOnly || volume.persistentVolumeClaim?.readOnly === true)
   if (volume.cloudInitNoCloud || volume.cloudInitConfigDrive)
-    return await seedDisk(work, `${name}.iso`, await work.rooms.sources.cloudInit(work.machine, work.uuid, volume))
+    return await seedDisk(
+      work,
+      `${name}.iso`,
+      cdrom,
+      await work.rooms.sources.cloudInit(work.machine, work.uuid, volume),
+    )
   if (volume.configMap || volume.secret)
-    return await seedDisk(work, `${name}.iso`, await work.rooms.sources.keyed(work.machine, volume))
+    return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.keyed(work.machine, volume))
   throw new Error(`volume ${volume.name}: its source is not supported as a disk`)
 }
 
@@ -110,6 +118,7 @@ async function containerDisk(work: Work, name: string, volume: Volume, plain: bo
   if (!present)
     await unlessAborted(images.pull(image, await sources.pullAuths(work.machine, imagePullSecret)), work.signal)
   const file = await unlessAborted(images.containerDisk(image, path), work.signal)
+  work.shared.push(file.path)
   const shared = handOver(work, openDisk(file.path, false), false)
   if (plain) return { format: file.format, file: shared, readOnly: true, direct: false, ephemeral: false }
   await createQcow2(work.directory, name, file.virtualSize, owner, file)
@@ -171,13 +180,14 @@ const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: bo
   },
 })
 
-async function seedDisk(work: Work, name: string, seed: Seed): Promise<Prepared> {
+/** The machine's own copy; writable as a disk, because SATA disks cannot be anything else. */
+async function seedDisk(work: Work, name: string, readOnly: boolean, seed: Seed): Promise<Prepared> {
   const path = join(work.directory, name)
   const image = isoImage(seed.label, seed.files, new Date())
   await writeFile(path, image, { mode: 0o600 })
   const { owner } = work.rooms
   if (owner) await chown(path, owner.uid, owner.gid)
-  return { format: 'raw', file: name, readOnly: true, direct: false, ephemeral: false, status: { size: image.length } }
+  return { format: 'raw', file: name, readOnly, direct: false, ephemeral: true, status: { size: image.length } }
 }
 
 /** The name under which QEMU opens a file that it is given open: no path to walk, no link to follow. */

@@ -2,10 +2,11 @@
 
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { isApiError } from '../../api/errors.ts'
+import { fieldErrorBody, isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import { backoffDelay } from '../../base/retry.ts'
+import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
 import { outOfMemory, unconfine } from './cgroup.ts'
@@ -19,7 +20,6 @@ import type { Sources } from './sources.ts'
 import { startMachine } from './start.ts'
 import { type Observed, type Phase, statusOf } from './status.ts'
 import { stopStep } from './stop.ts'
-import { unsupported } from './supported.ts'
 import { specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
@@ -84,9 +84,15 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   }
 
   function begin(machine: Machine, object: StoredObject): void {
-    const problems = unsupported(specOf(object))
+    const problems = validateInstanceSpec(object.spec, 'spec')
     const emulator = options.emulator()
-    if (problems.length) failed(machine, object, 'Unsupported', problems.join('; '))
+    if (problems.length)
+      failed(
+        machine,
+        object,
+        'Unsupported',
+        problems.map((problem) => `${problem.field}: ${fieldErrorBody(problem)}`).join('; '),
+      )
     else if (!emulator) failed(machine, object, 'QEMUNotReady', options.missing())
     else startWith(emulator, machine, object)
   }
@@ -200,7 +206,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     letGo(machine)
     if (identity && isAlive(identity)) await killAndWait(identity)
     await options.network.detachMachine(uid)
-    unconfine(options.instance, uid)
+    await unconfine(options.instance, uid)
     removeEphemeralDisks(machine.directory)
   }
 
@@ -229,7 +235,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     for (const one of processesBelow(paths.machines).get(uid) ?? []) await killAndWait(one)
     await options.network.detachMachine(uid)
     if (name && (await isLast(namespace, name))) await options.network.releaseAddress(namespace, name)
-    unconfine(options.instance, uid)
+    await unconfine(options.instance, uid)
     rmSync(directoryOf(uid), { recursive: true, force: true })
     machines.delete(uid)
     objects.delete(uid)

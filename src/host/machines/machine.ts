@@ -22,6 +22,9 @@ export interface Machine {
   agent?: Agent
   guest?: GuestInfo
   agentOpen: boolean
+  /** The guest was asked to turn itself off in order to start again. */
+  rebooting?: boolean
+  looking?: Promise<void>
   /** Tandem let go of it: a closed connection is no news. */
   detached: boolean
   runState?: RunState
@@ -104,12 +107,32 @@ const finalStates: Record<string, MachineResult> = {
 }
 
 /** Asks QEMU how the guest is, and ends the machine when the guest has ended. */
-export async function refresh(machine: Machine, observer: Observer): Promise<void> {
+export function refresh(machine: Machine, observer: Observer): Promise<void> {
+  // One look at a time: several events tell of one change, and a look may change the guest's state itself.
+  const look = (machine.looking ?? Promise.resolve()).then(() => lookAt(machine, observer))
+  machine.looking = look.catch(() => {})
+  return look
+}
+
+async function lookAt(machine: Machine, observer: Observer): Promise<void> {
   const { qmp } = machine
   if (!qmp || qmp.closed || machine.record.result) return
-  const { status } = await qmp.execute<{ status: RunState }>('query-status')
+  const status = await qmp.execute<{ status: RunState }>('query-status').then(
+    (answer) => answer.status,
+    (error) => {
+      // It ended, and we let go of it, while we asked.
+      if (!machine.detached) throw error
+    },
+  )
+  if (status === undefined || machine.detached) return
   const before = machine.runState
   machine.runState = status
+  if (status === 'shutdown' && machine.rebooting) {
+    machine.rebooting = false
+    await qmp.execute('system_reset')
+    await qmp.execute('cont')
+    return
+  }
   const final = finalStates[status]
   if (final) observer.ended(machine, final)
   else if (before !== status) observer.changed(machine.record.uid)

@@ -45,7 +45,10 @@ export interface MachinesOptions {
 export interface Machines
   extends WorkloadDriver,
     MachineControl,
-    Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machinePortForward'> {}
+    Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machinePortForward'> {
+  /** Disks of container images that machines read: removing them would cost the next start an unpacking. */
+  disksInUse(): string[]
+}
 
 /** KubeVirt's virt-launcher runs QEMU with this uid and gid, and container disks are made for it. */
 const defaultUser: ProcessUser = { uid: 107, gid: 107 }
@@ -162,6 +165,8 @@ export function createMachines(options: MachinesOptions): Machines {
       return [...found.values()]
     },
 
+    disksInUse: () =>
+      [...machines.values()].filter(isRunning).flatMap(({ record }) => record.started?.sharedDisks ?? []),
     sync: (object: StoredObject): Promise<SyncResult> => lifecycle.sync(object),
     stopped: (uid) => lifecycle.stopped(uid),
     remove: (workload) => lifecycle.remove(workload),

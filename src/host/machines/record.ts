@@ -24,6 +24,8 @@ export interface StartedMachine {
   network?: { address: string; mac: string }
   volumes: Record<string, unknown>[]
   runtimeUser: number
+  /** Disks of container images that it reads. */
+  sharedDisks: string[]
 }
 
 export interface MachineRecord {

@@ -66,6 +66,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       topology,
       network: network && { address: network.address, mac: network.mac },
       volumes: disks.volumes,
+      sharedDisks: disks.shared,
       runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
     }
     machine.starting!.phase = 'Scheduled'

@@ -25,6 +25,7 @@ const started: StartedMachine = {
   network: { address: '10.42.128.5', mac: '02:00:00:00:00:01' },
   volumes: [{ name: 'root', target: 'vda' }],
   runtimeUser: 107,
+  sharedDisks: [],
 }
 
 const at = Date.UTC(2026, 0, 1)
@@ -91,11 +92,11 @@ test('why it cannot be migrated', () => {
 })
 
 test('disk targets count per kind of bus', () => {
-  const disks = [{}, { disk: { bus: 'scsi' } }, { cdrom: {} }, { disk: {} }].map((one, index) => ({
+  const disks = [{}, { disk: { bus: 'scsi' } }, { cdrom: {} }, { disk: { bus: 'virtio' } }].map((one, index) => ({
     name: `${index}`,
     ...one,
   }))
-  assert.deepEqual([...diskTargets(disks).values()], ['vda', 'sda', 'sdb', 'vdb'])
+  assert.deepEqual([...diskTargets(disks).values()], ['sda', 'sdb', 'sdc', 'vda'])
 })
 
 test('the firmware UUID is the same for the same name, and valid', () => {

@@ -34,6 +34,7 @@ export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log
     machine.record = { ...machine.record, stopDeadline: now + grace * 1000 }
     writeRecord(machine.directory, machine.record)
   }
+  machine.rebooting = false
   const left = machine.record.stopDeadline! - now
   if (left <= 0) {
     await killAndWait(machine.record.process!)

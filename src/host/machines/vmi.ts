@@ -171,7 +171,7 @@ export function disksOf(spec: VmiSpec): Disk[] {
   return [...disks, ...missing.map((volume) => ({ name: volume.name, disk: {} }))]
 }
 
-export const busOf = (disk: Disk): string => (disk.cdrom ?? disk.disk)?.bus || (disk.cdrom ? 'sata' : 'virtio')
+export const busOf = (disk: Disk): string => (disk.cdrom ?? disk.disk)?.bus || 'sata'
 
 /** Device names the way KubeVirt reports them: vda… for virtio, sda… for all others, in order. */
 export function diskTargets(disks: Disk[]): Map<string, string> {
