@@ -8,15 +8,15 @@ import type { Logger } from '../base/log.ts'
 import { createCachingClient } from '../client/caching-client.ts'
 import { type Client, createClient } from '../client/client.ts'
 import { type CachingInformerFactory, createInformerFactory } from '../client/informer.ts'
-import { createRecorder, type EventRecorder } from '../client/record.ts'
+import { createRecorder, type EventRecorder, type Recorder } from '../client/record.ts'
 import { bootstrap } from '../controllers/bootstrap.ts'
-import type { LocalVolumes } from '../controllers/controller.ts'
-import { startControllers } from '../controllers/index.ts'
+import type { ControllerContext, LocalVolumes } from '../controllers/controller.ts'
+import { controllers } from '../controllers/index.ts'
 import { kinds } from '../kinds/index.ts'
 import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
 import type { Pki } from '../server/auth/pki.ts'
 import { type HttpServer, serveHttp } from '../server/http.ts'
-import { serveOpenapi } from '../server/openapi/openapi.ts'
+import { createOpenApi } from '../server/openapi/openapi.ts'
 import { createStreams } from '../server/streams/streams.ts'
 import type { Store } from '../store/store.ts'
 import { compactRegularly } from './compaction.ts'
@@ -81,7 +81,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
     },
     machineHandlers: machineHandlers(node),
-    openapi: serveOpenapi,
+    openapi: createOpenApi(),
     log: log.child('server'),
   })
   const streams = createStreams(lateStreams(node), (group, plural, namespace, name) => {
@@ -104,16 +104,22 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const informers = createInformerFactory({ client: plain, clock: realClock, log })
   const client = createCachingClient(plain, informers)
   await bootstrap(client, kinds)
-  const recorder = (component: string) =>
-    createRecorder({ client, component, host: options.nodeName, clock: realClock, log }).record
-  const running = startControllers({
-    client: plain,
+  const recorders: Recorder[] = []
+  const recorder = (component: string): EventRecorder => {
+    const made = createRecorder({ client: plain, component, host: options.nodeName, clock: realClock, log })
+    recorders.push(made)
+    return made.record
+  }
+  const context: ControllerContext = {
+    client,
     informers,
     clock: realClock,
-    log,
+    log: log.child('controllers'),
+    recorder,
     kinds: () => kinds,
     settings: { volumes: options.volumes, caCertificate: pki.caCert, api: options.api },
-  })
+  }
+  const running = controllers.map((controller) => controller.start(context))
   const compaction = compactRegularly(store, log)
 
   return {
@@ -124,7 +130,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     recorder,
     async stop() {
       compaction.stop()
-      await running.stop()
+      await Promise.all(running.map((controller) => controller.stop()))
+      await Promise.all(recorders.map((recorder) => recorder.flush()))
       informers.stop()
       server.stop()
       await http.close()
