@@ -231,19 +231,29 @@ if (enterRoom(import.meta.filename)) {
     assert.match(missing.stdout + missing.stderr, /NXDOMAIN/)
   })
 
-  test('one Pod cannot use the address of another', async () => {
-    // A packet with a foreign source that would reach b is dropped on its way in.
-    await run(inside(podNamespace('a'), 'ip', 'address', 'add', '10.42.99.99/32', 'dev', 'lo'))
-    await run(['ip', 'route', 'add', '10.42.99.99', 'dev', await hostEnd('b')])
-    const argv = ['socat', '-T1', '-', `TCP:${podB}:8080,bind=10.42.99.99,connect-timeout=1`]
-    const { stdout } = await run(inside(podNamespace('a'), ...argv), { input: 'x\n', allowFailure: true })
-    assert.equal(stdout, '')
-    await run(['ip', 'route', 'delete', '10.42.99.99'])
+  test('one Pod cannot use the address of another, nor that of the machine', async () => {
+    for (const foreign of ['10.42.99.99', '10.42.0.1']) assert.equal(await arrives(podNamespace('a'), foreign), false)
+    // The proof that the way itself is open.
+    assert.equal(await arrives(podNamespace('a'), podA), true)
   })
 
-  const hostEnd = async (name: string) => {
-    const { stdout } = await run(['ip', '-j', 'route', 'get', name === 'a' ? podA : podB])
-    return JSON.parse(stdout)[0].dev as string
+  /** Whether a datagram with this source comes through to b; an honest one that is sent after it always does. */
+  async function arrives(from: string, source: string): Promise<boolean> {
+    const file = join(dir, 'received')
+    rmSync(file, { force: true })
+    const receive = ['socat', '-u', 'UDP-RECV:7000', `OPEN:${file},creat,append`]
+    const child = spawn('nsenter', [`--net=${netnsDir}/${podNamespace('b')}`, ...receive], { stdio: 'ignore' })
+    await until(async () => (await run(inside(podNamespace('b'), 'ss', '-lunH', 'sport = :7000'))).stdout.trim() !== '')
+    const isOwn = (await run(inside(from, 'ip', 'address', 'show'))).stdout.includes(` ${source}/`)
+    if (!isOwn) await run(inside(from, 'ip', 'address', 'add', `${source}/32`, 'dev', 'lo'))
+    const send = (text: string, options = '') =>
+      run(inside(from, 'socat', '-u', '-', `UDP:${podB}:7000${options}`), { input: text, allowFailure: true })
+    await send('first ', `,bind=${source}`)
+    if (!isOwn) await run(inside(from, 'ip', 'address', 'delete', `${source}/32`, 'dev', 'lo'))
+    await send('second ')
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('second'))
+    child.kill('SIGKILL')
+    return readFileSync(file, 'utf8').includes('first')
   }
 
   for (const binding of ['masquerade', 'bridge'] as const) {
@@ -273,6 +283,9 @@ if (enterRoom(import.meta.filename)) {
       )
       assert.match(stdout, /10\.43\.0\.20/, 'the guest resolves names')
       await run(inside(podNamespace('a'), 'busybox', 'ping', '-c1', '-W1', attached.address))
+      for (const foreign of [podA, '10.0.2.99', '192.0.2.1'])
+        assert.equal(await arrives(guest, foreign), false, foreign)
+      assert.equal(await arrives(guest, attached.guestAddress), true)
       await repairs(request, attached.netns)
       assert.match(await call(podNamespace('a'), attached.address, 8080), /^guest /, 'still there after repairs')
       await network.detachMachine(request.uid)
@@ -344,6 +357,39 @@ if (enterRoom(import.meta.filename)) {
       'mtu',
     ]
     await run(inside(netns, ...argv))
+  }
+
+  test('QEMU without rights opens the tap, and its boot firmware gets the address by DHCP, with both bindings', async () => {
+    await Promise.all([bootFirmware(machine('masquerade', 'ff')), bootFirmware(machine('bridge', 'ee'))])
+  })
+
+  async function bootFirmware(request: ReturnType<typeof machine>): Promise<void> {
+    const { tap, mac, guestAddress, mtu, netns } = await network.attachMachine(request)
+    const card = `virtio-net-pci,netdev=n,mac=${mac},host_mtu=${mtu}`
+    const backend = `tap,id=n,ifname=${tap},script=no,downscript=no`
+    const qemu = ['qemu-system-x86_64', '-accel', 'tcg', '-nodefaults', '-m', '64', '-machine', 'pc,graphics=off']
+    const argv = [...qemu, '-display', 'none', '-serial', 'stdio', '-boot', 'n', '-netdev', backend, '-device', card]
+    const user = [
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      '--no-new-privs',
+      '--bounding-set=-all',
+    ]
+    const child = spawn('nsenter', [`--net=${netns}`, ...user, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
+    children.push(child)
+    let shown = ''
+    const listen = (chunk: Buffer) => {
+      shown += chunk
+    }
+    child.stdout.on('data', listen)
+    child.stderr.on('data', listen)
+    await until(() => shown.includes(`net0: ${guestAddress}/`), 60_000).catch((error: Error) => {
+      throw new Error(`${error.message}; the guest said: ${shown}`)
+    })
+    child.kill('SIGKILL')
+    await network.detachMachine(request.uid)
   }
 
   test('two attachments at once, and one that was killed half-way', async () => {

@@ -1,6 +1,6 @@
 // The network of one Tandem: gateway interface, CNI configuration, namespaces of VMs, Services and cluster DNS.
 
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from '../../base/log.ts'
 import type { InformerFactory } from '../../client/informer.ts'
@@ -140,10 +140,13 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
   }
 }
 
-/** containerd watches the directory, so a file must never be seen half-written. */
+/** containerd watches the directory, so a file must never be seen half-written, nor be written for nothing. */
 function writeJson(path: string, content: object): void {
+  const text = `${JSON.stringify(content, null, 2)}\n`
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return
   mkdirSync(dirname(path), { recursive: true })
-  const draft = join(dirname(path), `.${process.pid}.new`)
-  writeFileSync(draft, `${JSON.stringify(content, null, 2)}\n`)
+  // In the same directory: containerd hears of the renaming of the draft, but not of the file that appears by it.
+  const draft = join(dirname(path), '.draft')
+  writeFileSync(draft, text)
   renameSync(draft, path)
 }

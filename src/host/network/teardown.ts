@@ -33,7 +33,7 @@ export async function removeNetwork({ paths, instance, podCidr = podCidrOf(paths
   const dhcpDir = dhcpDirOf(paths)
   const namespaces = machineNamespaces(instance, paths.netns, dhcpDir)
   let failure: unknown
-  const attempt = async (what: string, work: () => Promise<unknown> | void) => {
+  const attempt = async (what: string, work: () => unknown) => {
     try {
       await work()
     } catch (error) {
