@@ -45,7 +45,6 @@ export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: 
   const port = await freePort()
   const kubeconfig = join(stateDir, 'kubeconfig')
   const kubectlPath = kubectlOf(options.suite ?? 'trixie')
-  const before = traces()
 
   const tandem = (...argv: string[]) => run(join(home, 'tandem'), [...argv, '--state-dir', stateDir])
   const tryKubectl = (argv: string[], input?: string) =>
@@ -69,8 +68,8 @@ export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: 
     },
     tryKubectl,
     async apply(manifest) {
-      const list = { apiVersion: 'v1', kind: 'List', items: [manifest].flat() }
-      const result = await tryKubectl(['apply', '-f', '-'], JSON.stringify(list))
+      const documents = [manifest].flat().map((object) => JSON.stringify(object))
+      const result = await tryKubectl(['apply', '-f', '-'], documents.join('\n---\n'))
       assert.equal(result.code, 0, result.stderr)
     },
     pid: () => Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8')),
@@ -83,7 +82,7 @@ export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: 
       try {
         const down = await tandem('down', '--all')
         assert.equal(down.code, 0, down.stderr)
-        assert.deepEqual(difference(before, traces()), [], 'left behind by down --all')
+        assert.deepEqual(traces(stateDir), [], 'left behind by down --all')
       } finally {
         rmSync(stateDir, { recursive: true, force: true })
       }
@@ -169,36 +168,20 @@ function freePort(): Promise<number> {
   })
 }
 
-/** Everything on the machine that a Tandem could forget to remove. */
-function traces(): string[] {
-  const lines = (program: string, ...argv: string[]) =>
-    execFileSync(program, argv, { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line.trim() !== '')
-  const links = (JSON.parse(execFileSync('ip', ['-j', 'link'], { encoding: 'utf8' })) as { ifname: string }[]).map(
-    ({ ifname }) => `interface ${ifname}`,
-  )
-  const processes = lines('ps', '-eo', 'args')
-    .filter((args) => /qemu-system|containerd|dnsmasq|src\/main\.ts/.test(args) && !/ps -eo|\[/.test(args))
-    .map((args) => `process ${args.slice(0, 120)}`)
+/** What a Tandem could forget to remove; only its own, other things go on at the same time. */
+function traces(stateDir: string): string[] {
+  const instance = instanceOf(stateDir)
+  const ours = (line: string) =>
+    [`tandem-${instance}`, `tandem_${instance}`, `td${instance}`, stateDir].some((mark) => line.includes(mark))
+  const lines = (program: string, ...argv: string[]) => execFileSync(program, argv, { encoding: 'utf8' }).split('\n')
+  const { podCidr } = JSON.parse(readFileSync(join(stateDir, 'settings.json'), 'utf8')) as { podCidr: string }
+  const podRoute = `${podCidr.split('.').slice(0, 2).join('.')}.`
   return [
-    ...links,
-    ...lines('ip', 'netns', 'list').map((line) => `namespace ${line.split(' ')[0]}`),
-    ...lines('nft', 'list', 'tables').map((line) => `nftables ${line}`),
-    ...readFileSync('/proc/mounts', 'utf8')
-      .split('\n')
-      .filter((line) => line.includes('tandem'))
-      .map((line) => `mount ${line}`),
-    ...processes,
-    `ip_forward ${readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim()}`,
+    ...lines('ip', '-o', 'link').filter(ours),
+    ...lines('ip', 'route').filter((line) => line.startsWith(podRoute)),
+    ...lines('ip', 'netns', 'list').filter(ours),
+    ...lines('nft', 'list', 'tables').filter(ours),
+    ...readFileSync('/proc/mounts', 'utf8').split('\n').filter(ours),
+    ...lines('ps', '-eo', 'pid,args').filter((line) => ours(line) && !line.includes(' down --all')),
   ]
-}
-
-function difference(before: string[], after: string[]): string[] {
-  const known = [...before]
-  return after.filter((line) => {
-    const index = known.indexOf(line)
-    if (index >= 0) known.splice(index, 1)
-    return index < 0
-  })
 }
