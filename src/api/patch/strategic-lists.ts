@@ -37,17 +37,28 @@ export function withoutDirectives(value: unknown): unknown {
 }
 
 /** Merges two lists of a field whose strategy is "merge". */
-export function mergeList(live: unknown[], patch: unknown[], field: Shape, mergeMaps: MergeMaps): unknown[] {
-  if (!live.length && !patch.length) return live
+export const mergeList = (live: unknown[], patch: unknown[], field: Shape, mergeMaps: MergeMaps): unknown[] =>
+  mergeLists(live, patch, field, mergeMaps).list
+
+/** The merged list, and the order that stands for the live one afterwards. */
+function mergeLists(
+  live: unknown[],
+  patch: unknown[],
+  field: Shape,
+  mergeMaps: MergeMaps,
+): { list: unknown[]; liveOrder: unknown[] } {
+  if (!live.length && !patch.length) return { list: live, liveOrder: live }
   if (!holdsMaps(live, patch)) {
     const merged = [...new Set([...live, ...patch])]
-    return ordered(merged, patch, live, '')
+    return { list: ordered(merged, patch, live, ''), liveOrder: live }
   }
   const key = field.schema.patchMergeKey ?? ''
   if (!key) throw invalidPatch(`cannot merge lists without merge key for ${field.typeName ?? 'list'}`)
-  const { kept, changes } = applyItemDirectives(live as Fields[], patch as Fields[], key)
+  const { kept, changes, replaces } = applyItemDirectives(live as Fields[], patch as Fields[], key)
   const merged = mergeItems(kept, changes, key, (item, change) => mergeMaps(item, change, field.items ?? anyShape))
-  return ordered(merged, changes, kept, key)
+  // Upstream deletes and appends in the live list's own memory: new items count as live where deleted ones made room.
+  const liveOrder = replaces ? live : merged.slice(0, live.length)
+  return { list: ordered(merged, changes, kept, key), liveOrder }
 }
 
 /** A list and its "$setElementOrder": undefined when there is neither a live list nor changes. */
@@ -61,11 +72,11 @@ export function orderList(
   const key = field.schema.patchMergeKey ?? ''
   checkOrder(changes ?? [], order, key)
   if (!live && !changes) return undefined
-  let merged: unknown[]
-  if (!changes) merged = live!
-  else if (!live) merged = withoutDirectives(changes) as unknown[]
-  else merged = strategyOf(field) === 'merge' ? mergeList(live, changes, field, mergeMaps) : changes
-  return ordered(merged, order, live ?? [], key)
+  if (!changes) return ordered(live!, order, live!, key)
+  if (!live) return ordered(withoutDirectives(changes) as unknown[], order, [], key)
+  if (strategyOf(field) !== 'merge') return ordered(changes, order, live, key)
+  const { list, liveOrder } = mergeLists(live, changes, field, mergeMaps)
+  return ordered(list, order, liveOrder, key)
 }
 
 /** Items of the patch must follow each other as the order says. */
@@ -104,7 +115,11 @@ function holdsMaps(...lists: unknown[][]): boolean {
 const kindOf = (item: unknown): string => (isPlainObject(item) ? 'map' : Array.isArray(item) ? 'list' : typeof item)
 
 /** Items with a "$patch" directive delete their like or say that the patch replaces the whole list. */
-function applyItemDirectives(live: Fields[], patch: Fields[], key: string): { kept: Fields[]; changes: Fields[] } {
+function applyItemDirectives(
+  live: Fields[],
+  patch: Fields[],
+  key: string,
+): { kept: Fields[]; changes: Fields[]; replaces: boolean } {
   let kept = live
   let replaces = false
   const changes: Fields[] = []
@@ -121,7 +136,7 @@ function applyItemDirectives(live: Fields[], patch: Fields[], key: string): { ke
     else if (value === 'merge') throw invalidPatch('merging lists cannot yet be specified in the patch')
     else throw invalidPatch(`unknown patch type: ${String(value)} in map: ${JSON.stringify(item)}`)
   }
-  return replaces ? { kept: changes, changes: [] } : { kept, changes }
+  return replaces ? { kept: changes, changes: [], replaces } : { kept, changes, replaces }
 }
 
 function mergeItems(
