@@ -19,6 +19,7 @@ import { type Call, type Engine, noSuchPath } from './call.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type Checks, health, serverVersion } from './health.ts'
 import { createObjects, type Objects } from './objects.ts'
+import { createOpenApi } from './openapi/openapi.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { parseRequest, type RequestInfo } from './request.ts'
 import { serveResource } from './routes.ts'
@@ -38,8 +39,6 @@ export interface ApiServerOptions {
   handlers?: Record<string, (call: Call) => Promise<ApiResponse>>
   /** 'virtualmachineinstances/pause' and so on of subresources.kubevirt.io. */
   machineHandlers?: Record<string, KubevirtHandler>
-  /** Serves /openapi/…; undefined when the path is none of its. */
-  openapi?: (request: ApiRequest, registry: Registry) => Promise<ApiResponse | undefined> | ApiResponse | undefined
   checks?: Checks
   clusterDomain?: string
   log?: Logger
@@ -95,6 +94,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   )
   const engine: Engine = { objects, registry, admission, now, log }
   const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443')
+  const openapi = createOpenApi()
   const tools = { authorizer, tokens, handlers: options.handlers ?? {} }
   const machines = { ...machineHandlers, ...options.machineHandlers }
   const ending = new AbortController()
@@ -119,13 +119,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (!resource) throw noSuchPath()
       return serveResource({ engine, request, info, resource, user, warnings }, tools)
     }
-    const known = discovery.answer(request) ?? health(request, options.checks ?? {}, stopping)
+    const known =
+      discovery.answer(request) ?? openapi(request, registry) ?? health(request, options.checks ?? {}, stopping)
     if (known) return known
     if (request.path === '/version' || request.path === '/version/') return { status: 200, object: serverVersion }
-    if (request.path.startsWith('/openapi/') && options.openapi) {
-      const document = await options.openapi(request, registry)
-      if (document) return document
-    }
     return (await issuerPages(request, tokens)) ?? rootPage(request, registry)
   }
 
