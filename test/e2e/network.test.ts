@@ -10,7 +10,9 @@ import { after, before, test } from 'node:test'
 import { silentLogger } from '../../src/base/log.ts'
 import { run } from '../../src/host/exec.ts'
 import { addToNetwork, type ConfList, removeFromNetwork } from '../../src/host/network/cni.ts'
+import { askFor, recordsOf } from '../../src/host/network/dns-message.ts'
 import { createNetwork, type RunningNetwork } from '../../src/host/network/routed-network.ts'
+import { createUpstream } from '../../src/host/network/upstream.ts'
 import { statePaths } from '../../src/host/state.ts'
 import { enterRoom, fakeCluster } from './network-room.ts'
 
@@ -229,6 +231,24 @@ if (enterRoom(import.meta.filename)) {
     assert.match((await lookup('', 'web.default.svc.cluster.local')).stdout, /Address: 10\.43\.0\.20/)
     const missing = await lookup(podNamespace('a'), 'nobody.default.svc.cluster.local')
     assert.match(missing.stdout + missing.stderr, /NXDOMAIN/)
+  })
+
+  test('other names are asked of the name servers of the machine, past one that is silent, by UDP and TCP', async () => {
+    const port = 5355
+    const options = ['--no-daemon', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-interfaces']
+    const records = ['--address=/example.test/192.0.2.55', '--listen-address=127.0.0.9', `--port=${port}`]
+    children.push(spawn('dnsmasq', [...options, ...records], { stdio: 'ignore' }))
+    await until(async () => (await run(['ss', '-lunH', `sport = :${port}`])).stdout.trim() !== '')
+    const resolvConf = join(dir, 'resolv.conf')
+    writeFileSync(resolvConf, 'nameserver 127.0.0.8\nnameserver 127.0.0.9\n')
+    const upstream = createUpstream({ resolvConf, exclude: [network.dnsAddress], port })
+    for (const transport of ['udp', 'tcp'] as const) {
+      const reply = await upstream.ask(askFor('www.example.test', 'A'), transport)
+      assert.deepEqual(
+        recordsOf(reply).map(({ data }) => data),
+        ['192.0.2.55'],
+      )
+    }
   })
 
   test('one Pod cannot use the address of another, nor that of the machine', async () => {

@@ -13,6 +13,7 @@ import { type Leases, openLeases } from './leases.ts'
 import { type Membership, machineNamespaces } from './machine-network.ts'
 import { planMachine, tap } from './machine-plan.ts'
 import type { MachineNetwork, MachineNetworkRequest, Network } from './network.ts'
+import { firewallWarning } from './other-firewalls.ts'
 import { type ServiceRules, serviceRules } from './services.ts'
 import { useSwitches } from './sysctl.ts'
 import { dhcpDirOf, interfaceNameOf, removeNetwork, tableNameOf } from './teardown.ts'
@@ -93,6 +94,8 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     await rules.prepare()
     rules.follow()
     await dns.start()
+    const warning = await firewallWarning(podCidr)
+    if (warning) log.warn(warning)
   }
 
   async function attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork> {
