@@ -177,10 +177,14 @@ function createSync(context: ControllerContext) {
     return wait === undefined ? undefined : { requeueAfter: wait }
   }
 
-  /** The informer has our own writes: what was scaled or annotated a moment ago is read as it is now. */
+  /**
+   * The informer has our own writes: what was scaled or annotated a moment ago is read as it is now. A Deployment whose
+   * spec has changed meanwhile is left as it was decided on: the write then meets a conflict and all begins anew.
+   */
   const latest = (object: StoredObject): StoredObject => {
     const found = known.get(`${object.metadata.namespace}/${object.metadata.name}`)
-    return found?.metadata.uid === object.metadata.uid ? found : object
+    const { uid, generation } = object.metadata
+    return found?.metadata.uid === uid && found.metadata.generation === generation ? found : object
   }
   const reread = (sets: Sets): Sets => {
     const fresh = (set: StoredObject): StoredObject =>

@@ -1,13 +1,6 @@
-// The list of controllers, and their start.
+// The list of controllers.
 
-import type { KindDefinition } from '../api/kind.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Logger } from '../base/log.ts'
-import { createCachingClient } from '../client/caching-client.ts'
-import type { Client } from '../client/client.ts'
-import type { CachingInformerFactory } from '../client/informer.ts'
-import { createRecorder, type Recorder } from '../client/record.ts'
-import type { ControllerContext, ControllerDefinition, ControllerSettings } from './controller.ts'
+import type { ControllerDefinition } from './controller.ts'
 import { deployment } from './deployment.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { garbageCollector } from './garbage-collector.ts'
@@ -45,45 +38,3 @@ export const controllers: ControllerDefinition[] = [
   podCollector,
   nodeLifecycle,
 ]
-
-export interface ControllersOptions {
-  client: Client
-  informers: CachingInformerFactory
-  clock: Clock
-  log: Logger
-  /** Every kind that the server serves now; asked again from time to time. */
-  kinds: () => readonly KindDefinition[]
-  settings: ControllerSettings
-}
-
-export interface RunningControllers {
-  /** Resolves when the running reconciles have ended and the last events are written. */
-  stop(): Promise<void>
-}
-
-/** Starts every controller of the list; they begin their work when their informers are filled. */
-export function startControllers(options: ControllersOptions, list = controllers): RunningControllers {
-  const { informers, clock, kinds, settings } = options
-  const log = options.log.child('controllers')
-  const recorders: Recorder[] = []
-  const context: ControllerContext = {
-    client: createCachingClient(options.client, informers),
-    informers,
-    clock,
-    log,
-    kinds,
-    settings,
-    recorder(component) {
-      const recorder = createRecorder({ client: options.client, component, clock, log })
-      recorders.push(recorder)
-      return recorder.record
-    },
-  }
-  const running = list.map((definition) => definition.start(context))
-  return {
-    async stop() {
-      await Promise.all(running.map((controller) => controller.stop()))
-      await Promise.all(recorders.map((recorder) => recorder.flush()))
-    },
-  }
-}
