@@ -58,7 +58,8 @@ for (const suite of ['trixie', 'sid'] as const) {
       assert.match(pods, /NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES/)
       assert.equal(pods.match(/1\/1 +Running +0 /g)?.length, 2, pods)
       assert.match(await tandem.kubectl('get', 'nodes,pods,vm,vmi,svc', '-A', '-o', 'wide'), /containerd:\/\//)
-      const described = await tandem.kubectl('describe', 'pod', '-l', 'app=web')
+      const [pod = ''] = (await tandem.kubectl('get', 'pods', '-l', 'app=web', '-o', 'name')).split('\n')
+      const described = await tandem.kubectl('describe', pod)
       for (const word of [
         'Successfully assigned',
         'Container image "tandem.dev/busybox:1" already present',

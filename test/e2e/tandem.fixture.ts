@@ -8,6 +8,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { stringify } from 'yaml'
 import { instanceOf } from '../../src/config.ts'
 
 export const home = resolve(import.meta.dirname, '../..')
@@ -68,8 +69,8 @@ export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: 
     },
     tryKubectl,
     async apply(manifest) {
-      const documents = [manifest].flat().map((object) => JSON.stringify(object))
-      const result = await tryKubectl(['apply', '-f', '-'], documents.join('\n---\n'))
+      const documents = [manifest].flat().map((object) => stringify(object))
+      const result = await tryKubectl(['apply', '-f', '-'], documents.join('---\n'))
       assert.equal(result.code, 0, result.stderr)
     },
     pid: () => Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8')),
