@@ -119,3 +119,29 @@ test('pings of the other side are answered', async () => {
   const [chunk] = (await right.take(1).toArray()) as Buffer[]
   assert.deepEqual(frameParser()(chunk!), [{ type: 'ping', id: 7 }])
 })
+
+test('reading to the end does not cut the answer', async () => {
+  const { client } = pair((stream) => {
+    void (async () => {
+      const chunks: Buffer[] = []
+      for await (const chunk of stream) chunks.push(chunk as Buffer)
+      await new Promise(setImmediate)
+      stream.end(`got ${Buffer.concat(chunks)}`)
+    })()
+  })
+  const stream = await client.open({})
+  stream.end('question')
+  assert.equal(await text(stream), 'got question')
+  await new Promise((resolve) => (stream.closed ? resolve(0) : stream.once('close', resolve)))
+})
+
+test('what came before a reset is still read', async () => {
+  const { client } = pair((stream) => stream.write('last words', () => stream.destroy()))
+  const stream = await client.open({})
+  await new Promise(setImmediate)
+  let heard = ''
+  await assert.rejects(async () => {
+    for await (const chunk of stream) heard += chunk
+  }, /reset/)
+  assert.equal(heard, 'last words')
+})

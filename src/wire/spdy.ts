@@ -41,11 +41,18 @@ class Stream extends Duplex implements SpdyStream {
   accepted: { resolve: () => void; reject: (error: Error) => void } | undefined
   private readonly link: Link
   private remoteReset = false
+  private resetWhenRead: Error | undefined
   private sentFin = false
   private gotFin = false
 
   constructor(id: number, headers: Headers, link: Link) {
-    super({ highWaterMark, allowHalfOpen: true })
+    // Not destroyed when one side ends: `for await` over a stream would otherwise cut the answer to who still writes.
+    super({ highWaterMark, allowHalfOpen: true, autoDestroy: false })
+    const closeWhenDone = () => {
+      if (this.readableEnded && this.writableFinished) this.destroy()
+    }
+    this.once('end', closeWhenDone)
+    this.once('finish', closeWhenDone)
     this.id = id
     this.headers = headers
     this.link = link
@@ -61,9 +68,21 @@ class Stream extends Duplex implements SpdyStream {
     return room
   }
 
+  /** After the other side's end it only means that nobody there listens any more. What came before is read first. */
   reset(error: Error): void {
     this.remoteReset = true
-    this.destroy(error)
+    if (this.gotFin) this.end()
+    else if (this.readableLength > 0) this.resetWhenRead = error
+    else this.destroy(error)
+  }
+
+  override read(size?: number): any {
+    const chunk = super.read(size)
+    if (this.resetWhenRead && this.readableLength === 0) {
+      const error = this.resetWhenRead
+      process.nextTick(() => this.destroy(error))
+    }
+    return chunk
   }
 
   override _read(): void {
@@ -71,6 +90,10 @@ class Stream extends Duplex implements SpdyStream {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    if (this.remoteReset) {
+      done()
+      return
+    }
     for (let at = 0; at < chunk.length; at += maxDataFrame) {
       const data = chunk.subarray(at, at + maxDataFrame)
       const last = at + maxDataFrame >= chunk.length
@@ -81,7 +104,8 @@ class Stream extends Duplex implements SpdyStream {
 
   override _final(done: () => void): void {
     this.sentFin = true
-    this.link.send({ type: 'data', stream: this.id, fin: true, data: Buffer.alloc(0) }, done)
+    if (this.remoteReset) done()
+    else this.link.send({ type: 'data', stream: this.id, fin: true, data: Buffer.alloc(0) }, done)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

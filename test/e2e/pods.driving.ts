@@ -14,7 +14,7 @@ export interface Driving {
   history(pod: StoredObject): any[]
 }
 
-export function drive(driver: WorkloadDriver): Driving {
+export function drive(driver: WorkloadDriver, told: (uid: string, status: object) => void = () => {}): Driving {
   const objects = new Map<string, StoredObject>()
   const histories = new Map<string, any[]>()
   const waiters = new Set<() => void>()
@@ -32,6 +32,7 @@ export function drive(driver: WorkloadDriver): Driving {
     if (status) {
       objects.set(uid, { ...objects.get(uid)!, status })
       histories.get(uid)!.push(status)
+      told(uid, status)
     }
     const again = running.get(uid)
     running.delete(uid)

@@ -2,7 +2,7 @@
 // with its own range, and two images made here from Debian's busybox-static. Needs root; leaves nothing behind.
 
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -131,7 +131,8 @@ function volumesIn(paths: StatePaths): Volumes {
       const { path } = (volume.hostPath ?? {}) as { path?: string }
       if (path) return { name: volume.name, path, readOnly: false }
       const made = directory(pod.metadata.uid, volume.name)
-      await mkdir(made, { recursive: true, mode: 0o777 })
+      await mkdir(made, { recursive: true })
+      await chmod(made, 0o777)
       return { name: volume.name, path: made, readOnly: false }
     },
     async refresh() {},

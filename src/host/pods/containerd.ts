@@ -28,6 +28,8 @@ export interface Containerd {
   readonly socket: string
   /** Starts it, or takes over the one that runs. @throws Error with the last lines of its log */
   start(): Promise<void>
+  /** '1.6.20', once it has answered. */
+  version(): string
   /** True when it answers. */
   healthy(): Promise<boolean>
   /** Lets go; the process and all containers stay. */
@@ -45,6 +47,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   const at = paths.containerd
   const cri = createCri(at.socket)
   const program = options.program ?? 'containerd'
+  let version = ''
 
   const config = containerdConfig({
     root: at.root,
@@ -64,7 +67,8 @@ export function createContainerd(options: ContainerdOptions): Containerd {
 
   async function healthy(): Promise<boolean> {
     try {
-      await cri.version({}, { deadlineMs: 2000 })
+      const { runtimeVersion } = await cri.version({}, { deadlineMs: 2000 })
+      version = runtimeVersion
       return true
     } catch {
       return false
@@ -128,13 +132,13 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     if (await healthy()) await removeSandboxes(cri)
     await stop()
     cri.close()
-    await unmountBelow([at.run, at.root])
+    await unmountBelow([at.run, at.root, paths.pods])
     await rm(at.run, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)
     for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
   }
 
-  return { cri, socket: at.socket, start, healthy, release: () => cri.close(), stop, destroy }
+  return { cri, socket: at.socket, start, healthy, version: () => version, release: () => cri.close(), stop, destroy }
 }
 
 /** Guards against a pid that was given to somebody else since. */

@@ -6,7 +6,8 @@ import type { StatePaths } from '../state.ts'
 import type { FoundWorkload } from '../workload.ts'
 import { directoriesIn } from './containerd.ts'
 import { hostNetworkHostsFile, hostsFile } from './hosts-file.ts'
-import { logDirectoryName, parseLogDirectoryName } from './names.ts'
+import { removeLogs } from './log-rotation.ts'
+import { logDirectoryName, logPath, parseLogDirectoryName } from './names.ts'
 import type { PodObject } from './pod.ts'
 
 const maxMessage = 4096
@@ -71,8 +72,7 @@ export function createPodFiles(paths: StatePaths, clusterDomain: string): PodFil
       }
     },
     async removeLogs(pod, container, restartCount) {
-      const directory = join(logDirectory(pod), container)
-      await rm(join(directory, `${restartCount}.log`), { force: true })
+      await removeLogs(join(logDirectory(pod), logPath(container, restartCount)))
       await rm(messageFile(pod.metadata.uid, container, restartCount), { force: true })
     },
     async found() {

@@ -8,24 +8,32 @@ import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
+import { rotateLog } from './log-rotation.ts'
 import { labels } from './names.ts'
 import type { PodsOptions, Shared } from './options.ts'
 import type { PodObject } from './pod.ts'
 import { createPodFiles } from './pod-files.ts'
 import { createPuller } from './pulling.ts'
 import { createStarter, subPathRoot } from './start-container.ts'
+import { createPodStreams, type PodStreams } from './streams.ts'
 import { unbindAll } from './subpath.ts'
 import { removeSandbox, takeOver } from './takeover.ts'
+import { runningContainers } from './view.ts'
 import { createWorker, type Worker } from './worker.ts'
 
 export type { PodsOptions } from './options.ts'
 
 const relistMs = 60_000
 const reconnectMs = 500
+/** kubelet containerLogMonitorInterval */
+const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
 const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
 
-export function createPods(options: PodsOptions): WorkloadDriver {
+/** The driver, and what the node serves of its Pods beside the objects. */
+export interface Pods extends WorkloadDriver, PodStreams {}
+
+export function createPods(options: PodsOptions): Pods {
   const shared: Shared = {
     ...options,
     clock: options.clock ?? realClock,
@@ -45,6 +53,7 @@ export function createPods(options: PodsOptions): WorkloadDriver {
   let listener: (uid: string) => void = () => {}
   let unsubscribe = () => {}
   let relist: Timer | undefined
+  let rotation: Timer | undefined
   let ready = false
   let closed = false
 
@@ -136,6 +145,22 @@ export function createPods(options: PodsOptions): WorkloadDriver {
     })
   }
 
+  async function rotateLogs(): Promise<void> {
+    for (const { view } of workers.values())
+      for (const { id, logPath } of runningContainers(view))
+        await rotateLog(logPath, () => cri.reopenContainerLog({ containerId: id }), clock.now()).catch((error) =>
+          log.warn('cannot rotate a log', { path: logPath, error }),
+        )
+  }
+
+  function scheduleRotation(): void {
+    rotation = clock.after(rotateMs, () => {
+      void rotateLogs().finally(() => {
+        if (!closed) scheduleRotation()
+      })
+    })
+  }
+
   async function inRuntime(): Promise<FoundWorkload[]> {
     const { items } = await cri.listPodSandbox({})
     return items.map(({ labels: given }) => ({
@@ -162,6 +187,7 @@ export function createPods(options: PodsOptions): WorkloadDriver {
   }
 
   return {
+    ...createPodStreams(cri, { view: (uid) => workers.get(uid)?.view }, clock),
     kind: 'Pod',
     async start() {
       await containerd.start()
@@ -169,6 +195,7 @@ export function createPods(options: PodsOptions): WorkloadDriver {
       for (const { uid } of await inRuntime()) inherited.add(uid)
       ready = true
       scheduleRelist()
+      scheduleRotation()
     },
     conditions: () => [
       ready
@@ -197,6 +224,7 @@ export function createPods(options: PodsOptions): WorkloadDriver {
     async stop() {
       closed = true
       relist?.cancel()
+      rotation?.cancel()
       unsubscribe()
       // What is under way at this moment may end; nothing new begins.
       for (const worker of workers.values()) void worker.close()

@@ -2,6 +2,7 @@
 // (CVE-2021-25741): the path is walked without following links, and what was opened is mounted by its file descriptor.
 
 import {
+  chmod,
   constants,
   type FileHandle,
   lstat,
@@ -34,10 +35,11 @@ export function checkSubPath(subPath: string): string {
 /** Opens `path` below `root`; every step must be no symbolic link. Missing directories are made. */
 async function openBelow(root: string, path: string): Promise<FileHandle> {
   let at = await open(root, openPath)
+  const mode = (await at.stat()).mode & 0o7777
   try {
     for (const step of path.split(sep).filter((part) => part && part !== '.')) {
       const name = `/proc/self/fd/${at.fd}/${step}`
-      const next = await openStep(name)
+      const next = await openStep(name, mode)
       await at.close()
       at = next
     }
@@ -48,12 +50,15 @@ async function openBelow(root: string, path: string): Promise<FileHandle> {
   }
 }
 
-async function openStep(name: string): Promise<FileHandle> {
+/** A directory that is missing is made with the volume's own mode, so that who may write there may write here. */
+async function openStep(name: string, mode: number): Promise<FileHandle> {
   const flags = openPath | constants.O_NOFOLLOW
   const handle = await open(name, flags).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
-    await mkdir(name, 0o750)
-    return await open(name, flags)
+    await mkdir(name, mode)
+    const made = await open(name, flags | constants.O_DIRECTORY)
+    await chmod(`/proc/self/fd/${made.fd}`, mode)
+    return made
   })
   if ((await handle.stat()).isSymbolicLink()) {
     await handle.close()
