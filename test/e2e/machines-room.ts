@@ -35,7 +35,8 @@ export interface MachinesRoom {
   close(): Promise<void>
 }
 
-export async function openRoom(): Promise<MachinesRoom> {
+/** @param disk what the image guest:1 holds instead of the test guest. */
+export async function openRoom(disk?: { path: string; format: 'raw' | 'qcow2' }): Promise<MachinesRoom> {
   const root = mkdtempSync(join(tmpdir(), 'tandem-machines-'))
   const instance = instanceOf(root)
   const paths = statePaths(root, instance)
@@ -50,7 +51,7 @@ export async function openRoom(): Promise<MachinesRoom> {
       instance,
       nodeName: 'test-node',
       client: fakeClient(objects),
-      images: fakeImages(join(root, 'guest.img')),
+      images: fakeImages(disk ?? { path: join(root, 'guest.img'), format: 'raw' }),
       volumes: fakeVolumes(join(root, 'claims')),
       network: noNetwork,
       record: (_, type, reason, message) => void events.push(`${type} ${reason} ${message}`),
@@ -143,12 +144,12 @@ function fakeClient(objects: Map<string, object>): Client {
   } as unknown as Client
 }
 
-function fakeImages(path: string): Images {
+function fakeImages(disk: { path: string; format: 'raw' | 'qcow2' }): Images {
   const image = { id: 'sha256:0', repoTags: ['guest:1'], repoDigests: [], sizeBytes: 1 }
   return {
     find: async (name: string) => (name === 'guest:1' ? image : undefined),
     pull: async () => image,
-    containerDisk: async () => ({ path, format: 'raw', virtualSize: 1024 * 1024, image }),
+    containerDisk: async () => ({ ...disk, virtualSize: 64 * 1024 * 1024, image }),
   } as unknown as Images
 }
 

@@ -1,7 +1,7 @@
 // Proving an accelerator with pretended emulators: one that works, one that hangs, one that fails.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -27,15 +27,18 @@ async function prove(script: string, more: object = {}) {
   const again = await proveAccelerator(options)
   const nextBoot = await proveAccelerator({ ...options, bootId: 'boot-2' })
   const left = readdirSync(directory).includes('cache') ? readdirSync(join(directory, 'cache')) : []
-  const runs = readdirSync(directory).includes('runs') ? 2 : 0
+  const runs = readdirSync(directory).includes('runs')
+    ? readFileSync(join(directory, 'runs'), 'utf8').split('\n').length - 1
+    : 0
   rmSync(directory, { recursive: true })
   return { first, again, nextBoot, left, runs }
 }
 
 test('a guest that reaches its end proves KVM, and leaves nothing but the result', async () => {
-  const { first, again, nextBoot, left } = await prove(`exit ${provingExitCode}`)
+  const { first, again, nextBoot, left, runs } = await prove(`exit ${provingExitCode}`)
   for (const one of [first, again, nextBoot]) assert.equal(one.kind, 'kvm')
   assert.deepEqual(again, first)
+  assert.equal(runs, 2, 'once for each boot of this machine')
   assert.deepEqual(left, ['accelerator.json'])
 })
 

@@ -2,11 +2,12 @@
 // /dev/kvm can be there and unusable (a nested hypervisor that hangs or refuses registers); then it is TCG, and said so.
 
 import { createHash } from 'node:crypto'
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, chownSync, constants, readFileSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { run } from '../exec.ts'
+import type { ProcessUser } from './process.ts'
 import { provingDisk, provingExitCode } from './proving-guest.ts'
 
 export interface Accelerator {
@@ -87,6 +88,21 @@ function provingArgs(emulator: string, disk: string): string[] {
     ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-boot', 'strict=on'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
   ]
+}
+
+/**
+ * The user as whom QEMU may open KVM: with the device's group where udev gave it one (Debian: kvm), else the device is
+ * given to QEMU's own group.
+ */
+export function withKvm(user: ProcessUser, device = '/dev/kvm'): ProcessUser {
+  const { mode, gid } = statSync(device)
+  if ((mode & 0o006) === 0o006) return user
+  if ((mode & 0o060) !== 0o060 || gid === 0) {
+    chownSync(device, 0, user.gid)
+    chmodSync(device, 0o660)
+    return user
+  }
+  return gid === user.gid ? user : { ...user, groups: [...(user.groups ?? []), gid] }
 }
 
 function cacheKey(options: AcceleratorOptions): string {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { isoImage } from './iso9660.ts'
 import { configDriveSeed, noCloudSeed } from './seed.ts'
 
@@ -54,7 +55,7 @@ test('NoCloud: label, files, and an instance id that survives a restart of the V
     const files = readImage(image, joliet)
     assert.deepEqual(Object.keys(files).sort(), ['meta-data', 'network-config', 'user-data'])
     assert.equal(files['user-data'], '#cloud-config\n')
-    assert.deepEqual(JSON.parse(files['meta-data']!), {
+    assert.deepEqual(parse(files['meta-data']!), {
       'instance-id': 'db.default',
       'local-hostname': 'db',
       'public-keys': { 0: 'ssh-ed25519 AAAA' },

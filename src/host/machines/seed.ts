@@ -34,7 +34,9 @@ export function noCloudSeed(input: SeedInput): Seed {
     'local-hostname': input.hostname,
     ...(input.sshKeys.length && { 'public-keys': keysOf(input) }),
   }
-  const files = [file('meta-data', `${JSON.stringify(metaData)}\n`), file('user-data', input.userData ?? '')]
+  // One "key: value" for each line: YAML for cloud-init, and easy for a guest that has only a shell.
+  const lines = Object.entries(metaData).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+  const files = [file('meta-data', lines.join('')), file('user-data', input.userData ?? '')]
   if (input.networkData) files.push(file('network-config', input.networkData))
   return { label: 'cidata', files }
 }

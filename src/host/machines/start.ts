@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import type { MachineNetwork, Network } from '../network/network.ts'
-import type { Accelerator } from './accelerator.ts'
+import { type Accelerator, withKvm } from './accelerator.ts'
 import { qemuArgs } from './args.ts'
 import { confine } from './cgroup.ts'
 import { type DiskRooms, prepareDisks } from './disks.ts'
@@ -102,7 +102,7 @@ async function run(
       directory: machine.directory,
       logFile: join(machine.directory, machineFiles.qemuLog),
       netns: network?.netns,
-      user: rooms.user,
+      user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files,
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
