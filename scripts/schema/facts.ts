@@ -79,6 +79,7 @@ export const sharedExceptions: Record<string, Partial<Schema>> = {
 export const notRequired = [
   'authorization.v1.SubjectRulesReviewStatus.nonResourceRules',
   'authorization.v1.SubjectRulesReviewStatus.resourceRules',
+  'core.v1.HTTPHeader.value',
   'discovery.v1.Endpoint.addresses',
   'meta.v1.Condition.lastTransitionTime',
   'rbac.v1.PolicyRule.verbs',

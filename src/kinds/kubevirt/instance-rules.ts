@@ -58,7 +58,8 @@ function validateMemory(domain: any, field: string): FieldError[] {
   const limit = quantity(domain.resources?.limits?.memory)
   const shown = (value: unknown) => String(value)
   const errors: FieldError[] = []
-  if (!guest && !request && !limit)
+  const { requests, limits } = domain.resources ?? {}
+  if ([domain.memory?.guest, requests?.memory, limits?.memory].every((amount) => amount === undefined))
     return [
       requiredValue(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory'),
     ]
@@ -94,7 +95,7 @@ function validateMemory(domain: any, field: string): FieldError[] {
 function validateCpu({ cpu = {}, resources = {} }: any, field: string): FieldError[] {
   const errors: FieldError[] = []
   for (const name of ['cores', 'sockets', 'threads', 'maxSockets']) {
-    if (cpu[name] !== undefined && !(cpu[name] >= 0 && cpu[name] <= 1024))
+    if (typeof cpu[name] === 'number' && (cpu[name] < 0 || cpu[name] > 1024))
       errors.push(invalidValue(`${field}.cpu.${name}`, cpu[name], 'must be between 1 and 1024'))
   }
   const request = quantity(resources.requests?.cpu)

@@ -33,7 +33,7 @@ function validate({ spec }: ApiObject): FieldError[] {
     const value = spec[name]
     if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))
   }
-  if (!spec.template) return [...errors, requiredValue('spec.template', 'missing virtual machine template.')]
+  if (!spec.template) return errors
   return [
     ...errors,
     ...validateLabels(spec.template.metadata?.labels, 'spec.template.metadata.labels'),

@@ -28,12 +28,9 @@ const booleans = new Set(['allowWatchBookmarks', 'force', 'orphanDependents', 's
 const integers = new Set(['gracePeriodSeconds', 'limit', 'timeoutSeconds'])
 const typeOfQuery = (name: string) => (booleans.has(name) ? 'boolean' : integers.has(name) ? 'integer' : 'string')
 
-const patchTypes = [
-  'application/apply-patch+yaml',
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-]
+const patchTypes = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json']
+/** For built-in kinds only; by this kubectl chooses how it patches. */
+const strategic = 'application/strategic-merge-patch+json'
 
 /** Every path of one resource, in the form of the document's version. */
 export function pathsOf(resource: Resource, models: Models, version: 2 | 3): Json {
@@ -41,7 +38,8 @@ export function pathsOf(resource: Resource, models: Models, version: 2 | 3): Jso
   const add = (path: string, names: string[], operations: Operation[]) => {
     if (operations.length === 0) return
     const item: Json = { parameters: names.map((name) => parameter(name, 'path', version)) }
-    for (const operation of operations) item[operation.method] = operationJson(operation, version)
+    const patches = resource.custom ? patchTypes : [...patchTypes, strategic]
+    for (const operation of operations) item[operation.method] = operationJson(operation, version, patches)
     paths[path] = item
   }
   const base = `/${documentPath(resource.apiVersion)}`
@@ -166,7 +164,7 @@ function parameter(name: string, place: 'path' | 'query', version: 2 | 3): Json 
     : { name, in: place, ...required, type, uniqueItems: true }
 }
 
-function operationJson(operation: Operation, version: 2 | 3): Json {
+function operationJson(operation: Operation, version: 2 | 3, patches: string[]): Json {
   const { action, gvk, id, query, body, answer, method } = operation
   const success = method === 'post' ? '201' : '200'
   const shared = {
@@ -175,7 +173,7 @@ function operationJson(operation: Operation, version: 2 | 3): Json {
     'x-kubernetes-group-version-kind': gvk,
   }
   const parameters = query.map((name) => parameter(name, 'query', version))
-  const types = method === 'patch' ? patchTypes : ['application/json']
+  const types = method === 'patch' ? patches : ['application/json']
   const schema = method === 'patch' ? { type: 'object' } : body
   if (version === 3) {
     const content = (schema: Json, mediaTypes: string[]) =>

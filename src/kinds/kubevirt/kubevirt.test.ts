@@ -1,0 +1,121 @@
+// Defaults and rules of virtual machines that a person meets.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ApiObject } from '../../api/meta.ts'
+import { defaultInstance, identify } from './instance-defaults.ts'
+import { validateInstanceSpec } from './instance-rules.ts'
+import { virtualMachine } from './virtualmachine.ts'
+import { virtualMachineInstance } from './virtualmachineinstance.ts'
+
+const instance = (spec: object): ApiObject => ({
+  apiVersion: 'kubevirt.io/v1',
+  kind: 'VirtualMachineInstance',
+  metadata: { name: 'x' },
+  spec,
+})
+
+const defaulted = (spec: object) => {
+  const object = instance(spec)
+  defaultInstance(object)
+  return object.spec
+}
+
+const fields = (spec: object) => validateInstanceSpec(spec, 'spec').map(({ field }) => field)
+const memory = { guest: '1Gi' }
+
+test('a bare instance gets what KubeVirt gives it', () => {
+  assert.deepEqual(defaulted({ domain: { memory }, volumes: [{ name: 'root', emptyDisk: { capacity: '1Gi' } }] }), {
+    architecture: 'amd64',
+    evictionStrategy: 'None',
+    domain: {
+      cpu: { cores: 1, sockets: 1, threads: 1, model: 'host-model' },
+      devices: {
+        disks: [{ name: 'root', disk: { bus: 'sata' } }],
+        interfaces: [{ name: 'default', bridge: {} }],
+      },
+      features: { acpi: { enabled: true } },
+      machine: { type: 'q35' },
+      memory,
+      resources: { requests: { memory: '1Gi' } },
+    },
+    networks: [{ name: 'default', pod: {} }],
+    volumes: [{ name: 'root', emptyDisk: { capacity: '1Gi' } }],
+  })
+})
+
+test('requests stand for guest memory and processors', () => {
+  const { domain } = defaulted({ domain: { resources: { requests: { cpu: '1500m', memory: '2Gi' } } } })
+  assert.equal(domain.memory.guest, '2Gi')
+  assert.deepEqual(domain.cpu, { cores: 1, sockets: 2, threads: 1, model: 'host-model' })
+})
+
+test('no interface where none is wanted', () => {
+  const { networks, domain } = defaulted({ domain: { memory, devices: { autoattachPodInterface: false } } })
+  assert.equal(networks, undefined)
+  assert.equal(domain.devices.interfaces, undefined)
+})
+
+test("the machine's identity is made once", () => {
+  const first: any = { domain: {} }
+  identify(first)
+  assert.match(first.domain.firmware.uuid, /^[0-9a-f-]{36}$/)
+  const second: any = { domain: {} }
+  identify(second, first)
+  assert.deepEqual(second, first)
+})
+
+test('what is wrong is said by field', () => {
+  const network = { networks: [{ name: 'n', pod: {} }] }
+  const cases: [spec: object, wrong: string[]][] = [
+    [{ domain: { memory } }, []],
+    [{ domain: {} }, ['spec.domain.memory.guest']],
+    [{ domain: { memory: { guest: '1Mi' } } }, ['spec.domain.memory.guest']],
+    [{ domain: { memory, resources: { limits: { memory: '512Mi' } } } }, ['spec.domain.memory.guest']],
+    [{ domain: { memory, devices: { disks: [{ name: 'a', disk: {} }] } } }, ['spec.domain.devices.disks[0].name']],
+    [{ domain: { memory }, volumes: [{ name: 'a' }] }, ['spec.volumes[0]']],
+    [{ domain: { memory }, volumes: [{ name: 'a', containerDisk: {} }] }, ['spec.volumes[0].containerDisk.image']],
+    [
+      { domain: { memory }, volumes: [{ name: 'a', cloudInitNoCloud: { userData: 'x'.repeat(2049) } }] },
+      ['spec.volumes[0].cloudInitNoCloud.userData'],
+    ],
+    [{ domain: { memory }, volumes: [{ name: 'a', cloudInitNoCloud: { userData: 'x'.repeat(2048) } }] }, []],
+    [
+      { domain: { memory, devices: { interfaces: [{ name: 'm', masquerade: {} }] } }, ...network },
+      ['spec.domain.devices.interfaces[0].name', 'spec.networks[0].name'],
+    ],
+    [{ domain: { memory, devices: { interfaces: [{ name: 'n', masquerade: {} }] } }, ...network }, []],
+    [
+      { domain: { memory, devices: { interfaces: [{ name: 'n' }] } }, ...network },
+      ['spec.domain.devices.interfaces[0]'],
+    ],
+    [{ domain: { memory, devices: { gpus: [{ name: 'g' }] } } }, ['spec.domain.devices.gpus']],
+    [{ domain: { memory, devices: { gpus: [] }, cpu: { dedicatedCpuPlacement: false } } }, []],
+    [{ domain: { memory, machine: { type: 'microvm' } } }, ['spec.domain.machine.type']],
+    [{ domain: { memory, firmware: { bootloader: { efi: {} } } } }, ['spec.domain.firmware.bootloader.efi.secureBoot']],
+    [{ domain: { memory, firmware: { bootloader: { efi: { secureBoot: false } } } } }, []],
+  ]
+  for (const [spec, wrong] of cases) assert.deepEqual(fields(spec), wrong, JSON.stringify(spec))
+})
+
+test('a machine is told to run in one way', () => {
+  const template = { spec: { domain: { memory } } }
+  const wrong = (spec: object) =>
+    virtualMachine.validate!({ ...virtualMachine.example, spec: { template, ...spec } }).map(({ field }) => field)
+  assert.deepEqual(wrong({ runStrategy: 'Always' }), [])
+  assert.deepEqual(wrong({ running: false }), [])
+  assert.deepEqual(wrong({}), ['spec.runStrategy'])
+  assert.deepEqual(wrong({ running: true, runStrategy: 'Always' }), ['spec.running'])
+  assert.deepEqual(wrong({ running: true, instancetype: { name: 'u1.small' } }), ['spec.instancetype'])
+})
+
+test("an instance's spec stays as it is", () => {
+  const old = structuredClone(virtualMachineInstance.example)
+  const changed = structuredClone(old)
+  changed.spec.domain.memory.guest = '1Gi'
+  assert.deepEqual(virtualMachineInstance.validate!(structuredClone(old), old), [])
+  assert.deepEqual(
+    virtualMachineInstance.validate!(changed, old).map(({ field }) => field),
+    ['spec'],
+  )
+})
