@@ -45,7 +45,10 @@ export interface ApplyRequest extends Omit<OwnershipContext, 'apiVersion'> {
 export interface Applied {
   /** The merged object with its new managedFields; still to be decoded, defaulted and validated by the caller. */
   object: ApiObject
-  /** False when it equals the stored one but for timestamps: then nothing is to be written. */
+  /**
+   * False when it already equals the stored one but for timestamps. Defaults inside atomic lists may make more objects
+   * equal, so whoever stores asks sameExceptOwnershipTimes once more at the end.
+   */
   changed: boolean
 }
 
