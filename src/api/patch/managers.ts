@@ -2,7 +2,7 @@
 // Rules of apimachinery util/managedfields and structured-merge-diff v4 merge (1.32).
 
 import type { ManagedFieldsEntry } from '../meta.ts'
-import { formatTime, parseTime } from '../time.ts'
+import { parseTime } from '../time.ts'
 import type { Shape } from '../walk/shape.ts'
 import { FieldSet } from './field-set.ts'
 import { type Comparison, settleAtomics } from './typed.ts'
@@ -171,5 +171,3 @@ export function capUpdaters(owners: Owners): void {
     excess--
   }
 }
-
-export const nowText = (now: number): string => formatTime(now)
