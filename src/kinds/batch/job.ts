@@ -43,7 +43,7 @@ function selectOwnPods(object: ApiObject): void {
 }
 
 const counts = ['parallelism', 'completions', 'backoffLimit', 'activeDeadlineSeconds', 'ttlSecondsAfterFinished']
-const unsupported = ['backoffLimitPerIndex', 'managedBy', 'maxFailedIndexes', 'podFailurePolicy', 'successPolicy']
+const unsupported = ['backoffLimitPerIndex', 'maxFailedIndexes', 'podFailurePolicy', 'successPolicy']
 
 function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const { spec } = object
@@ -51,8 +51,8 @@ function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const errors = counts.flatMap((field) => validateCount(`spec.${field}`, spec[field]))
   for (const field of unsupported)
     if (spec[field] !== undefined) errors.push(forbidden(`spec.${field}`, 'this field is not supported here'))
-  if (spec.completionMode === 'Indexed')
-    errors.push(forbidden('spec.completionMode', 'indexed Jobs are not supported here'))
+  if (spec.completionMode === 'Indexed' && spec.completions === undefined)
+    errors.push(requiredValue('spec.completions', 'when completion mode is Indexed'))
   return [...errors, ...validateTemplate(spec), ...(old ? validateUpdate(spec, old.spec) : [])]
 }
 
@@ -71,7 +71,10 @@ function validateTemplate({ selector, template }: any): FieldError[] {
 
 function validateUpdate(spec: any, old: any): FieldError[] {
   // A suspended Job that never started may still get other node selectors, tolerations and so on.
-  const fixed = ['completions', 'selector', 'completionMode', ...(old.suspend ? [] : ['template'])]
+  const fixed = ['selector', 'completionMode', 'managedBy', ...(old.suspend ? [] : ['template'])]
+  // An indexed Job grows and shrinks when completions follow parallelism.
+  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism
+  if (!elastic) fixed.push('completions')
   return fixed.flatMap((field) => immutable(`spec.${field}`, spec[field], old[field]))
 }
 
