@@ -24,6 +24,7 @@ let port: number
 let taken: StreamUpgrade | undefined
 /** Watches of the store that are open. */
 let open = 0
+let standing = 0
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'http-'))
@@ -42,6 +43,7 @@ before(async () => {
   }
   server = createApiServer({ store, kinds, pki, services: { cidr: '10.96.0.0/24' } })
   await server.start()
+  standing = open
   const upgrade = async (stream: StreamUpgrade) => {
     taken = stream
     stream.socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\nhello')
@@ -180,7 +182,13 @@ test('HTTP/2 serves requests and a watch on one connection', async () => {
   session.close()
 })
 
+/** Watches of earlier tests, and of clients that left, are closed. */
+async function settled(): Promise<void> {
+  while (open > standing) await new Promise((resolve) => setImmediate(resolve))
+}
+
 test('a client that leaves ends its watch', { timeout: 10_000 }, async () => {
+  await settled()
   const before = open
   const path = `${maps}?watch=true&resourceVersion=1`
   const asking = request({ host: '127.0.0.1', port, path, ca: pki.caCert, ...admin() })
@@ -191,7 +199,8 @@ test('a client that leaves ends its watch', { timeout: 10_000 }, async () => {
   await once(response, 'data')
   assert.equal(open, before + 1)
   asking.destroy()
-  while (open > before) await new Promise((resolve) => setImmediate(resolve))
+  await settled()
+  assert.equal(open, before)
 })
 
 test('an upgrade is authorized, then handed on; others are refused with a Status', async () => {
