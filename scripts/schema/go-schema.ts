@@ -100,7 +100,6 @@ export class GoSchemas {
       schema.properties![key] = field.proto === undefined ? value : rest
     }
     required.push(...(inner.required ?? []))
-    if (inner.mapType) schema.mapType = inner.mapType
     if (field.proto !== undefined) schema.protoInline = { ...schema.protoInline, [field.proto]: name }
   }
 
