@@ -39,6 +39,8 @@ export interface ApiServerOptions {
   handlers?: Record<string, (call: Call) => Promise<ApiResponse>>
   /** 'virtualmachineinstances/pause' and so on of subresources.kubevirt.io. */
   machineHandlers?: Record<string, KubevirtHandler>
+  /** Serves /openapi/…; undefined when the path is none of its. */
+  openapi?: (request: ApiRequest, registry: Registry) => ApiResponse | undefined
   checks?: Checks
   clusterDomain?: string
   log?: Logger
@@ -94,7 +96,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   )
   const engine: Engine = { objects, registry, admission, now, log }
   const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443')
-  const openapi = createOpenApi()
+  const openapi = options.openapi ?? createOpenApi()
   const tools = { authorizer, tokens, handlers: options.handlers ?? {} }
   const machines = { ...machineHandlers, ...options.machineHandlers }
   const ending = new AbortController()
