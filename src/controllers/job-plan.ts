@@ -34,8 +34,7 @@ export const isIndexed = (job: StoredObject): boolean => job.spec.completionMode
 export const isJobFinished = (job: StoredObject): boolean =>
   isTrue(job.status?.conditions, 'Complete') || isTrue(job.status?.conditions, 'Failed')
 
-const replacesFailedOnly = (job: StoredObject): boolean =>
-  job.spec.podReplacementPolicy === 'Failed' || Boolean(job.spec.podFailurePolicy)
+const replacesFailedOnly = (job: StoredObject): boolean => job.spec.podReplacementPolicy === 'Failed'
 
 /** A Pod that is being deleted counts as failed at once, unless the Job waits for its end. */
 function hasFailed(job: StoredObject, pod: StoredObject): boolean {

@@ -31,7 +31,7 @@ export function planReplicas(
   active: StoredObject[],
 ): { create: number; delete: StoredObject[] } {
   const surplus = active.length - (replicaSet.spec.replicas ?? 1)
-  if (surplus <= 0) return { create: Math.min(-surplus, burstReplicas), delete: [] }
+  if (surplus <= 0) return { create: Math.min(Math.abs(surplus), burstReplicas), delete: [] }
   return { create: 0, delete: active.toSorted(deletionOrder).slice(0, Math.min(surplus, burstReplicas)) }
 }
 
