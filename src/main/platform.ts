@@ -16,7 +16,6 @@ import { kinds } from '../kinds/index.ts'
 import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
 import type { Pki } from '../server/auth/pki.ts'
 import { type HttpServer, serveHttp } from '../server/http.ts'
-import { createOpenApi } from '../server/openapi/openapi.ts'
 import { createStreams } from '../server/streams/streams.ts'
 import type { Store } from '../store/store.ts'
 import { compactRegularly } from './compaction.ts'
@@ -81,7 +80,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
     },
     machineHandlers: machineHandlers(node),
-    openapi: createOpenApi(),
     log: log.child('server'),
   })
   const streams = createStreams(lateStreams(node), (group, plural, namespace, name) => {
