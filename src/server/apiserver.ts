@@ -17,6 +17,7 @@ import { createTokens, type Tokens } from './auth/tokens.ts'
 import { bootstrap, type KubernetesService } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
 import { createDiscovery } from './discovery/discovery.ts'
+import { protobufOpenApi } from './discovery/openapi-v2.ts'
 import { type Checks, health, serverVersion } from './health.ts'
 import { createObjects, type Objects } from './objects.ts'
 import { createOpenApi } from './openapi/openapi.ts'
@@ -122,7 +123,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       return serveResource({ engine, request, info, resource, user, warnings }, tools)
     }
     const known =
-      discovery.answer(request) ?? openapi(request, registry) ?? health(request, options.checks ?? {}, stopping)
+      discovery.answer(request) ??
+      protobufOpenApi(request) ??
+      openapi(request, registry) ??
+      health(request, options.checks ?? {}, stopping)
     if (known) return known
     if (request.path === '/version' || request.path === '/version/') return { status: 200, object: serverVersion }
     return (await issuerPages(request, tokens)) ?? rootPage(request, registry)

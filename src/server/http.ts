@@ -193,6 +193,7 @@ function createEdge(options: HttpOptions, log: Logger) {
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const asked = readRequest(request)
+    refuseForeignOrigin(asked.headers)
     asked.user = await authenticateRequest(request, asked.headers)
     const { info, user } = server.admitStream(asked)
     if (!options.upgrade || !info.subresource)
@@ -202,6 +203,14 @@ function createEdge(options: HttpOptions, log: Logger) {
       )
     await options.upgrade({ request, socket, head, info, query: asked.query, user })
   }
+}
+
+/** A page of another site must not open streams with the certificate of whoever looks at it (CVE-2015-0259's class). */
+function refuseForeignOrigin(headers: Record<string, string>): void {
+  const { origin, host } = headers
+  if (!origin) return
+  if (URL.canParse(origin) && new URL(origin).host === host) return
+  throw new ApiError('Forbidden', `the origin ${origin} may not open streams on ${host ?? 'this server'}`)
 }
 
 /** URLs may hold tokens in their query: the log gets the path. */

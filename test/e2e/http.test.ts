@@ -215,6 +215,8 @@ test('an upgrade is authorized, then handed on; others are refused with a Status
     [taken?.info.subresource, taken?.query.get('command'), taken?.user.name],
     ['exec', 'ls', 'kubernetes-admin'],
   )
+  const foreign = await ask('GET', path, { headers: { ...headers, origin: 'https://evil.example' } })
+  assert.deepEqual([foreign.status, json(foreign).reason], [403, 'Forbidden'])
   const refused = await ask('GET', path, { identity: {}, headers })
   assert.deepEqual([refused.status, json(refused).reason], [403, 'Forbidden'])
 })
