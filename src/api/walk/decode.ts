@@ -188,29 +188,29 @@ function decodeScalar(run: Run, shape: Shape, value: unknown): unknown {
 }
 
 function decodeQuantity(run: Run, value: unknown): unknown {
-  if (typeof value !== 'string' && typeof value !== 'number') return fail(run, quantityErrors.format)
+  if (typeof value !== 'string' && typeof value !== 'number') return failAt(run, quantityErrors.format)
   try {
     return canonicalQuantity(String(value).trim())
   } catch (error) {
-    return fail(run, (error as Error).message)
+    return failAt(run, (error as Error).message)
   }
 }
 
 function decodeFormat(run: Run, format: string, value: string): unknown {
   switch (format) {
     case 'date-time':
-      return canonicalTime(value) ?? fail(run, timeError(value))
+      return canonicalTime(value) ?? failAt(run, timeError(value))
     case 'micro-time':
-      return canonicalMicroTime(value) ?? fail(run, timeError(value, true))
+      return canonicalMicroTime(value) ?? failAt(run, timeError(value, true))
     case 'duration': {
       const nanos = parseDurationNanos(value)
       return nanos === undefined
-        ? fail(run, `time: invalid duration ${JSON.stringify(value)}`)
+        ? failAt(run, `time: invalid duration ${JSON.stringify(value)}`)
         : formatDurationNanos(nanos)
     }
     case 'byte': {
       const end = badBase64(value)
-      return end < 0 ? value : fail(run, `illegal base64 data at input byte ${end}`)
+      return end < 0 ? value : failAt(run, `illegal base64 data at input byte ${end}`)
     }
     default:
       return value
@@ -269,6 +269,11 @@ function enter(run: Run): void {
 
 function fail(run: Run, message: string): undefined {
   run.wrong ??= message
+}
+
+/** A value that does not parse. Upstream's decoder does not say which field it was; a person has to know. */
+function failAt(run: Run, message: string): undefined {
+  fail(run, `${pathText(run.path)}: ${message}`)
 }
 
 function mismatch(run: Run, shape: Shape, value: unknown): undefined {

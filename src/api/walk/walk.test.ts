@@ -98,9 +98,12 @@ test('quantities become canonical, bad ones are refused in upstream words', () =
   const cpu = (value: unknown) => read(value).object.spec.template.spec.containers[0].resources.limits.cpu
   assert.equal(cpu('1000m'), '1')
   assert.equal(cpu(0.5), '500m')
-  assert.match(read('lots').wrong ?? '', /^quantities must match the regular expression/)
-  assert.match(read('1x').wrong ?? '', /^quantities must match/)
-  assert.equal(read('1i').wrong, "unable to parse quantity's suffix")
+  assert.match(
+    read('lots').wrong ?? '',
+    /^spec\.template\.spec\.containers\[0\]\.resources\.limits\.cpu: quantities must match the regular expression/,
+  )
+  assert.match(read('1x').wrong ?? '', /limits\.cpu: quantities must match/)
+  assert.match(read('1i').wrong ?? '', /: unable to parse quantity's suffix$/)
 })
 
 test('what Go leaves out when it writes is left out; what it keeps is kept', () => {
