@@ -59,6 +59,7 @@ export async function makeSystem(options: SystemOptions): Promise<void> {
       ...['unshare', '--mount', '--propagation', 'private'],
       ...['mmdebstrap', '--mode=root', '--format=directory', `--variant=${system.variant}`],
       `--aptopt=${apt.settingsFile}`,
+      '--dpkgopt=force-unsafe-io', // a build that is cut short is thrown away
       ...system.exclude.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       ...(system.packages.length > 0 ? [`--include=${system.packages.join(',')}`] : []),
       ...cacheHooks(apt),
