@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoredObject } from '../../src/api/meta.ts'
 import type { ExecSession, LogOptions } from '../../src/api/streams.ts'
 import { createPods, type Pods } from '../../src/host/pods/pods.ts'
+import { workloadContract } from '../../src/host/workload.contract.ts'
 import { type Driving, drive, isReady } from './pods.driving.ts'
 import { busybox, type Machine, openMachine, podObject, shell } from './pods.fixture.ts'
 
@@ -457,3 +458,24 @@ function processesIn(where: Machine): string[] {
     )
     .sort()
 }
+
+workloadContract('pods on containerd', async () => {
+  const object = podObject({ containers: [shell(forever)] })
+  const drivers: Pods[] = []
+  const open = async () => {
+    const driver = createPods(machine.options())
+    drivers.push(driver)
+    await driver.start()
+    return driver
+  }
+  return {
+    driver: await open(),
+    object,
+    // The first one is simply left alone, as a killed process would be.
+    reopen: open,
+    async close() {
+      await drivers[0]!.remove(refOf(object))
+      for (const driver of drivers) await driver.stop()
+    },
+  }
+})

@@ -128,10 +128,16 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   }
 
   async function destroy(): Promise<void> {
-    if (!(await healthy()) && (existsSync(at.run) || existsSync(at.root))) await start().catch(() => {})
-    if (await healthy()) await removeSandboxes(cri)
-    await stop()
     cri.close()
+    // Also called after `release`: with a connection of its own.
+    const fresh = createContainerd(options)
+    try {
+      if (existsSync(at.run)) await fresh.start().catch(() => {})
+      if (await fresh.healthy()) await removeSandboxes(fresh.cri)
+    } finally {
+      fresh.release()
+    }
+    await stop()
     await unmountBelow([at.run, at.root, paths.pods])
     await rm(at.run, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)

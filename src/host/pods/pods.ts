@@ -228,7 +228,6 @@ export function createPods(options: PodsOptions): Pods {
       unsubscribe()
       // What is under way at this moment may end; nothing new begins.
       for (const worker of workers.values()) void worker.close()
-      containerd.release()
     },
   }
 }

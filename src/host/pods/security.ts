@@ -136,7 +136,10 @@ export function containerSecurity(
     privileged,
     namespaceOptions: targetId ? { ...namespaceOptions, pid: namespaceMode.target, targetId } : namespaceOptions,
     ...(context.seLinuxOptions && { selinuxOptions: context.seLinuxOptions }),
-    ...(user.username ? { runAsUsername: user.username } : { runAsUser: wrapped(user.uid) }),
+    // The runtime takes no group without a user.
+    ...(user.username
+      ? { runAsUsername: user.username }
+      : { runAsUser: wrapped(user.uid ?? (context.runAsGroup === undefined ? undefined : 0)) }),
     runAsGroup: wrapped(context.runAsGroup),
     readonlyRootfs: context.readOnlyRootFilesystem === true,
     supplementalGroups: groups(pod),

@@ -1,5 +1,5 @@
 // Pod → RunPodSandboxRequest, container → ContainerConfig. Pure: everything that has to be looked up is handed in.
-// Behaviour mirrored from the kubelet (pkg/kubelet/kuberuntime, 1.32); golden files in testdata/.
+// Behaviour mirrored from the kubelet (pkg/kubelet/kuberuntime, 1.32); golden files in golden/.
 
 import { join } from 'node:path'
 import type { VolumeMount } from 'kubernetes-types/core/v1.js'
