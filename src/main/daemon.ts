@@ -18,7 +18,7 @@ import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
-import { openEngine, providePauseImage } from './engine.ts'
+import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
 import type { MachineControl } from './machine-handlers.ts'
@@ -40,7 +40,7 @@ export async function startDaemon(config: Config, log: Logger): Promise<Daemon> 
   mkdirSync(paths.root, { recursive: true, mode: 0o711 })
   writeFileSync(paths.pid, `${process.pid}\n`)
   const settings = await loadSettings(paths.settings, config)
-  const engine = openEngine(paths)
+  const engine = openEngine(paths, config.instance)
   // The engine needs no API and the API no engine: they start side by side.
   const starting = engine.containerd.start()
   starting.catch(() => {})
@@ -126,7 +126,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     record,
     node: facts,
     clusterDomain,
-    cgroupParent: `/tandem-${instance}`,
+    cgroupParent: cgroupOf(instance),
     clock: realClock,
     log: log.child('pods'),
   })

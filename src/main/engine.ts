@@ -17,8 +17,10 @@ export interface Engine {
   images: ManagedImages
 }
 
-export function openEngine(paths: StatePaths): Engine {
-  const containerd = createContainerd({ paths, sandboxImage: pauseImage })
+export const cgroupOf = (instance: string): string => `/tandem-${instance}`
+
+export function openEngine(paths: StatePaths, instance: string): Engine {
+  const containerd = createContainerd({ paths, sandboxImage: pauseImage, cgroupParent: cgroupOf(instance) })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })
   return { containerd, images }
 }

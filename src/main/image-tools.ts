@@ -15,7 +15,7 @@ const summary = ({ id, repoTags, sizeBytes }: Image): ImageSummary => ({ id, nam
 export async function openImages(config: Config): Promise<ImageTools> {
   const paths = statePaths(config.stateDir, config.instance)
   mkdirSync(paths.root, { recursive: true, mode: 0o711 })
-  const { containerd, images } = openEngine(paths)
+  const { containerd, images } = openEngine(paths, config.instance)
   const ours = !(await containerd.healthy())
   if (ours) await containerd.start()
   return {

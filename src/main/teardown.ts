@@ -14,7 +14,7 @@ export async function removeEverything(config: Config, onStep: (step: string) =>
   const paths = statePaths(config.stateDir, config.instance)
   const machines = await removeAllMachines({ paths, instance: config.instance })
   onStep(`stopped ${machines} virtual machines`)
-  const { containerd } = openEngine(paths)
+  const { containerd } = openEngine(paths, config.instance)
   await containerd.destroy()
   onStep('stopped containerd and its containers')
   await removeAllVolumes(paths)

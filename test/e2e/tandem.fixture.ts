@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -183,6 +183,7 @@ function traces(stateDir: string): string[] {
     ...lines('ip', 'netns', 'list').filter(ours),
     ...lines('nft', 'list', 'tables').filter(ours),
     ...readFileSync('/proc/mounts', 'utf8').split('\n').filter(ours),
+    ...globSync(['/sys/fs/cgroup/tandem-*', '/sys/fs/cgroup/*/tandem-*']).filter(ours),
     ...lines('ps', '-eo', 'pid,args').filter((line) => ours(line) && !line.includes(' down --all')),
   ]
 }

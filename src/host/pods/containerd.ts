@@ -3,12 +3,13 @@
 
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../exec.ts'
 import type { StatePaths } from '../state.ts'
+import { removeCgroups } from './cgroups.ts'
 import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
 import { type Cri, createCri, isNotFound } from './cri/client.ts'
 
@@ -16,7 +17,7 @@ export interface ContainerdOptions {
   paths: StatePaths
   /** "tandem.dev/pause:3.10": must be loaded before the first Pod. */
   sandboxImage: string
-  /** "/tandem-<instance>": its empty directories go with `destroy`. */
+  /** "/tandem-<instance>": its groups go with `destroy`. */
   cgroupParent?: string
   program?: string
   cniBinDir?: string
@@ -203,16 +204,4 @@ export async function unmountBelow(dirs: string[]): Promise<void> {
     .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))))
     .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
   for (const point of points.reverse()) await run(['umount', '--lazy', point], { allowFailure: true })
-}
-
-/** Empty ones only: rmdir refuses the others, which belong to somebody else. */
-async function removeCgroups(name: string): Promise<void> {
-  const controllers = await directoriesIn('/sys/fs/cgroup')
-  for (const controller of ['', ...controllers]) await rmdir(join('/sys/fs/cgroup', controller, name)).catch(() => {})
-}
-
-/** Names of directories in `dir`; none when it does not exist. */
-export async function directoriesIn(dir: string): Promise<string[]> {
-  const entries = await readdir(dir, { withFileTypes: true }).catch(() => [])
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
 }

@@ -4,7 +4,7 @@ import { constants, type FileHandle, mkdir, open, readFile, rm, rmdir, writeFile
 import { join } from 'node:path'
 import type { StatePaths } from '../state.ts'
 import type { FoundWorkload } from '../workload.ts'
-import { directoriesIn } from './containerd.ts'
+import { directoriesIn } from './directories.ts'
 import { hostNetworkHostsFile, hostsFile } from './hosts-file.ts'
 import { removeLogs } from './log-rotation.ts'
 import { logDirectoryName, logPath, parseLogDirectoryName } from './names.ts'

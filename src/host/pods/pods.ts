@@ -6,6 +6,7 @@ import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
 import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
+import { createStrayCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
 import { rotateLog } from './log-rotation.ts'
@@ -23,7 +24,10 @@ import { createWorker, type Worker } from './worker.ts'
 
 export type { PodsOptions } from './options.ts'
 
+/** As often as a kubelet syncs each Pod. */
 const relistMs = 60_000
+/** What a Tandem that was killed left half-done has come to its end by then. */
+const firstRelistMs = 10_000
 const reconnectMs = 500
 /** kubelet containerLogMonitorInterval */
 const rotateMs = 10_000
@@ -50,6 +54,7 @@ export function createPods(options: PodsOptions): Pods {
   /** Pods that had something in the runtime when we started: their workers look before they act. */
   const inherited = new Set<string>()
   const owners = new Map<string, string>()
+  const strays = createStrayCgroups(options.cgroupParent)
   let listener: (uid: string) => void = () => {}
   let unsubscribe = () => {}
   let relist: Timer | undefined
@@ -133,14 +138,16 @@ export function createPods(options: PodsOptions): Pods {
       for (const { id } of lost) await ended(id)
       if (view.sandbox?.ready && !up.has(view.sandbox.id)) await ended(view.sandbox.id)
     }
+    await strays.remove(new Set([...items, ...containers].map(({ id }) => id)))
   }
 
-  function scheduleRelist(): void {
-    relist = clock.after(relistMs, () => {
+  function scheduleRelist(afterMs: number): void {
+    relist = clock.after(afterMs, () => {
+      for (const worker of workers.values()) worker.refreshVolumes()
       void look()
         .catch(failed)
         .finally(() => {
-          if (!closed) scheduleRelist()
+          if (!closed) scheduleRelist(relistMs)
         })
     })
   }
@@ -193,8 +200,9 @@ export function createPods(options: PodsOptions): Pods {
       await containerd.start()
       follow()
       for (const { uid } of await inRuntime()) inherited.add(uid)
+      await look()
       ready = true
-      scheduleRelist()
+      scheduleRelist(firstRelistMs)
       scheduleRotation()
     },
     conditions: () => [
