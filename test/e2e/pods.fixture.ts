@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 import { notFound } from '../../src/api/errors.ts'
@@ -203,7 +203,7 @@ export async function openMachine(root?: string): Promise<Machine> {
     }),
     async close() {
       await containerd.destroy()
-      await rm(at, { recursive: true, force: true })
+      for (const left of [at, dirname(paths.containerd.socket)]) await rm(left, { recursive: true, force: true })
     },
   }
 }

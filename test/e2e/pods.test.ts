@@ -317,6 +317,46 @@ test('hooks run; a process that ignores SIGTERM is killed when the grace is over
   await pods.remove(refOf(pod))
 })
 
+test('impatience wins: a second delete with less grace', async () => {
+  const pod = await started({ containers: [shell('trap "" TERM; while :; do sleep 0.1; done')] })
+  const begin = Date.now()
+  driving.delete(pod, 60)
+  await sleep(300)
+  assert.equal(pods.stopped(pod.metadata.uid), false)
+  driving.delete(pod, 0)
+  await until(() => pods.stopped(pod.metadata.uid))
+  assert.ok(Date.now() - begin < 5000)
+  await pods.remove(refOf(pod))
+})
+
+test('activeDeadlineSeconds ends a Pod', async () => {
+  const pod = podObject({ activeDeadlineSeconds: 1, containers: [shell(forever)] })
+  driving.add(pod)
+  const status = await driving.until(pod, ({ phase }) => phase === 'Failed')
+  assert.equal(status.reason, 'DeadlineExceeded')
+  await gone(pod)
+})
+
+test("the machine's network, and an ephemeral container that sees another's processes", async () => {
+  const pod = await started({ hostNetwork: true, containers: [shell(forever)] })
+  assert.equal(driving.object(pod).status.podIP, '192.0.2.1')
+  const links = (await run(pod, ['ls', '/sys/class/net'])).stdout.split(/\s+/)
+  for (const name of readdirSync('/sys/class/net')) assert.ok(links.includes(name), `${name} is not seen`)
+  const object = driving.object(pod)
+  driving.add({
+    ...object,
+    spec: {
+      ...object.spec,
+      ephemeralContainers: [{ ...shell('ps; sleep 100'), name: 'debug', targetContainerName: 'main' }],
+    },
+  })
+  const running = (status: any) => status.ephemeralContainerStatuses?.[0].state.running
+  await driving.until(pod, running)
+  await sleep(100)
+  assert.match(await logs(pod, { container: 'debug' }), /sleep 0\.1/)
+  await gone(pod, 0)
+})
+
 test('logs follow until the container ends; tail, timestamps and limits', async () => {
   const pod = podObject({
     restartPolicy: 'Never',

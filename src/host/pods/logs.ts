@@ -4,6 +4,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { ApiError } from '../../api/errors.ts'
 import type { LogOptions } from '../../api/streams.ts'
 import { isBefore, type LogLine, parseLine } from './log-lines.ts'
 
@@ -61,9 +62,14 @@ export async function* readLog(
   }
 }
 
-/** A container that has just been started may not have its file yet. */
+/** A container that could not be started has written nothing, and old logs go with their containers. */
 async function openLog(path: string): Promise<FileHandle> {
-  return await open(path)
+  try {
+    return await open(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new ApiError('NotFound', 'the container has no log: it never ran, or its log has been removed')
+  }
 }
 
 async function readAt(file: FileHandle, position: number): Promise<Buffer> {

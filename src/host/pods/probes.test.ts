@@ -78,7 +78,7 @@ test('nothing else is asked before the startup probe has passed', async () => {
   })
   answers.startup = false
   await clock.advance(10 * second)
-  assert.ok(told.every((line) => line === 'ask startup'))
+  assert.equal(told.filter((line) => line !== 'ask startup').length, 0)
   answers.startup = true
   await clock.advance(second)
   assert.ok(told.includes('started true ready false'))

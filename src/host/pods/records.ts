@@ -1,7 +1,7 @@
 // What the runtime says about a Pod's sandbox and containers, in the words of this room.
 
 import type { Decoded } from '../../wire/protobuf.ts'
-import { type ContainerStatus, containerState, type PodSandboxStatus, sandboxState } from './cri/messages.ts'
+import { type ContainerStatus, type PodSandboxStatus, sandboxState } from './cri/messages.ts'
 import { annotations } from './names.ts'
 
 export interface SandboxRecord {
@@ -67,5 +67,3 @@ export function sandboxRecord(status: Decoded<typeof PodSandboxStatus>): Sandbox
     addresses: [ip, ...additionalIps.map((more) => more.ip)].filter(Boolean),
   }
 }
-
-export { containerState }

@@ -11,10 +11,12 @@ import { type SandboxRecord, sandboxRecord } from './records.ts'
 import { find } from './sources.ts'
 import { type SandboxConfig, sandboxConfig } from './spec.ts'
 
-export interface MountedVolumes extends Map<string, { path: string; readOnly: boolean }> {}
+export type MountedVolumes = Map<string, { path: string; readOnly: boolean }>
 
 /** Something that the Pod waits for; the Event has been recorded. */
-export class SandboxProblem extends Error {}
+export class SandboxProblem extends Error {
+  override name = 'SandboxProblem'
+}
 
 export async function mountVolumes(shared: Shared, pod: PodObject): Promise<MountedVolumes> {
   const volumes = await Promise.all(

@@ -44,6 +44,8 @@ export interface WorkerTools {
 export interface Worker {
   update(pod: PodObject): void
   report(): SyncResult
+  /** Brings new content of ConfigMaps and the like into its volumes. */
+  refreshVolumes(): void
   /** Nothing of a deleted Pod runs any more. */
   stopped(): boolean
   /** A container or the sandbox ended. */
@@ -406,6 +408,13 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       })
   }
 
+  /** ConfigMaps, Secrets, tokens and the downward API reach running containers, too. */
+  function refreshVolumes(): void {
+    if (!needsRefresh(view.pod) || runningContainers(view).length === 0) return
+    const failed = (error: unknown) => shared.log.warn('cannot refresh volumes', { pod: podText(view.pod), error })
+    shared.volumes.refresh(view.pod).catch(failed)
+  }
+
   for (const record of runningContainers(view)) probing.takeOver(record)
   for (const id of [
     ...(current ? [current.id] : []),
@@ -424,11 +433,12 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       view.pod = pod
       if (pod.metadata.deletionTimestamp) {
         // Asked again with less patience.
-        if (view.terminating && graceOf(pod) < graceOf(before)) hurry.abort()
+        if (view.terminating && graceOf(pod) < graceOf(before)) clock.after(graceOf(pod) * second, () => hurry.abort())
         view.terminating = true
-      }
+      } else if (needsRefresh(pod) && describedDifferently(before, pod)) refreshVolumes()
       kick()
     },
+    refreshVolumes,
     report() {
       const status = podStatus(view, shared.node, clock.now())
       // Through JSON, so that fields without a value do not count as a difference.
@@ -457,6 +467,14 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     },
   }
 }
+
+const needsRefresh = ({ spec }: PodObject): boolean =>
+  (spec.volumes ?? []).some(
+    ({ configMap, secret, projected, downwardAPI }) => configMap || secret || projected || downwardAPI,
+  )
+
+const describedDifferently = (a: PodObject, b: PodObject): boolean =>
+  !isDeepStrictEqual([a.metadata.labels, a.metadata.annotations], [b.metadata.labels, b.metadata.annotations])
 
 const graceOf = (pod: PodObject): number =>
   pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
