@@ -206,7 +206,7 @@ ${pc.bold('Go on with')}
     kubectl get vm,vmi,pods,svc -o wide
     kubectl exec deploy/web -- getent hosts db
     kubectl logs -f deploy/web
-    kubectl delete pod -l app=web && curl ${url}
+    kubectl delete pod -l component=web && curl ${url}
     kubectl patch vm db --type merge -p '{"spec":{"runStrategy":"Halted"}}'
 
 ${pc.dim(`No kubectl here? ${home}/tandem kubectl … brings one. Stop it all: sudo ${home}/tandem down --all`)}`
