@@ -9,10 +9,13 @@ import type { Tools } from './cli/tools.ts'
 const home = resolve(import.meta.dirname, '..')
 const { version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { version: string }
 
-const logger = (): Logger =>
-  createLogger((record) => void process.stderr.write(`${textLine(record)}\n`), {
+function logger(): Logger {
+  // A log on a full disk loses lines; Tandem goes on.
+  process.stderr.on('error', () => {})
+  return createLogger((record) => void process.stderr.write(`${textLine(record)}\n`), {
     level: process.env.TANDEM_DEBUG ? 'debug' : 'info',
   })
+}
 
 const tools: Tools = {
   home,

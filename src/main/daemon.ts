@@ -1,8 +1,8 @@
 // Tandem on this machine: the platform, and the host that makes its objects real. `tandem serve` runs it.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { NodeStreams } from '../api/streams.ts'
 import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
@@ -204,5 +204,8 @@ function writeKubeconfig(config: Config, paths: StatePaths, pki: Pki): void {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   const server = `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
   const text = kubeconfig({ server, caCert: pki.caCert, clientCert: pki.adminCert, clientKey: pki.adminKey })
-  writeFileSync(join(paths.root, 'kubeconfig'), text, { mode: 0o600 })
+  // On a full disk the old one must stay whole.
+  if (existsSync(paths.kubeconfig) && readFileSync(paths.kubeconfig, 'utf8') === text) return
+  writeFileSync(`${paths.kubeconfig}.new`, text, { mode: 0o600 })
+  renameSync(`${paths.kubeconfig}.new`, paths.kubeconfig)
 }

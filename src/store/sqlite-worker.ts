@@ -30,13 +30,20 @@ const insert = database.prepare(
 /** Rows written since the last checkpoint. The WAL is folded back when nothing else is to do, or when it grows long. */
 let unfolded = 0
 const foldAt = 20_000
+const foldAfterMs = 500
+const foldAgainMs = 10_000
 let foldTimer: NodeJS.Timeout | undefined
 
+/** Never throws: what is committed is safe in the WAL. On a full disk it waits there until there is room to fold. */
 function checkpoint(): void {
   clearTimeout(foldTimer)
   foldTimer = undefined
   unfolded = 0
-  database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  try {
+    database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  } catch {
+    foldTimer = setTimeout(checkpoint, foldAgainMs)
+  }
 }
 
 function transaction(body: () => void): void {
@@ -60,7 +67,7 @@ function commit(rows: LogRow[]): void {
   })
   unfolded += rows.length
   if (unfolded >= foldAt) checkpoint()
-  else foldTimer ??= setTimeout(checkpoint, 500)
+  else foldTimer ??= setTimeout(checkpoint, foldAfterMs)
 }
 
 function compact(revision: number): void {

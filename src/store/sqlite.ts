@@ -28,7 +28,7 @@ const rowOf = (row: SqlRow): LogRow => ({ ...row, deleted: row.deleted !== 0 })
 
 export async function openSqliteStore(path: string): Promise<Store> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: { path } })
-  const ask = createAsk(worker)
+  const ask = createAsk(worker, path)
   await ask({ kind: 'commit', rows: [] })
   const database = new DatabaseSync(path, { readOnly: true })
   const live = database.prepare(
@@ -57,7 +57,7 @@ type Ask = (
   request: WorkerRequest extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never,
 ) => Promise<void>
 
-function createAsk(worker: Worker): Ask {
+function createAsk(worker: Worker, path: string): Ask {
   const open = new Map<number, { resolve(): void; reject(error: Error): void }>()
   let next = 0
   const failAll = (error: Error) => {
@@ -68,7 +68,7 @@ function createAsk(worker: Worker): Ask {
     const waiting = open.get(id)
     open.delete(id)
     if (error === undefined) waiting?.resolve()
-    else waiting?.reject(new Error(error))
+    else waiting?.reject(new Error(explained(error, path)))
   })
   worker.on('error', (error) => failAll(error instanceof Error ? error : new Error(String(error))))
   worker.on('exit', () => failAll(new Error('the writer thread ended')))
@@ -79,6 +79,10 @@ function createAsk(worker: Worker): Ask {
       worker.postMessage({ id, ...request })
     })
 }
+
+/** SQLite says what happened, not what to do about it. */
+const explained = (error: string, path: string): string =>
+  error === 'database or disk is full' ? `the disk with ${path} is full: make room there, then try again` : error
 
 function sqliteHistory(database: DatabaseSync): History {
   const beforeColumns = columns.replace(/\w+/g, 'b.$& AS before_$&')

@@ -32,7 +32,7 @@ import { startTandem, type TestTandem } from './tandem.fixture.ts'
 
 /** The kill comes after less than this long. */
 const longestMs = 3_000
-const settleMs = 90_000
+const settleMs = 180_000
 const webReplicas = 2
 
 export interface RoundsReport {

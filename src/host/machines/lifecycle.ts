@@ -198,7 +198,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
 
   async function finish(machine: Machine, first: boolean): Promise<void> {
     const { uid, result, process: identity } = machine.record
-    if (identity) writeRecord(machine.directory, machine.record)
+    const written = !identity || note(machine)
     const object = objects.get(uid)
     if (first && object && result && identity)
       event(object, result.phase === 'Failed' ? 'Warning' : 'Normal', 'Stopped', result.message)
@@ -208,6 +208,18 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     await options.network.detachMachine(uid)
     await unconfine(options.instance, uid)
     removeEphemeralDisks(machine.directory)
+    if (!written) note(machine)
+  }
+
+  /** False when it cannot be written down: a full disk keeps no machine from ending, which makes room. */
+  function note({ directory, record }: Machine): boolean {
+    try {
+      writeRecord(directory, record)
+      return true
+    } catch (error) {
+      log.warn('cannot write down how a machine ended', { machine: record.name, error })
+      return false
+    }
   }
 
   /** The machine runs on or not: Tandem looks at it no more. */

@@ -32,7 +32,12 @@ export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log
   if (first) {
     const grace = spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
     machine.record = { ...machine.record, stopDeadline: now + grace * 1000 }
-    writeRecord(machine.directory, machine.record)
+    try {
+      writeRecord(machine.directory, machine.record)
+    } catch (error) {
+      // A full disk keeps no machine from stopping; only a restart of Tandem would give it more time.
+      log.warn('cannot write down when a machine must be off', { machine: machine.record.name, error })
+    }
   }
   machine.rebooting = false
   const left = machine.record.stopDeadline! - now

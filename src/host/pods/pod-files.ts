@@ -33,6 +33,15 @@ export function createPodFiles(paths: StatePaths, clusterDomain: string): PodFil
   const identity = (uid: string) => join(root(uid), 'pod.json')
   const messageFile = (uid: string, container: string, restartCount: number) =>
     join(root(uid), 'containers', container, `${restartCount}`)
+  /** undefined also when Tandem ended while it wrote the file. */
+  async function readIdentity(uid: string): Promise<FoundWorkload | undefined> {
+    try {
+      return JSON.parse(await readFile(identity(uid), 'utf8')) as FoundWorkload
+    } catch {
+      return undefined
+    }
+  }
+
   const logDirectory = (pod: PodObject) => join(paths.podLogs, logDirectoryName(pod))
 
   return {
@@ -40,7 +49,8 @@ export function createPodFiles(paths: StatePaths, clusterDomain: string): PodFil
     logDirectory,
     async prepare({ metadata: { uid, name, namespace = '' } }) {
       await mkdir(root(uid), { recursive: true, mode: 0o750 })
-      await writeFile(identity(uid), `${JSON.stringify({ uid, namespace, name })}\n`, { mode: 0o600 })
+      if (!(await readIdentity(uid)))
+        await writeFile(identity(uid), `${JSON.stringify({ uid, namespace, name })}\n`, { mode: 0o600 })
     },
     async hosts(pod, podIPs) {
       const path = join(root(pod.metadata.uid), 'etc-hosts')
@@ -82,8 +92,8 @@ export function createPodFiles(paths: StatePaths, clusterDomain: string): PodFil
         if (workload) found.set(workload.uid, workload)
       }
       for (const uid of await directoriesIn(paths.pods)) {
-        const text = await readFile(identity(uid), 'utf8').catch(() => '')
-        if (text) found.set(uid, JSON.parse(text) as FoundWorkload)
+        const known = await readIdentity(uid)
+        if (known) found.set(uid, known)
         else if (!found.has(uid)) found.set(uid, { uid, namespace: '', name: '' })
       }
       return [...found.values()]
