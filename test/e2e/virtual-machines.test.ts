@@ -1,0 +1,400 @@
+// Virtual machines beside Pods on one network: a real Tandem, QEMU, containerd, stock kubectl, and a shell in the guests.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { ApiResponse } from '../../src/api/exchange.ts'
+import { createHttpsTransport, type HttpsTransport } from '../../src/client/https.ts'
+import { accessFromKubeconfig } from '../../src/client/kubeconfig.ts'
+import { instanceOf } from '../../src/config.ts'
+import { type GuestShell, openShell } from './console.fixture.ts'
+import { isAlive, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+
+const image = 'tandem.dev/minimal-vm:1'
+
+interface MachineOptions {
+  strategy?: string
+  running?: boolean
+  binding?: 'masquerade' | 'bridge'
+  domain?: object
+  spec?: object
+  /** Further disks, all on the virtio bus, in this order. */
+  volumes?: { name: string; [source: string]: unknown }[]
+}
+
+function machine(name: string, options: MachineOptions = {}) {
+  const volumes = [{ name: 'root', containerDisk: { image } }, ...(options.volumes ?? [])]
+  return {
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachine',
+    metadata: { name },
+    spec: {
+      ...(options.running === undefined ? { runStrategy: options.strategy ?? 'Always' } : { running: options.running }),
+      template: {
+        metadata: { labels: { app: name } },
+        spec: {
+          terminationGracePeriodSeconds: 60,
+          ...options.spec,
+          domain: {
+            memory: { guest: '128Mi' },
+            ...options.domain,
+            devices: {
+              disks: volumes.map(({ name }) => ({ name, disk: { bus: 'virtio' } })),
+              interfaces: [{ name: 'default', [options.binding ?? 'masquerade']: {} }],
+            },
+          },
+          networks: [{ name: 'default', pod: {} }],
+          volumes,
+        },
+      },
+    },
+  }
+}
+
+const service = (name: string, spec: object) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name },
+  spec: { selector: { app: name }, ...spec },
+})
+
+const web = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', labels: { app: 'web' } },
+  spec: {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        name: 'web',
+        image: 'tandem.dev/busybox:1',
+        command: ['sh', '-c', 'mkdir /www; echo Hello from the Pod > /www/index.html; exec httpd -f -p 8080 -h /www'],
+      },
+    ],
+  },
+}
+
+const seed = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'seed' },
+  stringData: { userdata: '#cloud-config\n# seeded from a Secret\n' },
+}
+
+const claim = {
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name: 'data' },
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '64Mi' } } },
+}
+
+const hello = (name: string) => `Hello from the VM ${name}`
+
+describe('virtual machines', () => {
+  let tandem: TestTandem
+  let api: HttpsTransport
+  const shells: GuestShell[] = []
+
+  async function shellOf(name: string): Promise<GuestShell> {
+    const shell = await openShell(tandem.kubeconfig, name)
+    shells.push(shell)
+    return shell
+  }
+
+  const field = (kind: 'vm' | 'vmi', name: string, path: string) =>
+    tandem.kubectl('get', kind, name, '-o', `jsonpath={${path}}`)
+  const ready = (...names: string[]) =>
+    tandem.kubectl('wait', '--for=condition=Ready', ...names.map((name) => `vmi/${name}`), '--timeout=60s')
+  const printable = (name: string, status: string) =>
+    tandem.kubectl('wait', `--for=jsonpath={.status.printableStatus}=${status}`, `vm/${name}`, '--timeout=60s')
+  const instances = async () => (await tandem.kubectl('get', 'vmi', '-o', 'name')).split('\n').filter(Boolean)
+  const address = (name: string) => field('vmi', name, '.status.interfaces[0].ipAddress')
+  const uid = (name: string) => field('vmi', name, '.metadata.uid')
+  const directory = async (name: string) => join(tandem.stateDir, 'machines', await uid(name))
+  const pid = async (name: string): Promise<number> =>
+    JSON.parse(readFileSync(join(await directory(name), 'machine.json'), 'utf8')).process.pid
+  /** There is an instance, and it is another one. */
+  const replaced = (name: string, before: string) =>
+    until(`${name} has a new instance`, async () => {
+      const { code, stdout } = await tandem.tryKubectl(['get', 'vmi', name, '-o', 'jsonpath={.metadata.uid}'])
+      return code === 0 && stdout !== before
+    })
+  const patch = (name: string, spec: object) =>
+    tandem.kubectl('patch', 'vm', name, '--type=merge', '-p', JSON.stringify({ spec }))
+
+  /** kubectl has no verb for these. */
+  async function put(kind: 'virtualmachines' | 'virtualmachineinstances', name: string, verb: string, body?: object) {
+    const path = `/apis/subresources.kubevirt.io/v1/namespaces/default/${kind}/${name}/${verb}`
+    const headers = { accept: 'application/json', 'content-type': 'application/json' }
+    const query = new URLSearchParams()
+    const answer = await api.transport({ method: 'PUT', path, query, headers, ...(body && { body }) })
+    return { code: answer.status, message: messageOf(answer) }
+  }
+
+  before(async () => {
+    tandem = await startTandem({ images: ['busybox', 'minimal-vm'] })
+    api = createHttpsTransport(accessFromKubeconfig(readFileSync(tandem.kubeconfig, 'utf8')))
+    const disks = [
+      { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
+      { name: 'scratch', emptyDisk: { capacity: '32Mi' } },
+      { name: 'seed', cloudInitNoCloud: { secretRef: { name: 'seed' } } },
+    ]
+    await tandem.apply([
+      web,
+      service('web', { ports: [{ port: 80, targetPort: 8080 }] }),
+      seed,
+      claim,
+      machine('nat', { volumes: disks }),
+      service('nat', { type: 'NodePort', ports: [{ port: 80 }] }),
+      machine('plain', { binding: 'bridge', spec: { terminationGracePeriodSeconds: 3 } }),
+      service('plain', { clusterIP: 'None', ports: [{ port: 80 }] }),
+    ])
+    await ready('nat', 'plain')
+    await tandem.kubectl('wait', '--for=condition=Ready', 'pod/web', '--timeout=60s')
+  })
+  after(async () => {
+    for (const shell of shells) shell.close()
+    api?.close()
+    await tandem?.close()
+  })
+
+  test('kubectl shows them as KubeVirt does', async () => {
+    const [machines = '', running = ''] = (await tandem.kubectl('get', 'vm,vmi', '-o', 'wide')).split('\n\n')
+    assert.match(machines, /^NAME +AGE +STATUS +READY\n/)
+    assert.match(machines, /virtualmachine\.kubevirt\.io\/nat +\S+ +Running +True/)
+    assert.match(running, /^NAME +AGE +PHASE +IP +NODENAME +READY +LIVE-MIGRATABLE +PAUSED *\n/)
+    assert.match(running, /\/plain +\S+ +Running +10\.\d+\.\d+\.\d+ +\S+ +True +False/)
+    const described = await tandem.kubectl('describe', 'vm', 'nat')
+    assert.match(described, /Normal +SuccessfulCreate .*creating the new virtual machine instance nat/)
+    assert.match(described, /Printable Status: +Running/)
+    assert.match(await tandem.kubectl('describe', 'vmi', 'nat'), /Normal +Started .*VirtualMachineInstance started\./)
+  })
+
+  test('a Pod reaches them by name, the host by NodePort', async () => {
+    // The guest is ready for QEMU before its web server is.
+    const get = (url: string) => tandem.tryKubectl(['exec', 'web', '--', 'timeout', '5', 'wget', '-qO-', url])
+    for (const [url, name] of [
+      ['http://nat/', 'nat'],
+      ['http://nat.default.svc.cluster.local/', 'nat'],
+      ['http://plain/', 'minimal'],
+    ] as const)
+      await until(`${url} answers`, async () => (await get(url)).stdout === `${hello(name)}\n`)
+    const looked = await tandem.kubectl('exec', 'web', '--', 'nslookup', 'plain.default.svc.cluster.local')
+    assert.match(looked, new RegExp(`Address: ${await address('plain')}\n`))
+    const port = await tandem.kubectl('get', 'svc', 'nat', '-o', 'jsonpath={.spec.ports[0].nodePort}')
+    for (const host of ['127.0.0.1', hostAddress()])
+      assert.equal(await (await fetch(`http://${host}:${port}/`)).text(), `${hello('nat')}\n`)
+  })
+
+  test('they reach a Pod by name and the API, whatever the binding', async () => {
+    for (const name of ['nat', 'plain']) {
+      const shell = await shellOf(name)
+      assert.match(
+        await shell.run('cat /etc/resolv.conf'),
+        /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local$/m,
+      )
+      for (const url of ['http://web/', 'http://web.default/'])
+        assert.equal(await shell.run(`wget -qO- ${url}`), 'Hello from the Pod')
+      await shell.run('echo | nc -w 5 kubernetes 443')
+      const own = await shell.run("ip -4 -o addr show dev eth0 | awk '{print $4}'")
+      assert.equal(own.split('/')[0], name === 'plain' ? await address('plain') : '10.0.2.2')
+      shell.close()
+    }
+    assert.equal(await (await shellOf('nat')).run('wget -qO- http://plain/'), hello('minimal'))
+  })
+
+  test('cloud-init data of a Secret, an emptyDisk and a claim are disks of the guest', async () => {
+    const shell = await shellOf('nat')
+    // The names come in the order of the disks: root, data, scratch, seed.
+    assert.equal(await shell.run('hostname'), 'nat')
+    assert.equal(await shell.run('cat /seed/user-data'), '#cloud-config\n# seeded from a Secret')
+    assert.equal(await shell.run('cat /sys/block/vdc/size'), String((32 << 20) / 512))
+    await shell.run('printf "scratch marker" | dd of=/dev/vdc conv=sync && sync')
+    await shell.run('printf "claim marker" | dd of=/dev/vdb conv=sync && sync')
+    const bound = await tandem.kubectl('get', 'pvc', 'data')
+    assert.match(bound, /data +Bound +pvc-\S+ +64Mi +RWO +local/)
+  })
+
+  test('a reboot of the guest keeps its process and its address', async () => {
+    const before = [await pid('plain'), await address('plain'), await uid('plain')]
+    const shell = await shellOf('plain')
+    await shell.run('touch /before')
+    shell.type('reboot -f')
+    await shell.expect(/tandem-minimal: ready at/)
+    shell.close()
+    const again = await shellOf('plain')
+    await again.run('test ! -e /before')
+    assert.equal(await again.run('wget -qO- http://web/'), 'Hello from the Pod')
+    assert.deepEqual([await pid('plain'), await address('plain'), await uid('plain')], before)
+  })
+
+  test('Halted shuts it down, Always starts it with its address and its data', async () => {
+    const [ip, first, process] = [await address('nat'), await uid('nat'), await pid('nat')]
+    await patch('nat', { runStrategy: 'Halted' })
+    await printable('nat', 'Stopped')
+    await until(
+      'the instance is gone',
+      async () => !(await instances()).includes('virtualmachineinstance.kubevirt.io/nat'),
+    )
+    assert.equal(isAlive(process), false)
+    await patch('nat', { runStrategy: 'Always' })
+    await replaced('nat', first)
+    await ready('nat')
+    assert.equal(await address('nat'), ip)
+    const shell = await shellOf('nat')
+    assert.equal(await shell.run('head -c 12 /dev/vdb'), 'claim marker')
+    assert.equal(await shell.run('head -c 14 /dev/vdc | tr -d "\\0"'), '')
+    const events = await tandem.kubectl('events', '--for', 'vm/nat')
+    assert.match(events, /SuccessfulDelete .*deleting the virtual machine instance nat/)
+  })
+
+  test('pause, unpause, stop, start and restart by subresource', async () => {
+    assert.deepEqual(await put('virtualmachines', 'nat', 'start'), {
+      code: 409,
+      message: refusal('nat', 'VM is already running'),
+    })
+    assert.equal((await put('virtualmachineinstances', 'nat', 'pause')).code, 200)
+    await printable('nat', 'Paused')
+    await tandem.kubectl('wait', '--for=condition=Paused', 'vmi/nat', '--timeout=10s')
+    assert.match((await put('virtualmachineinstances', 'nat', 'pause')).message, /VMI is already paused/)
+    assert.equal((await put('virtualmachineinstances', 'nat', 'unpause')).code, 200)
+    await printable('nat', 'Running')
+    assert.match((await put('virtualmachineinstances', 'nat', 'unpause')).message, /VMI is not paused/)
+
+    const first = await uid('nat')
+    assert.equal((await put('virtualmachines', 'nat', 'restart')).code, 202)
+    await replaced('nat', first)
+    await ready('nat')
+
+    assert.equal((await put('virtualmachines', 'nat', 'stop', { gracePeriod: 0 })).code, 202)
+    await printable('nat', 'Stopped')
+    assert.equal(await field('vm', 'nat', '.spec.runStrategy'), 'Halted')
+    assert.deepEqual(await put('virtualmachines', 'nat', 'stop'), {
+      code: 409,
+      message: refusal('nat', 'VM is not running'),
+    })
+    assert.equal((await put('virtualmachines', 'none', 'start')).code, 404)
+  })
+
+  test('what follows a poweroff in the guest is the run strategy’s choice', async () => {
+    const names = ['always', 'rerun', 'manual', 'once']
+    const strategies = ['Always', 'RerunOnFailure', 'Manual', 'Once']
+    await tandem.apply([
+      ...names.map((name, index) =>
+        machine(name, { strategy: strategies[index]!, spec: { terminationGracePeriodSeconds: 0 } }),
+      ),
+      machine('halted', { strategy: 'Halted', spec: { terminationGracePeriodSeconds: 0 } }),
+    ])
+    await printable('manual', 'Stopped')
+    assert.equal((await put('virtualmachines', 'manual', 'start')).code, 202)
+    await until(
+      'the manual machine has its instance',
+      async () => (await field('vm', 'manual', '.status.created')) === 'true',
+    )
+    await ready(...names)
+    assert.equal(await field('vm', 'halted', '.status.printableStatus'), 'Stopped')
+    assert.ok(!(await instances()).includes('virtualmachineinstance.kubevirt.io/halted'))
+    assert.equal((await put('virtualmachines', 'halted', 'start')).code, 202)
+    assert.equal(await field('vm', 'halted', '.spec.runStrategy'), 'Always')
+    await replaced('halted', '')
+    await tandem.kubectl('delete', 'vm', 'halted')
+    const first = await uid('always')
+    await Promise.all(
+      names.map(async (name) => {
+        const shell = await shellOf(name)
+        shell.type('poweroff -f')
+      }),
+    )
+    for (const name of ['rerun', 'manual', 'once']) await printable(name, 'Stopped')
+    assert.equal(await field('vmi', 'manual', '.status.phase'), 'Succeeded')
+    assert.equal(await field('vmi', 'once', '.status.phase'), 'Succeeded')
+    assert.ok(!(await instances()).includes('virtualmachineinstance.kubevirt.io/rerun'))
+    await replaced('always', first)
+    await tandem.kubectl('delete', 'vm', 'manual', 'once', 'always')
+  })
+
+  test('a machine whose QEMU dies is started again: at once when it ran well, else after a back-off', async () => {
+    const [ip, first] = [await address('plain'), await uid('plain')]
+    process.kill(await pid('plain'), 'SIGKILL')
+    await replaced('plain', first)
+    await ready('plain')
+    assert.equal(await address('plain'), ip)
+
+    assert.equal((await put('virtualmachines', 'rerun', 'start')).code, 202)
+    await replaced('rerun', '')
+    await ready('rerun')
+    const second = await uid('rerun')
+    process.kill(await pid('rerun'), 'SIGKILL')
+    await printable('rerun', 'CrashLoopBackOff')
+    assert.equal(await field('vm', 'rerun', '.status.startFailure.consecutiveFailCount'), '1')
+    await replaced('rerun', second)
+    await ready('rerun')
+    await tandem.kubectl('delete', 'vm', 'rerun')
+  })
+
+  test('UEFI, spec.running and limits', async () => {
+    const efi = machine('efi', {
+      running: true,
+      domain: {
+        memory: { guest: '256Mi' },
+        firmware: { bootloader: { efi: { secureBoot: false } } },
+        resources: { limits: { cpu: '1', memory: '256Mi' } },
+      },
+    })
+    const applied = await tandem.tryKubectl(['apply', '-f', '-'], JSON.stringify(efi))
+    assert.match(applied.stderr, /Warning: spec\.running is deprecated, please use spec\.runStrategy instead\./)
+    await replaced('efi', '')
+    await ready('efi')
+    const shell = await shellOf('efi')
+    await shell.run('test -d /sys/firmware/efi')
+    assert.equal(await field('vmi', 'efi', '.status.qosClass'), 'Guaranteed')
+    const limits = limitsOf(instanceOf(tandem.stateDir), await uid('efi'))
+    assert.deepEqual(limits.cpu, [100_000, 100_000])
+    assert.ok(limits.memory > 256 << 20 && limits.memory < 1024 << 20, `${limits.memory}`)
+    await patch('efi', { running: false })
+    await printable('efi', 'Stopped')
+    await tandem.kubectl('delete', 'vm', 'efi')
+  })
+
+  test('a guest that does not react is stopped by force when its grace is over', async () => {
+    const shell = await shellOf('plain')
+    await shell.run('killall acpid')
+    const process = await pid('plain')
+    const started = Date.now()
+    await tandem.kubectl('delete', 'vm', 'plain', '--wait=false')
+    await printable('plain', 'Terminating')
+    await until('QEMU is gone', () => !isAlive(process))
+    assert.ok(Date.now() - started >= 3000, 'it had three seconds')
+    await until('the machine is gone', async () => (await tandem.tryKubectl(['get', 'vm', 'plain'])).code === 1)
+    assert.ok(!(await instances()).includes('virtualmachineinstance.kubevirt.io/plain'))
+  })
+})
+
+function messageOf(answer: ApiResponse): string {
+  const { message } = (answer.object ?? {}) as { message?: string }
+  return message ?? answer.text ?? ''
+}
+
+const refusal = (name: string, text: string) =>
+  `Operation cannot be fulfilled on virtualmachine.kubevirt.io "${name}": ${text}`
+
+function hostAddress(): string {
+  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    /^(lo|veth|td)/.test(name) ? [] : (list ?? []),
+  )
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
+}
+
+/** What the kernel says: [quota, period] of the processors, bytes of memory. */
+function limitsOf(instance: string, uid: string): { cpu: number[]; memory: number } {
+  const read = (...path: string[]) => readFileSync(join('/sys/fs/cgroup', ...path), 'utf8').trim()
+  const group = join(`tandem-${instance}`, 'machines', uid)
+  try {
+    return { cpu: read(group, 'cpu.max').split(' ').map(Number), memory: Number(read(group, 'memory.max')) }
+  } catch {
+    const cpu = ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map((file) => Number(read('cpu', group, file)))
+    return { cpu, memory: Number(read('memory', group, 'memory.limit_in_bytes')) }
+  }
+}
