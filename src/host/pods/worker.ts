@@ -410,9 +410,13 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
 
   /** ConfigMaps, Secrets, tokens and the downward API reach running containers, too. */
   function refreshVolumes(): void {
-    if (!needsRefresh(view.pod) || runningContainers(view).length === 0) return
-    const failed = (error: unknown) => shared.log.warn('cannot refresh volumes', { pod: podText(view.pod), error })
-    shared.volumes.refresh(view.pod).catch(failed)
+    if (closed || view.terminating || !needsRefresh(view.pod) || runningContainers(view).length === 0) return
+    const refreshed = shared.volumes
+      .refresh(view.pod)
+      .catch((error) => shared.log.warn('cannot refresh volumes', { pod: podText(view.pod), error }))
+      .finally(() => underWay.delete(refreshed))
+    // Whoever removes the volumes waits for it.
+    underWay.add(refreshed)
   }
 
   for (const record of runningContainers(view)) probing.takeOver(record)
