@@ -37,6 +37,11 @@ const table: [string, PodView, string[]][] = [
   ['one is busy', viewOf(podOf({ containers: two }), [], { busy: new Set(['a']) }), ['start b 0']],
   ['all runs', viewOf(podOf(), [recordOf('main')]), []],
   ['left half-created', viewOf(podOf(), [recordOf('main', { state: 'created' })]), ['discard main-0']],
+  [
+    'left half-created, to run once',
+    viewOf(policy('Never'), [recordOf('main', { state: 'created' })]),
+    ['discard main-0'],
+  ],
   ['init first', viewOf(withInit), ['start one 0']],
   ['init runs', viewOf(withInit, [recordOf('one')]), []],
   ['init failed, again', viewOf(withInit, [exited('one', 1)]), ['start one 1']],

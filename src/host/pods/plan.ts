@@ -86,7 +86,7 @@ const mainHasRun = (view: PodView): boolean =>
 /** False where its restart policy says that it has run enough. */
 export function shouldRun(view: PodView, container: Container): boolean {
   const record = newest(view, container.name)
-  if (!record || record.state === 'unknown') return true
+  if (!record || record.state === 'unknown' || record.state === 'created') return true
   if (isRunning(record)) return record.sandboxId !== view.sandbox?.id
   const policy = view.pod.spec.restartPolicy ?? 'Always'
   return policy === 'Always' || (policy === 'OnFailure' && record.exitCode !== 0)

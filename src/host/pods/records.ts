@@ -36,6 +36,11 @@ export interface ContainerRecord {
 }
 
 const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
+
+/** Its start was called off half-way, as Tandem ended: it never ran, so it neither failed nor counts as a restart. */
+const isCalledOff = ({ reason, message }: Decoded<typeof ContainerStatus>): boolean =>
+  reason === 'StartError' && /\bcontext canceled\b/.test(message)
+
 const milliseconds = (nanoseconds: bigint): number => Number(nanoseconds / 1_000_000n)
 
 export function containerRecord(status: Decoded<typeof ContainerStatus>, sandboxId: string): ContainerRecord {
@@ -44,7 +49,7 @@ export function containerRecord(status: Decoded<typeof ContainerStatus>, sandbox
     name: status.metadata?.name ?? '',
     sandboxId,
     restartCount: Number(status.annotations[annotations.restartCount] ?? status.metadata?.attempt ?? 0),
-    state: states[status.state] ?? 'unknown',
+    state: isCalledOff(status) ? 'created' : (states[status.state] ?? 'unknown'),
     startedAt: milliseconds(status.startedAt),
     finishedAt: milliseconds(status.finishedAt),
     exitCode: status.exitCode,
