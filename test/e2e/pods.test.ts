@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -443,6 +443,13 @@ test('a lost sandbox is made again; a killed containerd comes back with the same
   await machine.containerd.cri.stopPodSandbox({ podSandboxId: items[0]!.id })
   await driving.until(pod, (status) => status.containerStatuses[0].restartCount === 1 && isReady(status))
   await gone(pod)
+})
+
+test('a containerd whose pid file is lost is taken over, not doubled', async () => {
+  const pid = readFileSync(machine.paths.containerd.pid, 'utf8')
+  rmSync(machine.paths.containerd.pid)
+  await Promise.all([machine.containerd.start(), machine.containerd.start()])
+  assert.equal(readFileSync(machine.paths.containerd.pid, 'utf8'), pid)
 })
 
 test('kill -9 of the driver: the same processes are managed again', async () => {

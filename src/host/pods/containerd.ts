@@ -49,6 +49,9 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   const cri = createCri(at.socket)
   const program = options.program ?? 'containerd'
   let version = ''
+  /** Stopped or let go on purpose: whoever still follows events must not start it again. */
+  let over = false
+  let starting: Promise<void> | undefined
 
   const config = containerdConfig({
     root: at.root,
@@ -60,10 +63,13 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     runtimes: options.runtimes ?? { runc: { type: 'io.containerd.runc.v2' } },
   })
 
-  /** The pid of the containerd that runs with our configuration file, however it was started. */
+  /** The containerd that runs with our configuration file; also one whose pid was not written down before a crash. */
   async function runningPid(): Promise<number | undefined> {
-    const pid = Number(await readFile(at.pid, 'utf8').catch(() => ''))
-    return pid > 0 && (await isOurs(pid, at.config)) ? pid : undefined
+    const written = Number(await readFile(at.pid, 'utf8').catch(() => ''))
+    if (written > 0 && (await isOurs(written, at.config))) return written
+    for (const name of await directoriesIn('/proc'))
+      if (/^\d+$/.test(name) && (await isOurs(Number(name), at.config))) return Number(name)
+    return undefined
   }
 
   async function healthy(): Promise<boolean> {
@@ -112,10 +118,20 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     await rm(at.pid, { force: true })
   }
 
-  async function start(): Promise<void> {
+  /** Several may ask at once, for example after a crash; one process comes of it. */
+  function start(): Promise<void> {
+    if (over) return Promise.reject(new Error('containerd was stopped on purpose'))
+    starting ??= bringUp().finally(() => {
+      starting = undefined
+    })
+    return starting
+  }
+
+  async function bringUp(): Promise<void> {
     const unchanged = (await readFile(at.config, 'utf8').catch(() => '')) === config
     const pid = await runningPid()
     if (pid && unchanged) {
+      await writeFile(at.pid, `${pid}\n`)
       await waitUntilReady(pid)
       return
     }
@@ -129,7 +145,8 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   }
 
   async function destroy(): Promise<void> {
-    cri.close()
+    release()
+    await starting?.catch(() => {})
     // Also called after `release`: with a connection of its own.
     const fresh = createContainerd(options)
     try {
@@ -145,13 +162,31 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
   }
 
-  return { cri, socket: at.socket, start, healthy, version: () => version, release: () => cri.close(), stop, destroy }
+  function release(): void {
+    over = true
+    cri.close()
+  }
+
+  return {
+    cri,
+    socket: at.socket,
+    start,
+    healthy,
+    version: () => version,
+    release,
+    stop: () => {
+      over = true
+      return stop()
+    },
+    destroy,
+  }
 }
 
 /** Guards against a pid that was given to somebody else since. */
 async function isOurs(pid: number, configPath: string): Promise<boolean> {
   const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return cmdline.split('\0').includes(configPath)
+  const argv = cmdline.split('\0')
+  return argv[1] === '--config' && argv[2] === configPath
 }
 
 async function endProcess(pid: number, configPath: string): Promise<void> {
