@@ -12,6 +12,7 @@ import type { StatePaths } from '../state.ts'
 import { removeCgroups } from './cgroups.ts'
 import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
 import { type Cri, createCri, isNotFound } from './cri/client.ts'
+import { directoriesIn } from './directories.ts'
 
 export interface ContainerdOptions {
   paths: StatePaths
