@@ -2,7 +2,6 @@
 
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { buildImage } from '../host/images/build/build-image.ts'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
 import type { StatePaths } from '../host/state.ts'
@@ -30,6 +29,8 @@ export async function providePauseImage({ images }: Pick<Engine, 'images'>, path
   const folder = join(paths.root, 'pause-image')
   mkdirSync(folder, { recursive: true })
   try {
+    // Once in the life of a state directory: what builds images need not stay in memory.
+    const { buildImage } = await import('../host/images/build/build-image.ts')
     const output = join(folder, 'pause.tar')
     await buildImage(join(home, 'images/pause/recipe.yaml'), { output, cacheDir: folder })
     await images.load(output)

@@ -1,11 +1,11 @@
 // The bytes of a request as an object: JSON, YAML or protobuf, with what a strict reading has to complain about.
 
-import { parseDocument } from 'yaml'
 import { ApiError } from '../api/errors.ts'
 import type { ApiRequest } from '../api/exchange.ts'
 import { badRequest } from './call.ts'
 import { duplicateKeys } from './duplicate-keys.ts'
 import { decodeProtobuf } from './protobuf.ts'
+import { yaml } from './yaml.ts'
 
 export interface Body {
   value: any
@@ -69,7 +69,7 @@ export function fromYaml(text: string): Body {
     }
   }
   try {
-    const document = parseDocument(text, {
+    const document = yaml().parseDocument(text, {
       version: '1.1',
       customTags: (tags) => tags.filter((tag) => !unwanted(tag)),
       uniqueKeys: false,

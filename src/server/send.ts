@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { stringify } from 'yaml'
 import type { ApiError } from '../api/errors.ts'
 import type { ApiRequest, ApiResponse, WatchEvent } from '../api/exchange.ts'
 import { type Frame, frameBytes } from './forms.ts'
 import type { EventQueue } from './verbs/event-queue.ts'
+import { yaml } from './yaml.ts'
 
 /** HTTP/1.1's and HTTP/2's responses are used alike. */
 export type Outgoing = ServerResponse
@@ -30,10 +30,10 @@ export async function sendResponse(response: Outgoing, answer: ApiResponse, requ
     response.end(request.method === 'HEAD' ? undefined : answer.text)
     return
   }
-  const yaml = wantsYaml(request.headers.accept)
-  headers['content-type'] ??= yaml ? 'application/yaml' : 'application/json'
+  const asYaml = wantsYaml(request.headers.accept)
+  headers['content-type'] ??= asYaml ? 'application/yaml' : 'application/json'
   const json = answer.json ?? JSON.stringify(answer.object)
-  const text = yaml ? stringify(JSON.parse(json)) : json
+  const text = asYaml ? yaml().stringify(JSON.parse(json)) : json
   if (text.length > compressFrom && acceptsGzip(request)) {
     const bytes = await compress(text, { level: 1 })
     headers['content-encoding'] = 'gzip'

@@ -2,7 +2,7 @@
 // still exist (serviceaccount/claims.go, 1.36). A verified signature is remembered until the token expires.
 
 import { createHash, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
-import { calculateJwkThumbprint, exportJWK, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import type { JWTPayload } from 'jose'
 import type { UserInfo } from '../../api/exchange.ts'
 
 export interface BoundObject {
@@ -48,19 +48,28 @@ interface Verified {
 
 const remembered = 10_000
 
+/** Loaded with the first token. */
+const jose = () => import('jose')
+
+async function thumbprint(key: KeyObject): Promise<string> {
+  const { calculateJwkThumbprint, exportJWK } = await jose()
+  return await calculateJwkThumbprint(await exportJWK(key))
+}
+
 export function createTokens(options: { key: KeyObject; issuer?: string; exists: Exists; now?: () => number }): Tokens {
   const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local'
   const now = options.now ?? Date.now
   const publicKey = createPublicKey(options.key)
   const cache = new Map<string, Verified>()
   let keyId: Promise<string> | undefined
-  const kid = () => (keyId ??= exportJWK(publicKey).then((jwk) => calculateJwkThumbprint(jwk)))
+  const kid = () => (keyId ??= thumbprint(publicKey))
 
   async function signed(token: string): Promise<Verified | undefined> {
     const hash = createHash('sha256').update(token).digest('base64')
     const known = cache.get(hash)
     if (known) return known.expires > now() ? known : undefined
     try {
+      const { jwtVerify } = await jose()
       const { payload } = await jwtVerify(token, publicKey, {
         issuer,
         algorithms: ['ES256'],
@@ -79,6 +88,7 @@ export function createTokens(options: { key: KeyObject; issuer?: string; exists:
   return {
     issuer,
     async issue(claims, audiences, seconds) {
+      const { SignJWT } = await jose()
       const issued = Math.floor(now() / 1000)
       const expires = issued + seconds
       const token = await new SignJWT({
@@ -112,7 +122,7 @@ export function createTokens(options: { key: KeyObject; issuer?: string; exists:
       return user && { user, audiences: shared }
     },
     async keys() {
-      const jwk = await exportJWK(publicKey)
+      const jwk = await (await jose()).exportJWK(publicKey)
       return { keys: [{ use: 'sig', ...jwk, kid: await kid(), alg: 'ES256' }] }
     },
   }
