@@ -23,6 +23,8 @@ const tools: Tools = {
   async serve(config) {
     const { startDaemon } = await import('./main/daemon.ts')
     const daemon = await startDaemon(config, logger())
+    // `up` waits for this word.
+    if (process.connected) process.send?.('ready', () => {})
     await untilAskedToStop()
     await daemon.stop()
     process.exit(0)

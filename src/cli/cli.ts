@@ -1,18 +1,22 @@
-// The command line: the list of commands.
+// The command line: the list of commands. Only the one that is asked for is loaded.
 
 import { Command } from 'commander'
-import { demo } from './commands/demo.ts'
-import { down } from './commands/down.ts'
-import { image } from './commands/image.ts'
-import { kubeconfig } from './commands/kubeconfig.ts'
-import { serve } from './commands/serve.ts'
-import { status } from './commands/status.ts'
-import { test } from './commands/test.ts'
-import { up } from './commands/up.ts'
 import { fail } from './output.ts'
 import type { Tools } from './tools.ts'
 
-const commands = [up, serve, down, status, kubeconfig, image, demo, test]
+type Define = (program: Command, tools: Tools) => void
+
+const commands: Record<string, () => Promise<Define>> = {
+  up: async () => (await import('./commands/up.ts')).up,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  dev: async () => (await import('./commands/serve.ts')).dev,
+  down: async () => (await import('./commands/down.ts')).down,
+  status: async () => (await import('./commands/status.ts')).status,
+  kubeconfig: async () => (await import('./commands/kubeconfig.ts')).kubeconfig,
+  image: async () => (await import('./commands/image.ts')).image,
+  demo: async () => (await import('./commands/demo.ts')).demo,
+  test: async () => (await import('./commands/test.ts')).test,
+}
 
 /** Runs one command line; exits with 1 when it fails and 2 when it is not understood. */
 export async function runCli(argv: string[], tools: Tools): Promise<void> {
@@ -21,7 +25,9 @@ export async function runCli(argv: string[], tools: Tools): Promise<void> {
     .version(tools.version)
     .showHelpAfterError("(see 'tandem --help')")
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-  for (const define of commands) define(program, tools)
+  const [name = ''] = argv
+  const wanted = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands)
+  for (const load of wanted) (await load())(program, tools)
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {

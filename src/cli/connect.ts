@@ -7,8 +7,7 @@ import { accessFromKubeconfig } from '../client/kubeconfig.ts'
 import type { Transport } from '../client/transport.ts'
 import type { Config } from '../config.ts'
 import { CommandError } from './output.ts'
-
-export const kubeconfigPath = (config: Config): string => `${config.stateDir}/kubeconfig`
+import { kubeconfigPath } from './process.ts'
 
 export interface Connection {
   client: Client

@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
-import { connect, isReady, kubeconfigPath } from './connect.ts'
 import { CommandError } from './output.ts'
 
 /** Written by `serve` once it holds the state directory; see host/state.ts. */
 export const pidPath = (config: Config): string => `/run/tandem-${config.instance}/tandem.pid`
+export const kubeconfigPath = (config: Config): string => `${config.stateDir}/kubeconfig`
 export const logPath = (config: Config): string => `${config.stateDir}/tandem.log`
 
 /** The pid of the running Tandem, if there is one. */
@@ -24,7 +24,7 @@ export function runningPid(config: Config): number | undefined {
   }
 }
 
-/** Starts `serve` in the background; resolves when the API says that it is ready. */
+/** Starts `serve` in the background; resolves when it says that it is ready. */
 export async function startInBackground(config: Config, main: string): Promise<number> {
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
   const log = openSync(logPath(config), 'a', 0o600)
@@ -33,30 +33,20 @@ export async function startInBackground(config: Config, main: string): Promise<n
   const listen = `${host.includes(':') ? `[${host}]` : host}:${port}`
   const child = spawn(process.execPath, [main, 'serve', '--state-dir', config.stateDir, '--listen', listen], {
     detached: true,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log, 'ipc'],
     cwd: '/',
   })
   closeSync(log)
-  let ended: number | undefined
-  child.on('exit', (code) => {
-    ended = code ?? 1
+  await new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve())
+    child.once('error', reject)
+    child.once('exit', () =>
+      reject(new CommandError(`Tandem could not start:\n${linesSince(logPath(config), logStart)}`)),
+    )
   })
-  while (!(await ready(config))) {
-    if (ended !== undefined) throw new CommandError(`Tandem could not start:\n${linesSince(logPath(config), logStart)}`)
-    await sleep(20)
-  }
+  child.disconnect()
   child.unref()
   return child.pid!
-}
-
-async function ready(config: Config): Promise<boolean> {
-  if (runningPid(config) === undefined || !existsSync(kubeconfigPath(config))) return false
-  const connection = connect(config)
-  try {
-    return await isReady(connection)
-  } finally {
-    connection.close()
-  }
 }
 
 /** What the process wrote since it was started, its end where it is long. */

@@ -89,6 +89,7 @@ async function openPlatform(
     api: { clusterIP: apiAddress, endpointIP: apiAddress, port: servicePort },
     volumes: localVolumes(paths.volumes),
     node,
+    waitsFor: () => (node() ? undefined : 'this node is still starting'),
     nodeName: config.nodeName,
     log,
   })

@@ -32,6 +32,8 @@ export interface PlatformOptions {
   volumes: LocalVolumes
   /** Streams and control of what runs here, once it is there. */
   node: () => (NodeStreams & MachineControl) | undefined
+  /** Says what /readyz waits for, as long as it waits. */
+  waitsFor?: () => string | undefined
   nodeName: string
   log: Logger
 }
@@ -80,6 +82,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
     },
     machineHandlers: machineHandlers(node),
+    checks: { node: () => options.waitsFor?.() },
     log: log.child('server'),
   })
   const streams = createStreams(lateStreams(node), (group, plural, namespace, name) => {

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { kubeconfigPath } from '../connect.ts'
 import { configOf, type InstanceOptions, stateDirOption } from '../options.ts'
 import { CommandError, print } from '../output.ts'
+import { kubeconfigPath } from '../process.ts'
 
 export function kubeconfig(program: Command): void {
   program

@@ -14,6 +14,9 @@ export function serve(program: Command, tools: Tools): void {
       requireRoot('serve')
       await tools.serve(configOf(options))
     })
+}
+
+export function dev(program: Command, tools: Tools): void {
   program
     .command('dev')
     .description('run the real API server over a store in memory and a host that only pretends (no root)')

@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { connect, isReady, kubeconfigPath } from '../connect.ts'
+import { connect, isReady } from '../connect.ts'
 import { configOf, type InstanceOptions, stateDirOption } from '../options.ts'
 import { print } from '../output.ts'
-import { logPath, runningPid } from '../process.ts'
+import { kubeconfigPath, logPath, runningPid } from '../process.ts'
 import type { Tools } from '../tools.ts'
 
 export function status(program: Command, tools: Tools): void {

@@ -2,10 +2,9 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { connect, isReady, kubeconfigPath } from '../connect.ts'
 import { configOf, type InstanceOptions, listenOption, requireRoot, stateDirOption } from '../options.ts'
 import { CommandError, print, remark, seconds } from '../output.ts'
-import { logPath, runningPid, startInBackground } from '../process.ts'
+import { kubeconfigPath, logPath, runningPid, startInBackground } from '../process.ts'
 import type { Tools } from '../tools.ts'
 
 export function up(program: Command, tools: Tools): void {
@@ -41,6 +40,7 @@ export async function ensureUp(options: InstanceOptions, tools: Tools): Promise<
   const running = runningPid(config)
   if (running === undefined)
     return { pid: await startInBackground(config, join(tools.home, 'src/main.ts')), already: false }
+  const { connect, isReady } = await import('../connect.ts')
   const connection = connect(config)
   try {
     if (await isReady(connection)) return { pid: running, already: true }
