@@ -62,14 +62,16 @@ test('a log larger than one block keeps its lines', async () => {
 test('following sees what is appended, follows rotation, and ends with the container', async () => {
   using here = scene(`${at(0)} stdout F one\n`)
   here.state.running = true
-  const reading = here.read({ follow: true })
+  const reading = readLog(here.source, { follow: true }, new AbortController().signal)
+  // The file is open for sure once its first line has come.
+  let heard = Buffer.from((await reading.next()).value as Uint8Array).toString()
   appendFileSync(here.path, `${at(1)} stdout F tw`)
-  await new Promise((resolve) => setImmediate(resolve))
   appendFileSync(here.path, 'o\n')
   renameSync(here.path, `${here.path}.20260101-120000`)
   writeFileSync(here.path, `${at(2)} stdout F three\n`)
   here.state.running = false
-  assert.equal(await reading, 'one\ntwo\nthree\n')
+  for await (const chunk of reading) heard += Buffer.from(chunk)
+  assert.equal(heard, 'one\ntwo\nthree\n')
 })
 
 test('following ends when the reader goes', async () => {
