@@ -76,7 +76,12 @@ test('what uses a claim', () => {
   const pod = object('Pod', 'p', { spec: { nodeName: 'n1', volumes }, status: { phase: 'Running' } })
   assert.deepEqual(claimsOfPod(pod), ['data', 'p-tmp'])
   assert.equal(usesClaim(pod, 'data'), true)
-  assert.equal(usesClaim({ ...pod, status: { phase: 'Succeeded' } }, 'data'), false)
+  assert.equal(usesClaim({ ...pod, status: { phase: 'Succeeded' } }, 'data'), true)
+  const metadata = { ...pod.metadata, deletionTimestamp: 'x', deletionGracePeriodSeconds: 0 }
+  assert.deepEqual(
+    ['data', 'p-tmp'].map((name) => usesClaim({ ...pod, metadata }, name)),
+    [true, false],
+  )
   assert.equal(usesClaim({ ...pod, spec: { volumes } }, 'data'), false)
   const machine = object('VirtualMachineInstance', 'm', {
     spec: { volumes: [volumes[0], { dataVolume: { name: 'dv' } }] },

@@ -59,11 +59,11 @@ export function defaultStorageClass(classes: StoredObject[]): StoredObject | und
 }
 
 /** Claims that a Pod's volumes use, by name; ephemeral volumes have a claim of their own. */
-export function claimsOfPod(pod: StoredObject): string[] {
+export function claimsOfPod(pod: StoredObject, which: 'named' | 'all' = 'all'): string[] {
   const names: string[] = []
   for (const volume of pod.spec?.volumes ?? []) {
     if (volume.persistentVolumeClaim) names.push(volume.persistentVolumeClaim.claimName)
-    else if (volume.ephemeral) names.push(`${pod.metadata.name}-${volume.name}`)
+    else if (volume.ephemeral && which === 'all') names.push(`${pod.metadata.name}-${volume.name}`)
   }
   return names
 }

@@ -6,7 +6,6 @@ import type { ResourceRef, StoredObject } from '../api/meta.ts'
 import type { Client } from '../client/client.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
-import { isFinished } from './pod-state.ts'
 import { persistentVolumeClaims, persistentVolumes, pods, virtualMachineInstances } from './resources.ts'
 import { claimsOfMachine, claimsOfPod } from './volume-matching.ts'
 
@@ -20,10 +19,16 @@ export function protection(object: StoredObject, finalizer: string, isInUse: boo
   return isProtected && !isInUse ? 'remove' : undefined
 }
 
-export const usesClaim = (user: StoredObject, claim: string): boolean =>
-  user.kind === 'Pod'
-    ? Boolean(user.spec.nodeName) && !isFinished(user) && claimsOfPod(user).includes(claim)
-    : !isFinished(user) && claimsOfMachine(user).includes(claim)
+/** Its node is done with it, or it was deleted by force; only finalizers keep it. */
+const isShutDown = ({ metadata }: StoredObject): boolean =>
+  Boolean(metadata.deletionTimestamp) && metadata.deletionGracePeriodSeconds === 0
+
+/** A Pod that ran to its end still uses its claims, until it is deleted; its own ephemeral ones must not wait for it. */
+export function usesClaim(user: StoredObject, claim: string): boolean {
+  if (user.kind !== 'Pod') return claimsOfMachine(user).includes(claim)
+  if (!user.spec.nodeName || !claimsOfPod(user).includes(claim)) return false
+  return !isShutDown(user) || claimsOfPod(user, 'named').includes(claim)
+}
 
 async function apply(client: Client, ref: ResourceRef, object: StoredObject, finalizer: string, isInUse: boolean) {
   const change = protection(object, finalizer, isInUse)
