@@ -5,6 +5,12 @@ import type { Schema } from '../../src/api/schema.ts'
 
 const quantities: Schema = { additionalProperties: { type: 'string', format: 'quantity' } }
 
+/** The package leaves them out, because they may be null. */
+const conditionTimes: Record<string, Schema> = {
+  lastProbeTime: { type: 'string', format: 'date-time', nullable: true },
+  lastTransitionTime: { type: 'string', format: 'date-time', nullable: true },
+}
+
 export const kubevirtFields: {
   changed: Record<string, Partial<Schema>>
   added: Record<string, Record<string, Schema>>
@@ -24,5 +30,8 @@ export const kubevirtFields: {
       enum: ['Always', 'Halted', 'Manual', 'Once', 'RerunOnFailure', 'WaitAsReceiver'],
     },
   },
-  added: {},
+  added: {
+    'kubevirt.v1.VirtualMachineCondition': conditionTimes,
+    'kubevirt.v1.VirtualMachineInstanceCondition': conditionTimes,
+  },
 }

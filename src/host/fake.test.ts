@@ -16,13 +16,13 @@ const object = (kind: string, spec: object): StoredObject => ({
 })
 
 workloadContract('fake pods', async () => ({
-  driver: createFakeDriver('Pod'),
+  driver: createFakeDriver('Pod', 'node'),
   object: object('Pod', { containers: [{ name: 'web', image: 'web' }] }),
   async close() {},
 }))
 
 workloadContract('fake machines', async () => ({
-  driver: createFakeDriver('VirtualMachineInstance'),
+  driver: createFakeDriver('VirtualMachineInstance', 'node'),
   object: object('VirtualMachineInstance', { domain: {} }),
   async close() {},
 }))

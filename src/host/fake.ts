@@ -15,16 +15,21 @@ export interface FakeDriver extends WorkloadDriver {
 
 type StatusOf = (
   object: StoredObject,
-  state: { address: string; ended?: number; since: string },
+  state: { address: string; node: string; ended?: number; since: string },
 ) => Record<string, unknown>
 
 interface FakeWorkload extends FoundWorkload {
+  node: string
   address: string
   since: string
   ended?: number
 }
 
-export function createFakeDriver(kind: 'Pod' | 'VirtualMachineInstance', clock: Clock = realClock): FakeDriver {
+export function createFakeDriver(
+  kind: 'Pod' | 'VirtualMachineInstance',
+  nodeName: string,
+  clock: Clock = realClock,
+): FakeDriver {
   const workloads = new Map<string, FakeWorkload>()
   let listener: (uid: string) => void = () => {}
   let nextAddress = 1
@@ -44,7 +49,7 @@ export function createFakeDriver(kind: 'Pod' | 'VirtualMachineInstance', clock: 
       let workload = workloads.get(uid)
       if (!workload) {
         const address = `10.42.${nextAddress >> 8}.${nextAddress++ & 255}`
-        workload = { uid, namespace, name, address, since: formatTime(clock.now()) }
+        workload = { uid, namespace, name, node: nodeName, address, since: formatTime(clock.now()) }
         workloads.set(uid, workload)
       }
       const status = statusOf(object, workload)
@@ -112,12 +117,12 @@ const podStatus: StatusOf = (pod, { address, since, ended }) => {
   }
 }
 
-const machineStatus: StatusOf = (machine, { address, since, ended }) => {
+const machineStatus: StatusOf = (machine, { address, since, ended, node }) => {
   const runs = ended === undefined
   return {
     ...machine.status,
     phase: runs ? 'Running' : ended === 0 ? 'Succeeded' : 'Failed',
-    nodeName: machine.status?.nodeName ?? 'fake',
+    nodeName: node,
     interfaces: [{ name: 'default', ipAddress: address, ipAddresses: [address] }],
     conditions: [
       {

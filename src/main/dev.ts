@@ -45,7 +45,10 @@ export async function startDev(
     log,
   })
   const { client, informers } = platform
-  const drivers = [podHosting(createFakeDriver('Pod')), machineHosting(createFakeDriver('VirtualMachineInstance'))]
+  const drivers = [
+    podHosting(createFakeDriver('Pod', nodeName)),
+    machineHosting(createFakeDriver('VirtualMachineInstance', nodeName)),
+  ]
   const host = createHost({ client, informers, clock: realClock, log, nodeName, drivers })
   await host.start()
   const agent = createNodeAgent({

@@ -14,7 +14,7 @@ import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
 import type { Pki } from './auth/pki.ts'
 import { createRoles } from './auth/roles.ts'
 import { createTokens, type Tokens } from './auth/tokens.ts'
-import { bootstrap, type KubernetesService } from './bootstrap.ts'
+import { bootstrap } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
@@ -32,8 +32,6 @@ export interface ApiServerOptions {
   kinds: readonly KindDefinition[]
   pki: Pick<Pki, 'accountKey'>
   services: ServiceRanges
-  /** The `kubernetes` Service of the namespace default; none is made without it. */
-  kubernetesService?: KubernetesService
   /** host:port that discovery shows. */
   address?: string
   /** Subresources served by others: 'pods/log'. */
@@ -172,7 +170,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       return response
     },
     async start() {
-      await bootstrap(this, options.kubernetesService)
+      await bootstrap(this)
     },
     stop() {
       stopping = true

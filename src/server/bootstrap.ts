@@ -1,5 +1,5 @@
-// What exists before the first user comes: the system's namespaces, the roles and their bindings, the Service through
-// which workloads reach this server. All of it through the same door as everything.
+// What exists before the first user comes: the system's namespaces, the roles and their bindings. All of it through the
+// same door as everything. (The `kubernetes` Service is a controller's.)
 
 import { ApiError, type Status } from '../api/errors.ts'
 import type { ApiResponse } from '../api/exchange.ts'
@@ -9,17 +9,11 @@ import type { ApiServer } from './apiserver.ts'
 import { systemUser } from './auth/authn.ts'
 import { bootstrapObjects } from './auth/bootstrap.ts'
 
-export interface KubernetesService {
-  clusterIP: string
-  /** Where the server really listens for Pods. */
-  endpoint: { address: string; port: number }
-}
-
 type Server = Pick<ApiServer, 'handle' | 'registry'>
 
 const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
-export async function bootstrap(server: Server, service?: KubernetesService): Promise<void> {
+export async function bootstrap(server: Server): Promise<void> {
   for (const name of namespaces)
     await ensure(server, '', 'namespaces', '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
   for (const { plural, object } of bootstrapObjects())
@@ -28,7 +22,6 @@ export async function bootstrap(server: Server, service?: KubernetesService): Pr
       'roleRef',
       'subjects',
     ])
-  if (service) await ensureService(server, service)
 }
 
 async function call(server: Server, method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<ApiResponse> {
@@ -71,51 +64,4 @@ async function ensure(
   const wanted: ApiObject = { ...current }
   for (const field of owned) wanted[field] = object[field]
   await call(server, 'PUT', path, wanted)
-}
-
-async function ensureService(server: Server, { clusterIP, endpoint }: KubernetesService): Promise<void> {
-  const labels = { component: 'apiserver', provider: 'kubernetes' }
-  const metadata = { name: 'kubernetes', namespace: 'default', labels }
-  await ensure(server, '', 'services', 'default', {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata,
-    spec: {
-      type: 'ClusterIP',
-      clusterIP,
-      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: endpoint.port }],
-      sessionAffinity: 'None',
-    },
-  })
-  const mirrored = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
-  await ensure(
-    server,
-    '',
-    'endpoints',
-    'default',
-    {
-      apiVersion: 'v1',
-      kind: 'Endpoints',
-      metadata: { name: 'kubernetes', namespace: 'default', labels: mirrored },
-      subsets: [
-        { addresses: [{ ip: endpoint.address }], ports: [{ name: 'https', port: endpoint.port, protocol: 'TCP' }] },
-      ],
-    },
-    ['subsets'],
-  )
-  await ensure(
-    server,
-    'discovery.k8s.io',
-    'endpointslices',
-    'default',
-    {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-      addressType: 'IPv4',
-      endpoints: [{ addresses: [endpoint.address], conditions: { ready: true } }],
-      ports: [{ name: 'https', port: endpoint.port, protocol: 'TCP' }],
-    },
-    ['endpoints', 'ports'],
-  )
 }
