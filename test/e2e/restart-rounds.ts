@@ -139,7 +139,7 @@ async function killWhileStarting(tandem: TestTandem, afterMs: number): Promise<v
   await starting
 }
 
-async function withClient<T>(tandem: TestTandem, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(tandem: TestTandem, work: (client: Client) => Promise<T>): Promise<T> {
   const connection = createHttpsTransport(accessFromKubeconfig(readFileSync(tandem.kubeconfig, 'utf8')))
   try {
     return await work(createClient(connection.transport, { userAgent: 'restart-rounds' }))

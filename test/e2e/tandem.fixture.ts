@@ -41,8 +41,10 @@ export interface TestTandem {
 export const kubectlOf = (suite: 'trixie' | 'sid'): string =>
   execFileSync(join(home, 'scripts/kubectl-of'), [suite], { encoding: 'utf8' }).trim()
 
-export async function startTandem(options: { suite?: 'trixie' | 'sid'; images?: string[] } = {}): Promise<TestTandem> {
-  const stateDir = mkdtempSync(join(tmpdir(), 'tandem-e2e-'))
+export async function startTandem(
+  options: { suite?: 'trixie' | 'sid'; images?: string[]; stateDir?: string } = {},
+): Promise<TestTandem> {
+  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), 'tandem-e2e-'))
   const port = await freePort()
   const kubeconfig = join(stateDir, 'kubeconfig')
   const kubectlPath = kubectlOf(options.suite ?? 'trixie')

@@ -1,7 +1,7 @@
-// Control groups of containers, named by their ids below one group of this Tandem. runc makes and removes them; what it
-// leaves when it is killed half-way is removed here. The kernel refuses to remove a group that somebody is in.
+// Control groups of containers, named by their ids below one group of this Tandem. runc makes and removes them. The
+// kernel refuses to remove a group that somebody is in.
 
-import { rmdir } from 'node:fs/promises'
+import { readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { directoriesIn } from './directories.ts'
 
@@ -13,37 +13,28 @@ async function hierarchies(group: string): Promise<string[]> {
   return ['', ...controllers].map((controller) => join(root, controller, group))
 }
 
-/** The whole group, innermost first. */
+/** The groups directly below. */
+export async function cgroupsOf(group: string): Promise<{ id: string; path: string }[]> {
+  const found = await Promise.all(
+    (await hierarchies(group)).map(async (path) =>
+      (await directoriesIn(path)).map((id) => ({ id, path: join(path, id) })),
+    ),
+  )
+  return found.flat()
+}
+
+/** The whole group in all hierarchies, as far as nobody is in it. */
 export async function removeCgroups(group: string): Promise<void> {
   for (const path of await hierarchies(group)) await removeTree(path)
 }
 
-async function removeTree(path: string): Promise<void> {
+/** Innermost first. */
+export async function removeTree(path: string): Promise<void> {
   for (const name of await directoriesIn(path)) await removeTree(join(path, name))
   await rmdir(path).catch(() => {})
 }
 
-export interface StrayCgroups {
-  /** Removes groups that, now and at the last call, had the name of no container. */
-  remove(known: Set<string>): Promise<void>
+export async function processesIn(path: string): Promise<number[]> {
+  const text = await readFile(join(path, 'cgroup.procs'), 'utf8').catch(() => '')
+  return text.split('\n').filter(Boolean).map(Number)
 }
-
-/** One look is not enough: a container that is being made has its group before the runtime tells of it. */
-export function createStrayCgroups(group: string): StrayCgroups {
-  let suspects = new Set<string>()
-  return {
-    async remove(known) {
-      const strays = new Set<string>()
-      for (const path of await hierarchies(group))
-        for (const id of await directoriesIn(path)) {
-          if (!containerId.test(id) || known.has(id)) continue
-          strays.add(id)
-          if (suspects.has(id)) await removeTree(join(path, id))
-        }
-      suspects = strays
-    },
-  }
-}
-
-/** Groups of virtual machines have other names. */
-const containerId = /^[0-9a-f]{64}$/

@@ -6,7 +6,6 @@ import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
 import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
-import { createStrayCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
 import { rotateLog } from './log-rotation.ts'
@@ -16,6 +15,7 @@ import type { PodObject } from './pod.ts'
 import { createPodFiles } from './pod-files.ts'
 import { createPuller } from './pulling.ts'
 import { createStarter, subPathRoot } from './start-container.ts'
+import { createStrays } from './strays.ts'
 import { createPodStreams, type PodStreams } from './streams.ts'
 import { unbindAll } from './subpath.ts'
 import { removeSandbox, takeOver } from './takeover.ts'
@@ -26,8 +26,8 @@ export type { PodsOptions } from './options.ts'
 
 /** As often as a kubelet syncs each Pod. */
 const relistMs = 60_000
-/** What a Tandem that was killed left half-done has come to its end by then. */
-const firstRelistMs = 10_000
+/** More often at first: what a Tandem that was killed left half-done comes to its end. */
+const firstRelistMs = 3_000
 const reconnectMs = 500
 /** kubelet containerLogMonitorInterval */
 const rotateMs = 10_000
@@ -54,7 +54,7 @@ export function createPods(options: PodsOptions): Pods {
   /** Pods that had something in the runtime when we started: their workers look before they act. */
   const inherited = new Set<string>()
   const owners = new Map<string, string>()
-  const strays = createStrayCgroups(options.cgroupParent)
+  const strays = createStrays({ cgroup: options.cgroupParent, socket: containerd.socket })
   let listener: (uid: string) => void = () => {}
   let unsubscribe = () => {}
   let relist: Timer | undefined
@@ -138,7 +138,7 @@ export function createPods(options: PodsOptions): Pods {
       for (const { id } of lost) await ended(id)
       if (view.sandbox?.ready && !up.has(view.sandbox.id)) await ended(view.sandbox.id)
     }
-    await strays.remove(new Set([...items, ...containers].map(({ id }) => id)))
+    await strays.remove(await cri.containerIds())
   }
 
   function scheduleRelist(afterMs: number): void {
@@ -147,7 +147,7 @@ export function createPods(options: PodsOptions): Pods {
       void look()
         .catch(failed)
         .finally(() => {
-          if (!closed) scheduleRelist(relistMs)
+          if (!closed) scheduleRelist(Math.min(afterMs * 2, relistMs))
         })
     })
   }

@@ -9,7 +9,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { type Decoded, decode, type Encodable, encode, type Message } from '../../../wire/protobuf.ts'
-import { Envelope, SubscribeRequest, TaskExit } from './messages.ts'
+import { Envelope, ListIdsRequest, ListIdsResponse, SubscribeRequest, TaskExit } from './messages.ts'
 import { type Method, type Methods, methods } from './methods.ts'
 
 /** A call that the runtime refused or did not answer. */
@@ -47,7 +47,18 @@ export interface Cri extends Call {
    * Returns a function that ends it.
    */
   subscribe(listener: (event: TaskEvent) => void, lost: (error: Error) => void): () => void
+  /** Of all that containerd itself knows, sandboxes and those that are being made among them. */
+  containerIds(): Promise<Set<string>>
   close(): void
+}
+
+const listDeadlineMs = 30_000
+
+/** containerd's own services keep the containers of CRI under this name. */
+function inNamespace(): Metadata {
+  const metadata = new Metadata()
+  metadata.set('containerd-namespace', 'k8s.io')
+  return metadata
 }
 
 const serializer = (table: Message) => (value: object) => Buffer.from(encode(table, value as never))
@@ -97,6 +108,9 @@ export function createCri(socket: string): Cri {
   const events = clientFor(socket, 'containerd.services.events.v1.Events', {
     subscribe: { method: 'Subscribe', input: SubscribeRequest, output: Envelope, stream: true },
   })
+  const containers = clientFor(socket, 'containerd.services.containers.v1.Containers', {
+    list: { method: 'List', input: ListIdsRequest, output: ListIdsResponse },
+  })
 
   const call = (key: string, method: Method) => (input: object, options?: { deadlineMs?: number }) =>
     new Promise((resolve, reject) => {
@@ -116,10 +130,8 @@ export function createCri(socket: string): Cri {
   return {
     ...calls,
     subscribe(listener, lost) {
-      const metadata = new Metadata()
-      metadata.set('containerd-namespace', 'k8s.io')
       const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
-      const stream: ClientReadableStream<Decoded<typeof Envelope>> = events.subscribe({ filters }, metadata)
+      const stream: ClientReadableStream<Decoded<typeof Envelope>> = events.subscribe({ filters }, inNamespace())
       let over = false
       const end = (error: Error) => {
         if (!over) lost(error)
@@ -136,10 +148,17 @@ export function createCri(socket: string): Cri {
         stream.cancel()
       }
     },
+    containerIds: () =>
+      new Promise((resolve, reject) => {
+        const answered = (error: ServiceError | null, answer: Decoded<typeof ListIdsResponse>) =>
+          error ? reject(new CriError('List', error)) : resolve(new Set(answer.containers.map(({ id }) => id)))
+        containers.list({}, inNamespace(), { deadline: Date.now() + listDeadlineMs }, answered)
+      }),
     close() {
       clients.RuntimeService.close()
       clients.ImageService.close()
       events.close()
+      containers.close()
     },
   }
 }

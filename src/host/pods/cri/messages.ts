@@ -331,6 +331,10 @@ export const PullImageResponse = message({ imageRef: [1, 'string'] })
 export const RemoveImageRequest = message({ image: [1, ImageSpec] })
 export const ImageFsInfoResponse = message({ imageFilesystems: [1, FilesystemUsage, 'list'] })
 
+/** containerd's own containers (api/services/containers/v1 of containerd 1.6), of which only the ids matter here. */
+export const ListIdsRequest = message({ filters: [1, 'string', 'list'] })
+export const ListIdsResponse = message({ containers: [1, message({ id: [1, 'string'] }), 'list'] })
+
 /** containerd's own events (api/services/events/v1, api/events/task.proto of containerd 1.6). */
 const Timestamp = message({ seconds: [1, 'int64'], nanos: [2, 'int32'] })
 const Any = message({ typeUrl: [1, 'string'], value: [2, 'bytes'] })
