@@ -12,6 +12,8 @@ import { kubeconfigPath } from './process.ts'
 export interface Connection {
   client: Client
   transport: Transport
+  /** https://127.0.0.1:6443 */
+  server: string
   close(): void
 }
 
@@ -20,8 +22,9 @@ export function connect(config: Config): Connection {
   if (!existsSync(path)) {
     throw new CommandError(`Tandem was never started with ${config.stateDir}: run 'sudo ./tandem up' first`)
   }
-  const { transport, close } = createHttpsTransport(accessFromKubeconfig(readFileSync(path, 'utf8')))
-  return { client: createClient(transport, { userAgent: 'tandem' }), transport, close }
+  const access = accessFromKubeconfig(readFileSync(path, 'utf8'))
+  const { transport, close } = createHttpsTransport(access)
+  return { client: createClient(transport, { userAgent: 'tandem' }), transport, server: access.server, close }
 }
 
 /** True when the API answers that it is ready. */

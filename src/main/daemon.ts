@@ -19,6 +19,7 @@ import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
 import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
+import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
 import type { MachineControl } from './machine-handlers.ts'
@@ -35,6 +36,7 @@ const servicePort = 443
 
 export async function startDaemon(config: Config, log: Logger): Promise<Daemon> {
   const lock = await holdLock(config.instance, config.stateDir)
+  await requireFree(config.listen)
   const paths = statePaths(config.stateDir, config.instance)
   mkdirSync(dirname(paths.pid), { recursive: true, mode: 0o711 })
   mkdirSync(paths.root, { recursive: true, mode: 0o711 })

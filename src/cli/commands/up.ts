@@ -43,7 +43,13 @@ export async function ensureUp(options: InstanceOptions, tools: Tools): Promise<
   const { connect, isReady } = await import('../connect.ts')
   const connection = connect(config)
   try {
-    if (await isReady(connection)) return { pid: running, already: true }
+    if (await isReady(connection)) {
+      if (options.listen && new URL(connection.server).port !== String(config.listen.port))
+        throw new CommandError(
+          `Tandem runs already (pid ${running}) at ${connection.server}: run 'sudo ./tandem down' first to have it elsewhere`,
+        )
+      return { pid: running, already: true }
+    }
   } finally {
     connection.close()
   }
