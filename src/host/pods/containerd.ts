@@ -13,6 +13,7 @@ import { removeCgroups } from './cgroups.ts'
 import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
 import { type Cri, createCri, isNotFound } from './cri/client.ts'
 import { directoriesIn } from './directories.ts'
+import { endShims } from './strays.ts'
 
 export interface ContainerdOptions {
   paths: StatePaths
@@ -157,6 +158,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
       fresh.release()
     }
     await stop()
+    await endShims(at.socket)
     await unmountBelow([at.run, at.root, paths.pods])
     await rm(at.run, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)

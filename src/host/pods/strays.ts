@@ -56,6 +56,11 @@ export function createStrays({ cgroup, socket }: StraysOptions): Strays {
   }
 }
 
+/** Those that outlived all their containers and containerd. */
+export async function endShims(socket: string): Promise<void> {
+  for (const { pid } of await shimsOf(socket)) end(pid, 'SIGTERM')
+}
+
 /** Shims of this containerd, each with the id of its sandbox. */
 async function shimsOf(socket: string): Promise<{ id: string; pid: number }[]> {
   const shims: { id: string; pid: number }[] = []
