@@ -303,7 +303,7 @@ inRoom('what is missing is named, and waited for', async (room) => {
   const object = await room.until(room.vmi('waiter', { volumes }), (status) =>
     status.conditions?.some((one: any) => one.type === 'Synchronized'),
   )
-  assert.equal(condition(object, 'Synchronized').message, 'secret "later" not found')
+  assert.equal(condition(object, 'Synchronized').message, 'volume "seed": secret "later" not found')
   room.objects.set('secrets/default/later', { data: { userdata: Buffer.from('#!/bin/sh').toString('base64') } })
   const up = await room.until(object, running)
   assert.equal(condition(up, 'Synchronized'), undefined)

@@ -88,7 +88,10 @@ async function forget(found: Map<string, Candidate>, name: string): Promise<void
 function theOne(found: Map<string, Candidate>, target: string | undefined): { file: string; name: string } {
   const [first, ...others] = found
   if (!first) {
-    const what = target === undefined ? 'no file in /disk: it is not a containerDisk image' : `no file /${target}`
+    const what =
+      target === undefined
+        ? 'no file in /disk: it is not a containerDisk image (a qcow2 or raw disk belongs there; path names another place)'
+        : `no file /${target}`
     throw new ImageError('InvalidImage', `the image has ${what}`)
   }
   if (others.length > 0) {

@@ -57,13 +57,15 @@ export async function prepareDisks(
     for (const [index, disk] of wanted.entries()) {
       const volume = spec.volumes?.find((one) => one.name === disk.name)
       if (!volume) throw new Error(`disk ${disk.name}: there is no volume of this name in spec.volumes`)
-      const { status, ...prepared } = await prepare(work, index, disk, volume)
+      const { status, ...prepared } = await prepare(work, index, disk, volume).catch((error: unknown) => {
+        throw asWaiting(error, volume)
+      })
       disks.push({ ...prepared, disk })
       volumes.push({ name: disk.name, target: targets.get(disk.name), ...status })
     }
   } catch (error) {
     close()
-    throw asWaiting(error)
+    throw error
   }
   return { disks, files: work.files, shared: work.shared, volumes, close }
 }
@@ -81,10 +83,11 @@ interface Work {
 
 type Prepared = Omit<PreparedDisk, 'disk'> & { status?: object }
 
-function asWaiting(error: unknown): unknown {
-  if (error instanceof VolumeNotReady) return new Waiting(error.reason, error.message, { cause: error })
-  if (error instanceof ImageError) return new Waiting(error.reason, error.message, { cause: error })
-  return error
+/** What may still come is waited for; the message says which volume waits. */
+function asWaiting(error: unknown, { name, containerDisk }: Volume): unknown {
+  if (!(error instanceof Waiting || error instanceof VolumeNotReady || error instanceof ImageError)) return error
+  const what = containerDisk ? `volume "${name}" (image "${containerDisk.image}")` : `volume "${name}"`
+  return new Waiting(error.reason, `${what}: ${error.message}`, { cause: error })
 }
 
 async function prepare(work: Work, index: number, disk: Disk, volume: Volume): Promise<Prepared> {
