@@ -19,8 +19,18 @@ export interface GuestShell {
   close(): void
 }
 
+export interface ShellOptions {
+  namespace?: string
+  /** For a guest that asks who it is. */
+  login?: { user: string; password: string }
+}
+
 /** Resolves when the guest's shell answers. */
-export async function openShell(kubeconfig: string, machine: string, namespace = 'default'): Promise<GuestShell> {
+export async function openShell(
+  kubeconfig: string,
+  machine: string,
+  { namespace = 'default', login }: ShellOptions = {},
+): Promise<GuestShell> {
   const access = accessFromKubeconfig(readFileSync(kubeconfig, 'utf8'))
   const path = `/apis/subresources.kubevirt.io/v1/namespaces/${namespace}/virtualmachineinstances/${machine}/console`
   const socket = new WebSocket(`${access.server.replace(/^http/, 'ws')}${path}`, 'plain.kubevirt.io', {
@@ -74,8 +84,14 @@ export async function openShell(kubeconfig: string, machine: string, namespace =
     close: () => socket.terminate(),
   }
   socket.send('\r')
+  if (login) {
+    await waitFor(/login: .{0,4}$/, bootMs, () => socket.send('\r'))
+    shell.type(login.user)
+    await shell.expect(/Password: /)
+    shell.type(login.password)
+  }
   // The shell's line editor may ask the terminal for its position behind the prompt.
-  await waitFor(/# .{0,4}$/, bootMs, () => socket.send('\r')).catch((error) => {
+  await waitFor(/[#$] .{0,4}$/, bootMs, () => socket.send('\r')).catch((error) => {
     shell.close()
     throw error
   })

@@ -1,0 +1,83 @@
+// `tandem demo` as a person runs it: the shop's page with rows out of the virtual machine; both halves find each other by
+// name, and still do after a Pod was deleted and the guest was rebooted.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { openShell } from './console.fixture.ts'
+import { home, run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+
+let tandem: TestTandem
+let url = ''
+
+before(async () => {
+  tandem = await startTandem()
+})
+after(() => tandem?.close())
+
+const demo = () =>
+  run(`${home}/tandem`, ['demo', '--state-dir', tandem.stateDir, '--listen', `127.0.0.1:${tandem.port}`], {
+    timeoutMs: 550_000,
+  })
+
+const addressOf = async (machine: string) =>
+  await tandem.kubectl('get', 'vmi', machine, '-o', 'jsonpath={.status.interfaces[0].ipAddress}')
+
+/** The page, when both the web site and the database answer. */
+async function page(): Promise<string> {
+  let text = ''
+  await until('the shop answers', async () => {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
+    text = (await answer?.text().catch(() => '')) ?? ''
+    return answer?.status === 200
+  })
+  return text
+}
+
+test('the demo ends with the page, whose rows came out of the machine', async () => {
+  const { code, stdout, stderr } = await demo()
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /Tandem, two seats +1290\.00/)
+  assert.match(stdout, /machine db \(Linux \S+-cloud-amd64\)/)
+  assert.match(stdout, /kubectl get vm/)
+  url = /at (http:\/\/127\.0\.0\.1:\d+\/) says/.exec(stdout)![1]!
+})
+
+test('again, it changes nothing', async () => {
+  const versions = () =>
+    tandem.kubectl('get', 'vm,deploy,svc,secret,cm,pvc', '-o', 'jsonpath={.items[*].metadata.resourceVersion}')
+  const before = await versions()
+  const { code, stderr } = await demo()
+  assert.equal(code, 0, stderr)
+  assert.equal(await versions(), before)
+})
+
+test('wait, names in both directions, a deleted Pod, a rebooted guest', async () => {
+  await tandem.kubectl('wait', '--for=condition=Ready', 'vmi/db', '--timeout=60s')
+  const address = await addressOf('db')
+  assert.match(await tandem.kubectl('exec', 'deploy/web', '--', 'getent', 'hosts', 'db'), /^10\./)
+
+  const shell = await openShell(tandem.kubeconfig, 'db', { login: { user: 'debian', password: 'debian' } })
+  assert.match(await shell.run('getent hosts web', 60_000), /^10\./)
+  assert.match(await shell.run('curl -s http://web', 60_000), /Tandem, two seats/)
+
+  const served = await tandem.kubectl('get', 'pods', '-l', 'component=web', '-o', 'jsonpath={.items[0].metadata.name}')
+  await tandem.kubectl('delete', 'pod', served)
+  await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=120s')
+  assert.match(await page(), /Tandem, two seats/)
+
+  shell.type('sudo reboot')
+  await until('the machine is not ready while it boots', async () => {
+    const ready = await tandem.kubectl(
+      'get',
+      'vmi',
+      'db',
+      '-o',
+      'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+    )
+    return ready === 'False'
+  })
+  shell.close()
+  await tandem.kubectl('wait', '--for=condition=Ready', 'vmi/db', '--timeout=300s')
+  assert.equal(await addressOf('db'), address)
+  assert.match(await page(), /machine <b>db<\/b>/)
+})
