@@ -10,7 +10,9 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoredObject } from '../../src/api/meta.ts'
 import type { ExecSession, LogOptions } from '../../src/api/streams.ts'
+import type { PodObject } from '../../src/host/pods/pod.ts'
 import { createPods, type Pods } from '../../src/host/pods/pods.ts'
+import { sandboxConfig } from '../../src/host/pods/spec.ts'
 import { workloadContract } from '../../src/host/workload.contract.ts'
 import { type Driving, drive, isReady } from './pods.driving.ts'
 import { busybox, type Machine, openMachine, podObject, shell } from './pods.fixture.ts'
@@ -427,6 +429,18 @@ test('out of memory is told', async () => {
   const { containerStatuses } = await driving.until(pod, ({ phase }) => phase === 'Failed')
   assert.equal(containerStatuses[0].state.terminated.reason, 'OOMKilled')
   assert.equal(containerStatuses[0].state.terminated.exitCode, 137)
+  await gone(pod)
+})
+
+test('a sandbox that came to be after its maker had ended does not keep the next one from being made', async () => {
+  const pod = podObject({ containers: [shell(forever)] })
+  const { client, containerd, paths, ...options } = machine.options()
+  const input = { ...options, attempt: 0, resolver: options.network.resolver('default'), logRoot: paths.podLogs }
+  const { podSandboxId } = await containerd.cri.runPodSandbox({ config: sandboxConfig(pod as PodObject, input) })
+  driving.add(pod)
+  await driving.until(pod, isReady)
+  const { items } = await containerd.cri.listPodSandbox({})
+  assert.ok(!items.some(({ id }) => id === podSandboxId))
   await gone(pod)
 })
 

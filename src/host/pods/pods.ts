@@ -54,6 +54,8 @@ export function createPods(options: PodsOptions): Pods {
   /** Pods that had something in the runtime when we started: their workers look before they act. */
   const inherited = new Set<string>()
   const owners = new Map<string, string>()
+  /** At the last look; one look may meet a Pod whose removal is under way. */
+  let ownerless = new Set<string>()
   const strays = createStrays({ cgroup: options.cgroupParent, socket: containerd.socket })
   let listener: (uid: string) => void = () => {}
   let unsubscribe = () => {}
@@ -138,7 +140,16 @@ export function createPods(options: PodsOptions): Pods {
       for (const { id } of lost) await ended(id)
       if (view.sandbox?.ready && !up.has(view.sandbox.id)) await ended(view.sandbox.id)
     }
+    await removeOwnerless(items)
     await strays.remove(await cri.containerIds())
+  }
+
+  /** Sandboxes of Pods that were gone when the call of a former Tandem that made them came to its end. */
+  async function removeOwnerless(sandboxes: { id: string; labels: Record<string, string> }[]): Promise<void> {
+    const isOwned = (uid = '') => workers.has(uid) || inherited.has(uid)
+    const found = sandboxes.filter(({ labels: given }) => !isOwned(given[labels.podUid])).map(({ id }) => id)
+    for (const id of found) if (ownerless.has(id)) await removeSandbox(cri, id)
+    ownerless = new Set(found)
   }
 
   function scheduleRelist(afterMs: number): void {

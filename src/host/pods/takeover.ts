@@ -11,7 +11,7 @@ export interface Found {
   containers: Map<string, ContainerRecord[]>
 }
 
-const gone = (error: unknown): undefined => {
+export const ignoreNotFound = (error: unknown): undefined => {
   if (isNotFound(error)) return undefined
   throw error
 }
@@ -23,10 +23,10 @@ export async function takeOver(cri: Cri, uid: string): Promise<Found> {
     cri.listContainers({ filter: { labelSelector } }),
   ])
   const [sandboxes, records] = await Promise.all([
-    Promise.all(items.map(({ id }) => cri.podSandboxStatus({ podSandboxId: id }).catch(gone))),
+    Promise.all(items.map(({ id }) => cri.podSandboxStatus({ podSandboxId: id }).catch(ignoreNotFound))),
     Promise.all(
       containers.map(async ({ id, podSandboxId }) => {
-        const answer = await cri.containerStatus({ containerId: id }).catch(gone)
+        const answer = await cri.containerStatus({ containerId: id }).catch(ignoreNotFound)
         return answer?.status && containerRecord(answer.status, podSandboxId)
       }),
     ),
@@ -42,8 +42,21 @@ export async function takeOver(cri: Cri, uid: string): Promise<Found> {
   }
 }
 
+/**
+ * Removes all of a Pod but what is known: a call that failed for us may have come to its end in the runtime, and what it
+ * made has the name that the next try needs.
+ */
+export async function removeUnknown(cri: Cri, uid: string, known: Set<string>): Promise<void> {
+  const labelSelector = { [labels.podUid]: uid }
+  const { items } = await cri.listPodSandbox({ filter: { labelSelector } })
+  for (const { id } of items) if (!known.has(id)) await removeSandbox(cri, id)
+  const { containers } = await cri.listContainers({ filter: { labelSelector } })
+  for (const { id } of containers)
+    if (!known.has(id)) await cri.removeContainer({ containerId: id }).catch(ignoreNotFound)
+}
+
 /** Stops and removes a sandbox with all containers in it. Idempotent. */
 export async function removeSandbox(cri: Cri, podSandboxId: string): Promise<void> {
-  await cri.stopPodSandbox({ podSandboxId }).catch(gone)
-  await cri.removePodSandbox({ podSandboxId }).catch(gone)
+  await cri.stopPodSandbox({ podSandboxId }).catch(ignoreNotFound)
+  await cri.removePodSandbox({ podSandboxId }).catch(ignoreNotFound)
 }

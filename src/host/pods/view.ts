@@ -36,6 +36,12 @@ export interface PodView {
 
 export const newest = (view: PodView, name: string): ContainerRecord | undefined => view.containers.get(name)?.[0]
 
+/** Of everything in the runtime that counts for the Pod. */
+export function idsOf({ sandbox, containers }: PodView): Set<string> {
+  const records = [...containers.values()].flat()
+  return new Set([...(sandbox ? [sandbox.id] : []), ...records.flatMap(({ id, sandboxId }) => [id, sandboxId])])
+}
+
 export type RunningRecord = ContainerRecord & { state: 'running' }
 
 export const isRunning = (record: ContainerRecord | undefined): record is RunningRecord => record?.state === 'running'

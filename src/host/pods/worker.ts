@@ -4,7 +4,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
 import type { SyncResult } from '../workload.ts'
-import { isNotFound } from './cri/client.ts'
 import { runHook } from './hooks.ts'
 import { lastWords } from './last-words.ts'
 import type { Shared } from './options.ts'
@@ -27,8 +26,8 @@ import type { SandboxConfig } from './spec.ts'
 import type { ContainerStarter } from './start-container.ts'
 import { podStatus } from './status.ts'
 import { stopContainer } from './stop-container.ts'
-import { type Found, removeSandbox } from './takeover.ts'
-import { isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
+import { type Found, ignoreNotFound, removeSandbox, removeUnknown } from './takeover.ts'
+import { idsOf, isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
 
 export interface WorkerTools {
   shared: Shared
@@ -218,6 +217,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       retryMs = firstRetryMs
     } catch (error) {
       if (!(error instanceof SandboxProblem)) throw error
+      await clearUnknown()
       blockedUntil = clock.now() + retryMs
       retryMs = Math.min(retryMs * 2, lastRetryMs)
     } finally {
@@ -257,12 +257,18 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       await postStart(container, record)
       forgetOld(container.name)
     } catch (error) {
+      if (error instanceof ContainerProblem) await clearUnknown()
       failedToStart(container, error)
     } finally {
       done()
       view.busy.delete(container.name)
     }
   }
+
+  const clearUnknown = () =>
+    removeUnknown(cri, uid, idsOf(view)).catch((error) =>
+      shared.log.debug('cannot clear what a failed call left', { pod: podText(view.pod), error }),
+    )
 
   const quitting = (): Promise<undefined> =>
     new Promise((resolve) => quit.signal.addEventListener('abort', () => resolve(undefined), { once: true }))
@@ -482,8 +488,3 @@ const describedDifferently = (a: PodObject, b: PodObject): boolean =>
 
 const graceOf = (pod: PodObject): number =>
   pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
-
-const ignoreNotFound = (error: unknown): undefined => {
-  if (isNotFound(error)) return undefined
-  throw error
-}
