@@ -3,8 +3,17 @@
 
 /** '2026-01-01T00:00:00Z' */
 export function formatTime(ms: number): string {
-  return `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastText = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`
+    lastSecond = second
+  }
+  return lastText
 }
+
+/** Nearly all asked-for times are now. */
+let lastSecond = Number.NaN
+let lastText = ''
 
 /** '2026-01-01T00:00:00.123000Z': a MicroTime, from milliseconds and the microseconds beyond them. */
 export function formatMicroTime(ms: number, micros = 0): string {

@@ -16,6 +16,8 @@ export type Outgoing = ServerResponse
 const compress = promisify(gzip)
 /** Upstream compresses answers above this size (APIResponseCompression). */
 const compressFrom = 128 * 1024
+/** Above this size the second pass over a text costs more than the second chunk of a write. */
+const bytesFrom = 16 * 1024
 /** Bytes of a watch that are put together into one write. */
 const batchBytes = 256 * 1024
 
@@ -38,12 +40,16 @@ export async function sendResponse(response: Outgoing, answer: ApiResponse, requ
     const bytes = await compress(text, { level: 1 })
     headers['content-encoding'] = 'gzip'
     headers.vary = 'Accept-Encoding'
-    response.writeHead(answer.status, { ...headers, 'content-length': bytes.length })
+    headers['content-length'] = String(bytes.length)
+    response.writeHead(answer.status, headers)
     response.end(request.method === 'HEAD' ? undefined : bytes)
     return
   }
-  response.writeHead(answer.status, { ...headers, 'content-length': Buffer.byteLength(text) })
-  response.end(request.method === 'HEAD' ? undefined : text)
+  // A long text becomes bytes once; a short one goes out together with the headers.
+  const body = text.length > bytesFrom ? Buffer.from(text) : text
+  headers['content-length'] = String(Buffer.byteLength(body))
+  response.writeHead(answer.status, headers)
+  response.end(request.method === 'HEAD' ? undefined : body)
 }
 
 const wantsYaml = (accept: string | undefined): boolean => accept?.split(',')[0]?.trim() === 'application/yaml'

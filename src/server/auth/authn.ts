@@ -108,7 +108,7 @@ const listOf = (value: string | undefined): string[] =>
 function extraOf(headers: Record<string, string>): Record<string, string[]> {
   const prefix = 'impersonate-extra-'
   const extra: Record<string, string[]> = {}
-  for (const [header, value] of Object.entries(headers)) {
+  for (const header in headers) {
     if (!header.startsWith(prefix)) continue
     let key = header.slice(prefix.length)
     try {
@@ -116,7 +116,7 @@ function extraOf(headers: Record<string, string>): Record<string, string[]> {
     } catch {
       // A key that is not percent-encoded is taken as it is.
     }
-    Object.defineProperty(extra, key, { value: listOf(value), enumerable: true, configurable: true })
+    Object.defineProperty(extra, key, { value: listOf(headers[header]), enumerable: true, configurable: true })
   }
   return extra
 }
