@@ -58,7 +58,7 @@ export async function prepareDisks(
       const volume = spec.volumes?.find((one) => one.name === disk.name)
       if (!volume) throw new Error(`disk ${disk.name}: there is no volume of this name in spec.volumes`)
       const { status, ...prepared } = await prepare(work, index, disk, volume).catch((error: unknown) => {
-        throw asWaiting(error, volume)
+        throw explained(error, volume)
       })
       disks.push({ ...prepared, disk })
       volumes.push({ name: disk.name, target: targets.get(disk.name), ...status })
@@ -83,11 +83,11 @@ interface Work {
 
 type Prepared = Omit<PreparedDisk, 'disk'> & { status?: object }
 
-/** What may still come is waited for; the message says which volume waits. */
-function asWaiting(error: unknown, { name, containerDisk }: Volume): unknown {
-  if (!(error instanceof Waiting || error instanceof VolumeNotReady || error instanceof ImageError)) return error
+/** The message says which volume waits; the reason is the driver's own where nobody gave one. */
+function explained(error: unknown, { name, containerDisk }: Volume): Waiting {
+  const known = error instanceof Waiting || error instanceof VolumeNotReady || error instanceof ImageError
   const what = containerDisk ? `volume "${name}" (image "${containerDisk.image}")` : `volume "${name}"`
-  return new Waiting(error.reason, `${what}: ${error.message}`, { cause: error })
+  return new Waiting(known ? error.reason : 'SyncFailed', `${what}: ${(error as Error).message}`, { cause: error })
 }
 
 async function prepare(work: Work, index: number, disk: Disk, volume: Volume): Promise<Prepared> {

@@ -298,7 +298,7 @@ function phaseOf(machine: Machine): Phase {
   if (record.result) return record.result.phase
   if (record.process && !starting) return 'Running'
   if (starting) return starting.phase
-  return problem && /Image/.test(problem.reason) ? 'Scheduling' : 'Pending'
+  return problem && /Image|Unschedulable/.test(problem.reason) ? 'Scheduling' : 'Pending'
 }
 
 function reasonOf(error: unknown): [reason: string, message: string] {

@@ -2,6 +2,7 @@
 // then the process is started, written down, limited and connected.
 
 import { chmodSync, chownSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
@@ -18,6 +19,7 @@ import { killAndWait, launch, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
 import { hostnameOf, interfacesOf, specOf } from './vmi.ts'
+import { Waiting } from './waiting.ts'
 
 export interface StartRooms extends DiskRooms {
   instance: string
@@ -36,6 +38,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   const spec = specOf(object)
   const topology = topologyOf(spec.domain)
   const memoryBytes = guestMemory(spec.domain)
+  requireMemory(memoryBytes)
   const uuid = firmwareUuid(object)
   makeDirectory(machine, rooms.user)
   const { signal } = machine.starting!.abort
@@ -85,6 +88,16 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     writeRecord(machine.directory, machine.record)
     throw said ? new Error(said, { cause: error }) : error
   }
+}
+
+/** QEMU would say it in words of its own. */
+function requireMemory(bytes: number): void {
+  if (bytes <= totalmem()) return
+  const gibibytes = (amount: number) => `${(amount / 2 ** 30).toFixed(1)} GiB`
+  throw new Waiting(
+    'Unschedulable',
+    `0/1 nodes are available: 1 Insufficient memory. The guest wants ${gibibytes(bytes)}, this machine has ${gibibytes(totalmem())}: lower spec.domain.memory.guest`,
+  )
 }
 
 async function run(

@@ -94,6 +94,8 @@ function conditions(object: StoredObject, observed: Observed, now: number): Cond
   const running = observed.phase === 'Running'
   const wanted: Omit<Condition, 'lastProbeTime' | 'lastTransitionTime'>[] = [ready(object, observed)]
   if (problem) wanted.push({ type: 'Synchronized', status: 'False', ...problem })
+  // KubeVirt copies it from the launcher's Pod; a VM's printableStatus is made of it.
+  if (problem?.reason === 'Unschedulable') wanted.push({ type: 'PodScheduled', status: 'False', ...problem })
   if (started && running) {
     wanted.push({ type: 'LiveMigratable', status: 'False', ...notMigratable(object) })
     if (paused) wanted.push({ type: 'Paused', status: 'True', ...paused })
