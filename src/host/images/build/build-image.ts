@@ -10,7 +10,7 @@ import { addModules, writeCpio } from './initramfs.ts'
 import { writeOciArchive } from './oci-archive.ts'
 import { createPackageFiles, type PackageFiles } from './package-files.ts'
 import { type DiskSpec, parseRecipe, type Recipe } from './recipe.ts'
-import { makeSystem } from './system.ts'
+import { makeSystem, runSteps } from './system.ts'
 import { addFiles, resolveInTree } from './tree.ts'
 
 export interface BuildOptions {
@@ -84,10 +84,14 @@ async function build(work: Build): Promise<string> {
   const packageFiles = createPackageFiles(apt, scratch)
   const root = join(scratch, 'root')
   if (recipe.system) {
-    await makeSystem({ root, scratch, apt, system: recipe.system, run: recipe.run, epoch: recipe.epoch, onProgress })
+    await makeSystem({ root, apt, system: recipe.system, epoch: recipe.epoch, onProgress })
   } else await mkdir(root, { mode: 0o755 })
   onProgress(`adding ${recipe.files.length} files`)
   await addFiles(root, recipe.files, { recipeDir, packageFiles })
+  if (recipe.run.length > 0) {
+    onProgress(`running ${recipe.run.length} steps`)
+    await runSteps(root, recipe.run, recipe.epoch)
+  }
   const tree = recipe.disk ? await buildDisk(work, recipe.disk, root, packageFiles) : root
   onProgress('writing the image')
   return writeOciArchive({

@@ -64,7 +64,7 @@ export interface Recipe {
   epoch: number
   system?: SystemSpec
   files: FileEntry[]
-  /** Shell lines, run in the finished system (chroot), before the files that come `after: run`. */
+  /** Shell lines, run in the finished system (chroot), after the files were added. */
   run: string[]
   config: ImageConfig
   disk?: DiskSpec

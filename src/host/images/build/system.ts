@@ -8,10 +8,8 @@ import type { SystemSpec } from './recipe.ts'
 
 export interface SystemOptions {
   root: string
-  scratch: string
   apt: Apt
   system: SystemSpec
-  run: string[]
   epoch: number
   onProgress: (line: string) => void
 }
@@ -47,12 +45,7 @@ const leftovers = [
 
 export async function makeSystem(options: SystemOptions): Promise<void> {
   const { apt, system, onProgress } = options
-  const runFile = join(options.scratch, 'run.sh')
-  await writeFile(runFile, ['set -eu', ...options.run, ''].join('\n'))
   onProgress(`installing Debian ${system.suite} (${system.variant}) and ${system.packages.length} packages`)
-  const failed = (error: unknown): never => {
-    throw error instanceof CommandFailed ? new Error(whatFailed(error.stderr), { cause: error.message }) : error
-  }
   await run(
     [
       // Own mount namespace: what mmdebstrap mounts goes away with it, even when it is killed.
@@ -63,9 +56,6 @@ export async function makeSystem(options: SystemOptions): Promise<void> {
       ...system.exclude.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       ...(system.packages.length > 0 ? [`--include=${system.packages.join(',')}`] : []),
       ...cacheHooks(apt),
-      ...(options.run.length > 0
-        ? [`--customize-hook=env --unset=TMPDIR chroot "$1" sh -s < ${shellQuoted(runFile)}`]
-        : []),
       system.suite,
       options.root,
       apt.sourcesFile,
@@ -77,8 +67,27 @@ export async function makeSystem(options: SystemOptions): Promise<void> {
         if (/^I: (?!running --)/.test(line)) onProgress(line.slice(3))
       },
     },
-  ).catch(failed)
+  ).catch((error) => {
+    throw error instanceof CommandFailed
+      ? new Error(`making the Debian system failed: ${whatFailed(error.stderr)}`, { cause: error.message })
+      : error
+  })
   await clean(options.root)
+}
+
+/** The recipe's shell lines as root of the tree, with /proc, in a mount namespace that ends with them. */
+export async function runSteps(root: string, steps: string[], epoch: number): Promise<void> {
+  const enter = 'mount -t proc proc "$1/proc" && exec chroot "$1" sh -s'
+  await run(['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', 'sh', '-c', enter, 'sh', root], {
+    input: ['set -eu', ...steps, ''].join('\n'),
+    timeoutMs: 1_800_000,
+    env: { SOURCE_DATE_EPOCH: String(epoch), LC_ALL: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+  }).catch((error) => {
+    throw error instanceof CommandFailed
+      ? new Error(`a run step failed: ${whatFailed(error.stderr)}`, { cause: error.message })
+      : error
+  })
+  await emptyTemporary(root)
 }
 
 /** The lines of apt's, dpkg's and the run steps' talk that say what went wrong. */
@@ -87,7 +96,7 @@ export function whatFailed(talk: string): string {
   const lines = talk.split('\n').map((line) => line.trimEnd())
   const found = lines.filter((line) => telling.test(line) && !/mmdebstrap failed to run|Sub-process/.test(line))
   const shown = found.length > 0 ? found.slice(0, 5) : lines.filter(Boolean).slice(-5)
-  return `making the Debian system failed: ${shown.join('; ')}`
+  return shown.join('; ')
 }
 
 /** Packages and lists go in before apt wants them and come out when it has them: hard links, no copies. */
@@ -108,12 +117,16 @@ const shellQuoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 async function clean(root: string): Promise<void> {
   for (const path of leftovers) await rm(join(root, path), { recursive: true, force: true })
-  for (const folder of ['tmp', 'run', 'var/tmp']) {
-    for (const name of await readdir(join(root, folder)).catch(() => []))
-      await rm(join(root, folder, name), { recursive: true, force: true })
-  }
+  await emptyTemporary(root)
   await mkdir(join(root, 'var/lib/apt/lists'), { recursive: true })
   await mkdir(join(root, 'var/cache/apt/archives/partial'), { recursive: true })
   // Empty: a container gets its own mounted over it, a VM makes its own at first boot.
   await writeFile(join(root, 'etc/machine-id'), '')
+}
+
+async function emptyTemporary(root: string): Promise<void> {
+  for (const folder of ['tmp', 'run', 'var/tmp']) {
+    for (const name of await readdir(join(root, folder)).catch(() => []))
+      await rm(join(root, folder, name), { recursive: true, force: true })
+  }
 }
