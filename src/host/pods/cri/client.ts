@@ -1,13 +1,7 @@
 // Talks CRI v1 and containerd's event service over one unix socket.
 
-import {
-  type ClientReadableStream,
-  credentials,
-  Metadata,
-  makeGenericClientConstructor,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js'
+import { connect } from 'node:net'
+import { createGrpcClient, type GrpcClient, GrpcError, status } from '../../../wire/grpc.ts'
 import { type Decoded, decode, type Encodable, encode, type Message } from '../../../wire/protobuf.ts'
 import { Envelope, ListIdsRequest, ListIdsResponse, SubscribeRequest, TaskExit } from './messages.ts'
 import { type Method, type Methods, methods } from './methods.ts'
@@ -15,7 +9,7 @@ import { type Method, type Methods, methods } from './methods.ts'
 /** A call that the runtime refused or did not answer. */
 export class CriError extends Error {
   readonly code: number
-  constructor(method: string, error: ServiceError) {
+  constructor(method: string, error: GrpcError) {
     super(describe(method, error), { cause: error })
     this.name = 'CriError'
     this.code = error.code
@@ -25,11 +19,11 @@ export class CriError extends Error {
 export const isNotFound = (error: unknown): boolean => error instanceof CriError && error.code === status.NOT_FOUND
 export const isUnreachable = (error: unknown): boolean => error instanceof CriError && error.code === status.UNAVAILABLE
 
-function describe(method: string, error: ServiceError): string {
-  if (error.code === status.UNAVAILABLE) return `containerd does not answer (${method}): ${error.details}`
+function describe(method: string, error: GrpcError): string {
+  if (error.code === status.UNAVAILABLE) return `containerd does not answer (${method}): ${error.message}`
   if (error.code === status.DEADLINE_EXCEEDED) return `containerd took too long to answer ${method}`
   // containerd's own words are what the kubelet shows in Events, too.
-  return error.details || error.message
+  return error.message
 }
 
 type Call = {
@@ -52,114 +46,62 @@ export interface Cri extends Call {
   close(): void
 }
 
-const listDeadlineMs = 30_000
-
 /** containerd's own services keep the containers of CRI under this name. */
-function inNamespace(): Metadata {
-  const metadata = new Metadata()
-  metadata.set('containerd-namespace', 'k8s.io')
-  return metadata
+const inNamespace = { 'containerd-namespace': 'k8s.io' }
+
+interface Asked<I extends Message, O extends Message> {
+  path: string
+  input: I
+  output: O
+  deadlineMs: number
+  metadata?: Record<string, string>
 }
 
-const serializer = (table: Message) => (value: object) => Buffer.from(encode(table, value as never))
-const deserializer = (table: Message) => (bytes: Buffer) => decode(table, bytes)
-
-function clientFor(
-  socket: string,
-  service: string,
-  calls: Record<string, { method: string; input: Message; output: Message; stream?: boolean }>,
-) {
-  const definition = Object.fromEntries(
-    Object.entries(calls).map(([key, call]) => [
-      key,
-      {
-        path: `/${service}/${call.method}`,
-        requestStream: false as const,
-        responseStream: call.stream ?? false,
-        requestSerialize: serializer(call.input),
-        requestDeserialize: deserializer(call.input),
-        responseSerialize: serializer(call.output),
-        responseDeserialize: deserializer(call.output),
-      },
-    ]),
-  )
-  const Client = makeGenericClientConstructor(definition as never, service)
-  return new Client(`unix://${socket}`, credentials.createInsecure(), {
-    'grpc.default_authority': 'localhost',
-    'grpc.max_receive_message_length': 64 * 1024 * 1024,
-    // A containerd that was just started again must not be waited for longer than it takes.
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 2000,
-  }) as any
+async function ask<I extends Message, O extends Message>(
+  client: GrpcClient,
+  { path, input, output, deadlineMs, metadata = {} }: Asked<I, O>,
+  value: object,
+): Promise<Decoded<O>> {
+  try {
+    return decode(output, await client.unary({ path, message: encode(input, value as never), deadlineMs, metadata }))
+  } catch (error) {
+    throw error instanceof GrpcError ? new CriError(path.split('/').at(-1)!, error) : error
+  }
 }
 
-const callsOf = (service: Method['service']) =>
-  Object.fromEntries(
-    Object.entries(methods)
-      .filter(([, method]) => method.service === service)
-      .map(([key, method]) => [key, { method: method.name, input: method.input, output: method.output }]),
-  )
+const containerList = {
+  path: '/containerd.services.containers.v1.Containers/List',
+  input: ListIdsRequest,
+  output: ListIdsResponse,
+  deadlineMs: 30_000,
+  metadata: inNamespace,
+}
 
 export function createCri(socket: string): Cri {
-  const clients = {
-    RuntimeService: clientFor(socket, 'runtime.v1.RuntimeService', callsOf('RuntimeService')),
-    ImageService: clientFor(socket, 'runtime.v1.ImageService', callsOf('ImageService')),
-  }
-  const events = clientFor(socket, 'containerd.services.events.v1.Events', {
-    subscribe: { method: 'Subscribe', input: SubscribeRequest, output: Envelope, stream: true },
-  })
-  const containers = clientFor(socket, 'containerd.services.containers.v1.Containers', {
-    list: { method: 'List', input: ListIdsRequest, output: ListIdsResponse },
-  })
-
-  const call = (key: string, method: Method) => (input: object, options?: { deadlineMs?: number }) =>
-    new Promise((resolve, reject) => {
-      const deadline = Date.now() + (options?.deadlineMs ?? method.deadlineMs)
-      clients[method.service][key](
-        input,
-        new Metadata(),
-        { deadline },
-        (error: ServiceError | null, answer: unknown) =>
-          error ? reject(new CriError(method.name, error)) : resolve(answer),
-      )
-    })
-
+  const client = createGrpcClient(() => connect(socket))
+  const call =
+    ({ service, name, input, output, deadlineMs }: Method) =>
+    (value: object, options?: { deadlineMs?: number }) =>
+      ask(client, { path: `/runtime.v1.${service}/${name}`, input, output, deadlineMs, ...options }, value)
   const calls = Object.fromEntries(
-    Object.entries(methods).map(([key, method]) => [key, call(key, method)]),
+    Object.entries(methods).map(([key, method]) => [key, call(method)]),
   ) as unknown as Call
   return {
     ...calls,
     subscribe(listener, lost) {
-      const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
-      const stream: ClientReadableStream<Decoded<typeof Envelope>> = events.subscribe({ filters }, inNamespace())
-      let over = false
-      const end = (error: Error) => {
-        if (!over) lost(error)
-        over = true
-      }
-      stream.on('data', (envelope: Decoded<typeof Envelope>) => {
-        const event = taskEvent(envelope)
-        if (event && !over) listener(event)
-      })
-      stream.on('error', end)
-      stream.on('end', () => end(new Error('containerd ended the event stream')))
-      return () => {
-        over = true
-        stream.cancel()
-      }
+      const path = '/containerd.services.events.v1.Events/Subscribe'
+      const message = encode(SubscribeRequest, { filters: ['topic=="/tasks/exit"', 'topic=="/tasks/oom"'] })
+      return client.stream(
+        { path, message, metadata: inNamespace },
+        (bytes) => {
+          const event = taskEvent(decode(Envelope, bytes))
+          if (event) listener(event)
+        },
+        (error) => lost(error ?? new Error('containerd ended the event stream')),
+      )
     },
-    containerIds: () =>
-      new Promise((resolve, reject) => {
-        const answered = (error: ServiceError | null, answer: Decoded<typeof ListIdsResponse>) =>
-          error ? reject(new CriError('List', error)) : resolve(new Set(answer.containers.map(({ id }) => id)))
-        containers.list({}, inNamespace(), { deadline: Date.now() + listDeadlineMs }, answered)
-      }),
-    close() {
-      clients.RuntimeService.close()
-      clients.ImageService.close()
-      events.close()
-      containers.close()
-    },
+    containerIds: async () => new Set((await ask(client, containerList, {})).containers.map(({ id }) => id)),
+    close: () => client.close(),
   }
 }
 

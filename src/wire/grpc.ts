@@ -1,0 +1,200 @@
+// gRPC's client side on one HTTP/2 connection without TLS: unary calls and streams of answers
+// (grpc/doc/PROTOCOL-HTTP2.md: a message is a flag, four bytes of length and its bytes; the status is in the trailers).
+
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import type { Duplex } from 'node:stream'
+
+/** google.rpc.Code, those that somebody decides on. */
+export const status = {
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  RESOURCE_EXHAUSTED: 8,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+} as const
+
+export class GrpcError extends Error {
+  readonly code: number
+  constructor(code: number, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'GrpcError'
+    this.code = code
+  }
+}
+
+export interface GrpcCall {
+  /** '/runtime.v1.RuntimeService/Version' */
+  path: string
+  message: Uint8Array
+  metadata?: Record<string, string>
+}
+
+export interface GrpcClient {
+  /** @throws GrpcError */
+  unary(call: GrpcCall & { deadlineMs: number }): Promise<Uint8Array>
+  /** `ended` is called once, unless the returned function ended the stream. */
+  stream(
+    call: GrpcCall,
+    received: (message: Uint8Array) => void,
+    ended: (error: GrpcError | undefined) => void,
+  ): () => void
+  /** Ends the connection; a later call makes a new one. */
+  close(): void
+}
+
+const messageLimit = 64 * 1024 * 1024
+
+/** `open` makes the connection: when the first call needs it, and again after it was lost. */
+export function createGrpcClient(open: () => Duplex): GrpcClient {
+  let session: ClientHttp2Session | undefined
+
+  function connected(): ClientHttp2Session {
+    if (session && !session.closed && !session.destroyed) return session
+    session = connect('http://localhost', { createConnection: open, maxSessionMemory: 100 })
+    // Each call hears of it through its own stream.
+    session.on('error', () => {})
+    return session
+  }
+
+  function begin(call: GrpcCall, deadlineMs: number | undefined): ClientHttp2Stream {
+    const stream = connected().request({
+      ':method': 'POST',
+      ':path': call.path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...(deadlineMs !== undefined && { 'grpc-timeout': `${Math.max(Math.ceil(deadlineMs), 1)}m` }),
+      ...call.metadata,
+    })
+    stream.end(framed(call.message))
+    return stream
+  }
+
+  return {
+    unary(call) {
+      return new Promise((resolve, reject) => {
+        let answer: Uint8Array | undefined
+        const stream = begin(call, call.deadlineMs)
+        const timer = setTimeout(
+          () => finish(new GrpcError(status.DEADLINE_EXCEEDED, `no answer within ${call.deadlineMs} ms`)),
+          call.deadlineMs,
+        )
+        const finish = follow(
+          stream,
+          (message) => {
+            answer = message
+          },
+          (error) => {
+            clearTimeout(timer)
+            if (error) reject(error)
+            else if (answer) resolve(answer)
+            else reject(new GrpcError(status.INTERNAL, 'the server said OK and sent no message'))
+          },
+        )
+      })
+    },
+    stream(call, received, ended) {
+      let cancelled = false
+      const finish = follow(
+        begin(call, undefined),
+        (message) => cancelled || received(message),
+        (error) => cancelled || ended(error),
+      )
+      return () => {
+        cancelled = true
+        finish(undefined)
+      }
+    },
+    close() {
+      session?.destroy()
+      session = undefined
+    },
+  }
+}
+
+function framed(message: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(5 + message.length)
+  frame[0] = 0
+  frame.writeUInt32BE(message.length, 1)
+  frame.set(message, 5)
+  return frame
+}
+
+/** Reads messages and the final status; returns how to end early, as if the status had been this one. */
+function follow(
+  stream: ClientHttp2Stream,
+  received: (message: Uint8Array) => void,
+  ended: (error: GrpcError | undefined) => void,
+): (error: GrpcError | undefined) => void {
+  let over = false
+  let said: GrpcError | 'ok' | undefined
+  let lost: Error | undefined
+  let rest: Buffer = Buffer.alloc(0)
+
+  function finish(error: GrpcError | undefined): void {
+    if (over) return
+    over = true
+    if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+    ended(error)
+  }
+
+  function listen(headers: IncomingHttpHeaders): void {
+    if (headers['grpc-status'] !== undefined) said = statusOf(headers)
+    else if (headers[':status'] !== undefined && Number(headers[':status']) !== 200)
+      said = new GrpcError(status.UNAVAILABLE, `the server answered with HTTP ${headers[':status']}`)
+  }
+
+  stream.on('response', listen)
+  stream.on('trailers', listen)
+  stream.on('data', (chunk: Buffer) => {
+    if (over) return
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    while (rest.length >= 5) {
+      const length = rest.readUInt32BE(1)
+      if (rest[0] !== 0 || length > messageLimit) {
+        finish(
+          new GrpcError(status.RESOURCE_EXHAUSTED, `a message of ${length} bytes or a compressed one is not taken`),
+        )
+        return
+      }
+      if (rest.length < 5 + length) return
+      const message = rest.subarray(5, 5 + length)
+      rest = rest.subarray(5 + length)
+      try {
+        received(message)
+      } catch (error) {
+        finish(new GrpcError(status.INTERNAL, `a message that is not understood: ${error}`, { cause: error }))
+        return
+      }
+    }
+  })
+  stream.on('error', (error) => {
+    lost = error
+  })
+  stream.on('close', () => {
+    if (said === 'ok') finish(undefined)
+    else finish(said ?? new GrpcError(status.UNAVAILABLE, lost?.message ?? 'the connection ended', { cause: lost }))
+  })
+  return finish
+}
+
+function statusOf(headers: IncomingHttpHeaders): GrpcError | 'ok' {
+  const code = Number(headers['grpc-status'])
+  if (code === status.OK) return 'ok'
+  const text = String(headers['grpc-message'] ?? '')
+  let message = text
+  try {
+    message = decodeURIComponent(text)
+  } catch {
+    // A message that is not percent-encoded is taken as it is.
+  }
+  return new GrpcError(Number.isInteger(code) ? code : status.UNKNOWN, message)
+}
