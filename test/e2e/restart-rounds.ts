@@ -2,7 +2,7 @@
 // start and stop; after each `tandem up` everything acknowledged is there, what ran is the same processes, and nothing
 // belongs to nobody. restart.test.ts runs a few rounds; a person runs as many as they like, as root:
 //
-//   node test/e2e/restart-rounds.ts 100 [seed]
+//   node_modules/.bin/node test/e2e/restart-rounds.ts 100 [seed]
 //
 // The seed of a run is printed at its start: the same one draws the same moments again.
 

@@ -82,13 +82,11 @@ export async function startTandem(
       await until('the process is gone', () => !isAlive(pid))
     },
     async close() {
-      try {
-        const down = await tandem('down', '--all')
-        assert.equal(down.code, 0, down.stderr)
-        assert.deepEqual(traces(stateDir), [], 'left behind by down --all')
-      } finally {
-        rmSync(stateDir, { recursive: true, force: true })
-      }
+      const down = await tandem('down', '--all')
+      assert.equal(down.code, 0, `${stateDir} is left for a look: ${down.stderr}`)
+      const left = traces(stateDir)
+      rmSync(stateDir, { recursive: true, force: true })
+      assert.deepEqual(left, [], 'left behind by down --all')
     },
   }
   try {
