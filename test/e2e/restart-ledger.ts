@@ -2,6 +2,7 @@
 // server has after it was killed.
 
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import { isApiError } from '../../src/api/errors.ts'
 import type { StoredObject } from '../../src/api/meta.ts'
 import type { Client } from '../../src/client/client.ts'
@@ -27,6 +28,9 @@ export const isCut = (error: unknown): boolean =>
   isApiError(error, 'ServiceUnavailable')
     ? /cannot reach the API server/.test((error as Error).message)
     : ['ECONNRESET', 'ABORT_ERR'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+const inShort = (object: Page['object']): string =>
+  object ? `${object.data.value} at revision ${object.resourceVersion} of ${object.uid}` : 'nothing'
 
 const writers = 4
 const namesPerWriter = 6
@@ -107,7 +111,8 @@ export function createLedger(): Ledger {
           resourceVersion: object.metadata.resourceVersion,
           data: object.data,
         }
-        assert.deepEqual(stored, page.object, `${name}: what is stored, and what was acknowledged`)
+        const texts = [stored, page.object].map(inShort)
+        assert.ok(isDeepStrictEqual(stored, page.object), `${name}: stored ${texts[0]}, acknowledged ${texts[1]}`)
       }
     }
     for (const [name] of found) assert.ok(/^writer-/.test(name) === pages.has(name), `${name} was never written`)
