@@ -28,7 +28,7 @@ export interface ManagedImages extends Images {
 }
 
 const reference =
-  /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/i
+  /^[a-z0-9][a-z0-9.-]*(:\d+)?(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/i
 
 /** @throws ImageError InvalidImageName */
 export function checkedImageName(name: string): string {
