@@ -79,6 +79,7 @@ export function fromYaml(text: string): Body {
     return { value: document.toJS({ maxAliasCount: 100 }), problems: [] }
   } catch (error) {
     // A RangeError too: text nested so deep that the parser's stack ends.
-    throw badRequest(`the object provided is not valid YAML: ${(error as Error).message}`)
+    const message = (error as Error).message.replace('Maximum call stack size exceeded', 'it is nested too deeply')
+    throw badRequest(`the object provided is not valid YAML: ${message}`)
   }
 }

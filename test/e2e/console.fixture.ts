@@ -1,4 +1,4 @@
-// A shell in a virtual machine for a test: typed on its serial console, through the API's WebSocket as virtctl does.
+// The serial console of a virtual machine for a test: through the API's WebSocket, as virtctl does. On it, a shell.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -8,15 +8,21 @@ import { accessFromKubeconfig } from '../../src/client/kubeconfig.ts'
 
 /** Software emulation on a machine that has other work, too. */
 const bootMs = 180_000
+const askAgainMs = 1_000
 
-export interface GuestShell {
+export interface GuestConsole {
+  /** What came since the last `send` is forgotten. */
+  send(text: string): void
+  /** Waits until the console has shown this since the last `send`; `again` is sent from time to time meanwhile. */
+  expect(pattern: RegExp, options?: { timeoutMs?: number; again?: string }): Promise<RegExpExecArray>
+  close(): void
+}
+
+export interface GuestShell extends GuestConsole {
   /** What the command printed, without the line ends around it; fails the test when its exit code is not 0. */
   run(command: string, timeoutMs?: number): Promise<string>
   /** Types a line and does not wait: for commands that end the guest. */
   type(line: string): void
-  /** Waits until the console shows this, after what was typed last. */
-  expect(pattern: RegExp, timeoutMs?: number): Promise<void>
-  close(): void
 }
 
 export interface ShellOptions {
@@ -25,12 +31,7 @@ export interface ShellOptions {
   login?: { user: string; password: string }
 }
 
-/** Resolves when the guest's shell answers. */
-export async function openShell(
-  kubeconfig: string,
-  machine: string,
-  { namespace = 'default', login }: ShellOptions = {},
-): Promise<GuestShell> {
+export async function openConsole(kubeconfig: string, machine: string, namespace = 'default'): Promise<GuestConsole> {
   const access = accessFromKubeconfig(readFileSync(kubeconfig, 'utf8'))
   const path = `/apis/subresources.kubevirt.io/v1/namespaces/${namespace}/virtualmachineinstances/${machine}/console`
   const socket = new WebSocket(`${access.server.replace(/^http/, 'ws')}${path}`, 'plain.kubevirt.io', {
@@ -50,50 +51,64 @@ export async function openShell(
   if (failure) throw failure
   assert.equal(socket.protocol, 'plain.kubevirt.io')
 
-  async function waitFor(pattern: RegExp, timeoutMs: number, again?: () => void): Promise<RegExpExecArray> {
-    const end = Date.now() + timeoutMs
-    for (let round = 1; ; round++) {
-      const found = pattern.exec(seen)
-      if (found) return found
-      assert.ok(Date.now() < end, `${machine}: not within ${timeoutMs / 1000} s on the console: ${pattern}\n${seen}`)
-      assert.equal(socket.readyState, WebSocket.OPEN, `${machine}: the console is closed\n${seen}`)
-      if (again && round % 50 === 0) again()
-      await sleep(20)
-    }
-  }
-
-  let count = 0
-  const shell: GuestShell = {
-    async run(command, timeoutMs = 20_000) {
-      count++
+  return {
+    send(text) {
       seen = ''
-      // The echo of this line holds no number that the shell has computed: only its output matches.
-      socket.send(`echo "<<$((${count}+0))"; ${command}; echo ">>$((${count}+0)):$?"\r`)
-      const [all] = await waitFor(new RegExp(`<<${count}\\r?\\n[\\s\\S]*?>>${count}:\\d+\\r?\\n`), timeoutMs)
-      const [, output = '', code] = /^<<\d+\r?\n([\s\S]*?)\r?\n?>>\d+:(\d+)/.exec(all!)!
-      assert.equal(code, '0', `${machine}: ${command}: exit code ${code}: ${output}`)
-      return output.replaceAll('\r', '').trim()
+      socket.send(text)
     },
-    type(line) {
-      seen = ''
-      socket.send(`${line}\r`)
-    },
-    async expect(pattern, timeoutMs = bootMs) {
-      await waitFor(pattern, timeoutMs)
+    async expect(pattern, { timeoutMs = bootMs, again } = {}) {
+      const end = Date.now() + timeoutMs
+      let asked = Date.now()
+      for (;;) {
+        const found = pattern.exec(seen)
+        if (found) return found
+        assert.ok(Date.now() < end, `${machine}: not within ${timeoutMs / 1000} s on the console: ${pattern}\n${seen}`)
+        assert.equal(socket.readyState, WebSocket.OPEN, `${machine}: the console is closed\n${seen}`)
+        if (again && Date.now() - asked > askAgainMs) {
+          asked = Date.now()
+          socket.send(again)
+        }
+        await sleep(20)
+      }
     },
     close: () => socket.terminate(),
   }
-  socket.send('\r')
-  if (login) {
-    await waitFor(/login: .{0,4}$/, bootMs, () => socket.send('\r'))
-    shell.type(login.user)
-    await shell.expect(/Password: /)
-    shell.type(login.password)
-  }
-  // The shell's line editor may ask the terminal for its position behind the prompt.
-  await waitFor(/[#$] .{0,4}$/, bootMs, () => socket.send('\r')).catch((error) => {
-    shell.close()
+}
+
+/** Resolves when the guest's shell answers. */
+export async function openShell(
+  kubeconfig: string,
+  machine: string,
+  { namespace, login }: ShellOptions = {},
+): Promise<GuestShell> {
+  const opened = await openConsole(kubeconfig, machine, namespace)
+  const type = (line: string) => opened.send(`${line}\r`)
+  try {
+    type('')
+    if (login) {
+      await opened.expect(/login: .{0,4}$/, { again: '\r' })
+      type(login.user)
+      await opened.expect(/Password: /)
+      type(login.password)
+    }
+    // The shell's line editor may ask the terminal for its position behind the prompt.
+    await opened.expect(/[#$] .{0,4}$/, { again: '\r' })
+  } catch (error) {
+    opened.close()
     throw error
-  })
-  return shell
+  }
+  let count = 0
+  return {
+    ...opened,
+    type,
+    async run(command, timeoutMs = 30_000) {
+      count++
+      // The echo of this line holds no number that the shell has computed: only its output matches.
+      type(`echo "<<$((${count}+0))"; ${command}; echo ">>$((${count}+0)):$?"`)
+      const pattern = new RegExp(`<<${count}\\r?\\n([\\s\\S]*?)\\r?\\n?>>${count}:(\\d+)\\r?\\n`)
+      const [, output = '', code] = await opened.expect(pattern, { timeoutMs })
+      assert.equal(code, '0', `${machine}: ${command}: exit code ${code}: ${output}`)
+      return output.replaceAll('\r', '').trim()
+    },
+  }
 }

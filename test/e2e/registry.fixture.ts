@@ -38,9 +38,10 @@ export async function startRegistry(tandem: TestTandem): Promise<Registry> {
   return {
     address,
     async push(recipe) {
-      const archive = join(directory, `${recipe}.tar`)
-      const built = await tandem.tandem('image', 'build', join(home, 'images', recipe), '--no-load', '-f', archive)
+      const built = await tandem.tandem('image', 'build', join(home, 'images', recipe), '--no-load')
       assert.equal(built.code, 0, built.stderr)
+      // "names digest path"
+      const archive = built.stdout.trim().split(' ').at(-1)
       const name = `${address}/team/${recipe}:1`
       const { name: user, password } = registryUser
       const credentials = ['--dest-tls-verify=false', '--dest-creds', `${user}:${password}`]

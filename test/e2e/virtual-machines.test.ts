@@ -1,7 +1,7 @@
 // Virtual machines beside Pods on one network: a real Tandem, QEMU, containerd, stock kubectl, and a shell in the guests.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -9,7 +9,10 @@ import type { ApiResponse } from '../../src/api/exchange.ts'
 import { createHttpsTransport, type HttpsTransport } from '../../src/client/https.ts'
 import { accessFromKubeconfig } from '../../src/client/kubeconfig.ts'
 import { instanceOf } from '../../src/config.ts'
-import { type GuestShell, openShell } from './console.fixture.ts'
+import { type GuestConsole, type GuestShell, openConsole, openShell } from './console.fixture.ts'
+import { buildDiskImage } from './disk-image.fixture.ts'
+import { guestDisk, guestKeys } from './machines-guest.ts'
+import { registryUser, startRegistry } from './registry.fixture.ts'
 import { isAlive, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const image = 'tandem.dev/minimal-vm:1'
@@ -20,12 +23,14 @@ interface MachineOptions {
   binding?: 'masquerade' | 'bridge'
   domain?: object
   spec?: object
+  /** The containerDisk that it boots from. */
+  root?: object
   /** Further disks, all on the virtio bus, in this order. */
   volumes?: { name: string; [source: string]: unknown }[]
 }
 
 function machine(name: string, options: MachineOptions = {}) {
-  const volumes = [{ name: 'root', containerDisk: { image } }, ...(options.volumes ?? [])]
+  const volumes = [{ name: 'root', containerDisk: options.root ?? { image } }, ...(options.volumes ?? [])]
   return {
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachine',
@@ -95,12 +100,23 @@ const hello = (name: string) => `Hello from the VM ${name}`
 describe('virtual machines', () => {
   let tandem: TestTandem
   let api: HttpsTransport
-  const shells: GuestShell[] = []
+  /** A guest that boots in a blink and obeys single letters. */
+  let blink: { image: string }
+  const consoles: GuestConsole[] = []
 
   async function shellOf(name: string): Promise<GuestShell> {
     const shell = await openShell(tandem.kubeconfig, name)
-    shells.push(shell)
+    consoles.push(shell)
     return shell
+  }
+
+  /** The console of a blink guest that is up: it echoes what is no command. */
+  async function consoleOf(name: string): Promise<GuestConsole> {
+    const console = await openConsole(tandem.kubeconfig, name)
+    consoles.push(console)
+    console.send('x')
+    await console.expect(/x/, { again: 'x' })
+    return console
   }
 
   const field = (kind: 'vm' | 'vmi', name: string, path: string) =>
@@ -135,6 +151,7 @@ describe('virtual machines', () => {
 
   before(async () => {
     tandem = await startTandem({ images: ['busybox', 'minimal-vm'] })
+    blink = { image: await buildDiskImage(tandem, 'blink', (path) => writeFileSync(path, guestDisk())) }
     api = createHttpsTransport(accessFromKubeconfig(readFileSync(tandem.kubeconfig, 'utf8')))
     const disks = [
       { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
@@ -148,14 +165,14 @@ describe('virtual machines', () => {
       claim,
       machine('nat', { volumes: disks }),
       service('nat', { type: 'NodePort', ports: [{ port: 80 }] }),
-      machine('plain', { binding: 'bridge', spec: { terminationGracePeriodSeconds: 3 } }),
+      machine('plain', { binding: 'bridge', spec: { terminationGracePeriodSeconds: 0 } }),
       service('plain', { clusterIP: 'None', ports: [{ port: 80 }] }),
     ])
     await ready('nat', 'plain')
     await tandem.kubectl('wait', '--for=condition=Ready', 'pod/web', '--timeout=60s')
   })
   after(async () => {
-    for (const shell of shells) shell.close()
+    for (const console of consoles) console.close()
     api?.close()
     await tandem?.close()
   })
@@ -282,10 +299,8 @@ describe('virtual machines', () => {
     const names = ['always', 'rerun', 'manual', 'once']
     const strategies = ['Always', 'RerunOnFailure', 'Manual', 'Once']
     await tandem.apply([
-      ...names.map((name, index) =>
-        machine(name, { strategy: strategies[index]!, spec: { terminationGracePeriodSeconds: 0 } }),
-      ),
-      machine('halted', { strategy: 'Halted', spec: { terminationGracePeriodSeconds: 0 } }),
+      ...names.map((name, index) => machine(name, { strategy: strategies[index]!, root: blink })),
+      machine('halted', { strategy: 'Halted', root: blink }),
     ])
     await printable('manual', 'Stopped')
     assert.equal((await put('virtualmachines', 'manual', 'start')).code, 202)
@@ -303,8 +318,8 @@ describe('virtual machines', () => {
     const first = await uid('always')
     await Promise.all(
       names.map(async (name) => {
-        const shell = await shellOf(name)
-        shell.type('poweroff -f')
+        const console = await consoleOf(name)
+        console.send(guestKeys.powerOff)
       }),
     )
     for (const name of ['rerun', 'manual', 'once']) await printable(name, 'Stopped')
@@ -321,6 +336,7 @@ describe('virtual machines', () => {
     await replaced('plain', first)
     await ready('plain')
     assert.equal(await address('plain'), ip)
+    await tandem.kubectl('delete', 'vm', 'plain')
 
     assert.equal((await put('virtualmachines', 'rerun', 'start')).code, 202)
     await replaced('rerun', '')
@@ -332,6 +348,26 @@ describe('virtual machines', () => {
     await replaced('rerun', second)
     await ready('rerun')
     await tandem.kubectl('delete', 'vm', 'rerun')
+  })
+
+  test('a disk image in a private registry needs its pull secret', async () => {
+    const registry = await startRegistry(tandem)
+    try {
+      const { name, password } = registryUser
+      const server = `--docker-server=${registry.address}`
+      const login = [server, `--docker-username=${name}`, `--docker-password=${password}`]
+      await tandem.kubectl('create', 'secret', 'docker-registry', 'puller', ...login)
+      const disk = { image: await registry.push('minimal-vm') }
+      await tandem.apply([
+        machine('stranger', { root: disk }),
+        machine('friend', { root: { ...disk, imagePullSecret: 'puller' }, spec: { terminationGracePeriodSeconds: 0 } }),
+      ])
+      await printable('stranger', 'ErrImagePull')
+      await printable('friend', 'Running')
+      await tandem.kubectl('delete', 'vm', 'stranger', 'friend')
+    } finally {
+      registry.close()
+    }
   })
 
   test('UEFI, spec.running and limits', async () => {
@@ -359,16 +395,20 @@ describe('virtual machines', () => {
   })
 
   test('a guest that does not react is stopped by force when its grace is over', async () => {
-    const shell = await shellOf('plain')
-    await shell.run('killall acpid')
-    const process = await pid('plain')
+    await tandem.apply(machine('deaf', { root: blink, spec: { terminationGracePeriodSeconds: 3 } }))
+    await replaced('deaf', '')
+    await ready('deaf')
+    const console = await consoleOf('deaf')
+    console.send(`${guestKeys.ignoreButton}y`)
+    await console.expect(/y/)
+    const process = await pid('deaf')
     const started = Date.now()
-    await tandem.kubectl('delete', 'vm', 'plain', '--wait=false')
-    await printable('plain', 'Terminating')
+    await tandem.kubectl('delete', 'vm', 'deaf', '--wait=false')
+    await printable('deaf', 'Terminating')
     await until('QEMU is gone', () => !isAlive(process))
     assert.ok(Date.now() - started >= 3000, 'it had three seconds')
-    await until('the machine is gone', async () => (await tandem.tryKubectl(['get', 'vm', 'plain'])).code === 1)
-    assert.ok(!(await instances()).includes('virtualmachineinstance.kubevirt.io/plain'))
+    await until('the machine is gone', async () => (await tandem.tryKubectl(['get', 'vm', 'deaf'])).code === 1)
+    assert.ok(!(await instances()).includes('virtualmachineinstance.kubevirt.io/deaf'))
   })
 })
 
