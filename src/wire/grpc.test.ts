@@ -33,6 +33,8 @@ const frame = (text: string) => {
 }
 
 function answer(stream: ServerHttp2Stream, frames: Buffer[], trailers: Record<string, string>): void {
+  // The client may have gone meanwhile.
+  if (stream.destroyed) return
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
   stream.on('wantTrailers', () => stream.sendTrailers(trailers))
   for (const bytes of frames) stream.write(bytes)
@@ -66,10 +68,14 @@ test('a refusal has the code and the decoded words of the server', async () => {
   client.close()
 })
 
-test('no answer in time is DEADLINE_EXCEEDED, and the server hears that nobody waits', async () => {
+test('no answer in time is DEADLINE_EXCEEDED, and the server hears that nobody waits', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   const cancelled = Promise.withResolvers<void>()
-  const { client } = pair((stream) => stream.on('close', cancelled.resolve))
-  await assert.rejects(client.unary({ ...call('/s/M'), deadlineMs: 5 }), { code: status.DEADLINE_EXCEEDED })
+  const { client } = pair((stream) => {
+    stream.on('close', cancelled.resolve)
+    t.mock.timers.tick(5000)
+  })
+  await assert.rejects(client.unary({ ...call('/s/M'), deadlineMs: 5000 }), { code: status.DEADLINE_EXCEEDED })
   await cancelled.promise
   client.close()
 })
@@ -99,6 +105,18 @@ test('a stream tells every message and its end; one that was ended tells nothing
     () => assert.fail(),
   )
   stop()
+  client.close()
+})
+
+test('messages without a byte, and several in one piece, come one by one', async () => {
+  const { client } = pair((stream) =>
+    answer(stream, [Buffer.concat([frame(''), frame('1'), frame('')])], { 'grpc-status': '0' }),
+  )
+  const seen: string[] = []
+  await new Promise((resolve) =>
+    client.stream(call('/s/Watch'), (message) => seen.push(Buffer.from(message).toString()), resolve),
+  )
+  assert.deepEqual(seen, ['', '1', ''])
   client.close()
 })
 

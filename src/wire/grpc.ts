@@ -51,10 +51,10 @@ export interface GrpcClient {
   close(): void
 }
 
-const messageLimit = 64 * 1024 * 1024
+const headSize = 5
 
 /** `open` makes the connection: when the first call needs it, and again after it was lost. */
-export function createGrpcClient(open: () => Duplex): GrpcClient {
+export function createGrpcClient(open: () => Duplex, messageLimit = 64 * 1024 * 1024): GrpcClient {
   let session: ClientHttp2Session | undefined
 
   function connected(): ClientHttp2Session {
@@ -89,6 +89,7 @@ export function createGrpcClient(open: () => Duplex): GrpcClient {
         )
         const finish = follow(
           stream,
+          messageLimit,
           (message) => {
             answer = message
           },
@@ -105,6 +106,7 @@ export function createGrpcClient(open: () => Duplex): GrpcClient {
       let cancelled = false
       const finish = follow(
         begin(call, undefined),
+        messageLimit,
         (message) => cancelled || received(message),
         (error) => cancelled || ended(error),
       )
@@ -131,13 +133,13 @@ function framed(message: Uint8Array): Buffer {
 /** Reads messages and the final status; returns how to end early, as if the status had been this one. */
 function follow(
   stream: ClientHttp2Stream,
+  messageLimit: number,
   received: (message: Uint8Array) => void,
   ended: (error: GrpcError | undefined) => void,
 ): (error: GrpcError | undefined) => void {
   let over = false
   let said: GrpcError | 'ok' | undefined
   let lost: Error | undefined
-  let rest: Buffer = Buffer.alloc(0)
 
   function finish(error: GrpcError | undefined): void {
     if (over) return
@@ -152,28 +154,16 @@ function follow(
       said = new GrpcError(status.UNAVAILABLE, `the server answered with HTTP ${headers[':status']}`)
   }
 
+  const read = createReader(messageLimit, received)
   stream.on('response', listen)
   stream.on('trailers', listen)
   stream.on('data', (chunk: Buffer) => {
     if (over) return
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    while (rest.length >= 5) {
-      const length = rest.readUInt32BE(1)
-      if (rest[0] !== 0 || length > messageLimit) {
-        finish(
-          new GrpcError(status.RESOURCE_EXHAUSTED, `a message of ${length} bytes or a compressed one is not taken`),
-        )
-        return
-      }
-      if (rest.length < 5 + length) return
-      const message = rest.subarray(5, 5 + length)
-      rest = rest.subarray(5 + length)
-      try {
-        received(message)
-      } catch (error) {
-        finish(new GrpcError(status.INTERNAL, `a message that is not understood: ${error}`, { cause: error }))
-        return
-      }
+    try {
+      read(chunk)
+    } catch (error) {
+      const unreadable = () => new GrpcError(status.INTERNAL, `a message cannot be read: ${error}`, { cause: error })
+      finish(error instanceof GrpcError ? error : unreadable())
     }
   })
   stream.on('error', (error) => {
@@ -184,6 +174,36 @@ function follow(
     else finish(said ?? new GrpcError(status.UNAVAILABLE, lost?.message ?? 'the connection ended', { cause: lost }))
   })
   return finish
+}
+
+/** Cuts bytes into messages. They are put together only when a message is whole: a large one comes in thousands of pieces. */
+function createReader(messageLimit: number, received: (message: Uint8Array) => void): (chunk: Buffer) => void {
+  let waiting: Buffer[] = []
+  let size = 0
+  /** Of the message under way, once its head is there. */
+  let length: number | undefined
+  return (chunk) => {
+    waiting.push(chunk)
+    size += chunk.length
+    while (size >= headSize + (length ?? 0)) {
+      const bytes = waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting)
+      waiting = [bytes]
+      length ??= lengthIn(bytes, messageLimit)
+      const end = headSize + length
+      if (size < end) return
+      waiting = [bytes.subarray(end)]
+      size -= end
+      length = undefined
+      received(bytes.subarray(headSize, end))
+    }
+  }
+}
+
+/** @throws GrpcError */
+function lengthIn(head: Buffer, limit: number): number {
+  const length = head.readUInt32BE(1)
+  if (head[0] === 0 && length <= limit) return length
+  throw new GrpcError(status.RESOURCE_EXHAUSTED, `a message of ${length} bytes or a compressed one is not taken`)
 }
 
 function statusOf(headers: IncomingHttpHeaders): GrpcError | 'ok' {

@@ -1,9 +1,10 @@
 // What a probe does: run a command in the container, ask a URL, open a TCP connection, or call grpc.health.v1.
 // Texts mirrored from the kubelet (pkg/probe, 1.32).
 
-import { credentials, Metadata, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js'
+import { connect } from 'node:net'
 import type { Probe } from 'kubernetes-types/core/v1.js'
-import { type Decoded, decode, encode, message } from '../../wire/protobuf.ts'
+import { createGrpcClient, GrpcError } from '../../wire/grpc.ts'
+import { decode, encode, message } from '../../wire/protobuf.ts'
 import type { Cri } from './cri/client.ts'
 import { actionUrl, httpGet, portNumber, tcpConnect } from './http-check.ts'
 import type { AnyContainer } from './pod.ts'
@@ -33,7 +34,7 @@ export async function runProbe(cri: Cri, probe: Probe, target: ProbeTarget): Pro
     await tcpConnect(tcpSocket.host || target.podIP, port, timeoutMs)
     return { ok: true, output: '' }
   }
-  if (grpc) return await grpcProbe(`${target.podIP}:${grpc.port}`, grpc.service ?? '', timeoutMs)
+  if (grpc) return await grpcProbe(target.podIP, grpc.port, grpc.service ?? '', timeoutMs)
   return { ok: true, output: '' }
 }
 
@@ -55,30 +56,26 @@ const HealthRequest = message({ service: [1, 'string'] })
 const HealthResponse = message({ status: [1, 'int32'] })
 const serving = 1
 
-const Health = makeGenericClientConstructor(
-  {
-    check: {
-      path: '/grpc.health.v1.Health/Check',
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: (value: { service: string }) => Buffer.from(encode(HealthRequest, value)),
-      requestDeserialize: (bytes: Buffer) => decode(HealthRequest, bytes),
-      responseSerialize: (value: { status: number }) => Buffer.from(encode(HealthResponse, value)),
-      responseDeserialize: (bytes: Buffer) => decode(HealthResponse, bytes),
-    },
-  },
-  'Health',
-)
+/** An answer is a number; who sends more is no health service. */
+const answerLimit = 64 * 1024
 
-function grpcProbe(address: string, service: string, timeoutMs: number): Promise<ProbeAnswer> {
-  const client = new Health(address, credentials.createInsecure(), { 'grpc.primary_user_agent': userAgent }) as any
-  return new Promise((resolve) => {
-    const done = (error: ServiceError | null, answer?: Decoded<typeof HealthResponse>) => {
-      client.close()
-      if (error) resolve({ ok: false, output: `failed to connect service "${address}": ${error.details}` })
-      else if (answer?.status === serving) resolve({ ok: true, output: '' })
-      else resolve({ ok: false, output: `service unhealthy (responded with "${answer?.status}")` })
-    }
-    client.check({ service }, new Metadata(), { deadline: Date.now() + timeoutMs }, done)
-  })
+async function grpcProbe(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeAnswer> {
+  const client = createGrpcClient(() => connect(port, host), answerLimit)
+  try {
+    const answer = await client.unary({
+      path: '/grpc.health.v1.Health/Check',
+      message: encode(HealthRequest, { service }),
+      metadata: { 'user-agent': userAgent },
+      deadlineMs: timeoutMs,
+    })
+    const { status } = decode(HealthResponse, answer)
+    return status === serving
+      ? { ok: true, output: '' }
+      : { ok: false, output: `service unhealthy (responded with "${status}")` }
+  } catch (error) {
+    if (!(error instanceof GrpcError)) throw error
+    return { ok: false, output: `failed to connect service "${host}:${port}": ${error.message}` }
+  } finally {
+    client.close()
+  }
 }
