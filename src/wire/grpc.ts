@@ -171,10 +171,14 @@ function follow(
   })
   stream.on('close', () => {
     if (said === 'ok') finish(undefined)
-    else finish(said ?? new GrpcError(status.UNAVAILABLE, lost?.message ?? 'the connection ended', { cause: lost }))
+    else finish(said ?? new GrpcError(status.UNAVAILABLE, reasonOf(lost), { cause: lost }))
   })
   return finish
 }
+
+/** A stream that could not begin has the connection's error as its cause. */
+const reasonOf = (error: Error | undefined): string =>
+  (error?.cause instanceof Error ? error.cause : error)?.message ?? 'the connection ended'
 
 /** Cuts bytes into messages. They are put together only when a message is whole: a large one comes in thousands of pieces. */
 function createReader(messageLimit: number, received: (message: Uint8Array) => void): (chunk: Buffer) => void {
