@@ -26,6 +26,7 @@ export async function createApt(cacheDir: string, suite: string, onProgress: (li
   const archives = join(root, 'archives')
   await mkdir(join(lists, 'partial'), { recursive: true })
   await mkdir(join(archives, 'partial'), { recursive: true })
+  await mkdir(join(root, 'incoming', 'partial'), { recursive: true })
   const sourcesFile = join(root, 'sources.list')
   const settingsFile = join(root, 'settings.conf')
   await writeFile(sourcesFile, sourcesText(await machineTargets(), suite))
@@ -145,9 +146,11 @@ const aptConfig = (root: string, sourcesFile: string) =>
     `Dir::State::lists "${join(root, 'lists')}";`,
     `Dir::State::status "${join(root, 'status')}";`,
     `Dir::Cache "${root}";`,
+    // Not our archives: apt would say nothing about a package that lies there already.
+    `Dir::Cache::archives "${join(root, 'incoming')}";`,
     `Dir::Etc::sourcelist "${sourcesFile}";`,
-    'Dir::Etc::sourceparts "-";',
-    'Dir::Etc::preferencesparts "-";',
+    'Dir::Etc::sourceparts "/dev/null";',
+    'Dir::Etc::preferencesparts "/dev/null";',
     '',
   ].join('\n')
 
