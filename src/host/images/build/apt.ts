@@ -47,14 +47,15 @@ export async function createApt(cacheDir: string, suite: string, onProgress: (li
     archives,
     async fetch(packageName) {
       await refresh()
-      const { stdout } = await run(['apt-get', 'download', '--print-uris', packageName], { env })
+      // Apt says nothing about a package whose file lies in the current directory.
+      const work = join(root, 'incoming')
+      const { stdout } = await run(['apt-get', 'download', '--print-uris', packageName], { env, cwd: work })
       const match = /^'[^']+' (\S+) \d+/m.exec(stdout)
       if (!match) throw new Error(`package ${packageName} is not in ${suite} of this machine's apt sources`)
       // As apt names files in its archives directory, so that mmdebstrap finds them there too.
       const file = join(archives, basename(match[1]!))
       if (await exists(file)) return file
       onProgress(`downloading ${packageName}`)
-      const work = join(archives, 'partial')
       await run(['apt-get', 'download', '-o', 'APT::Sandbox::User=root', packageName], {
         env,
         cwd: work,
@@ -146,7 +147,6 @@ const aptConfig = (root: string, sourcesFile: string) =>
     `Dir::State::lists "${join(root, 'lists')}";`,
     `Dir::State::status "${join(root, 'status')}";`,
     `Dir::Cache "${root}";`,
-    // Not our archives: apt would say nothing about a package that lies there already.
     `Dir::Cache::archives "${join(root, 'incoming')}";`,
     `Dir::Etc::sourcelist "${sourcesFile}";`,
     'Dir::Etc::sourceparts "/dev/null";',

@@ -2,11 +2,12 @@
 // system partition with GRUB in each, and an ext4 root that is last, so that cloud-init can grow it.
 
 import { createHash } from 'node:crypto'
-import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, open, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../../exec.ts'
 import { installBiosCore, makeEfiCore } from './boot-loader.ts'
 import { settleTimes } from './ext4-times.ts'
+import { settleFatTimes } from './fat-times.ts'
 
 const sectorSize = 512
 const mebibyte = 1024 * 1024
@@ -104,6 +105,8 @@ async function makeEfi(disk: string, options: DiskOptions): Promise<void> {
   })
   await run(['mmd', '-i', at, '::EFI', '::EFI/BOOT'], { env })
   await run(['mcopy', '-m', '-i', at, core, '::EFI/BOOT/BOOTX64.EFI'], { env })
+  const names = ['EFI', 'BOOT', '.', '..'].map((name) => name.padEnd(11))
+  await settleFatTimes(disk, efiPartition.firstSector * sectorSize, [...names, 'BOOTX64 EFI'])
 }
 
 async function convert(raw: string, options: DiskOptions): Promise<void> {
@@ -112,5 +115,3 @@ async function convert(raw: string, options: DiskOptions): Promise<void> {
     timeoutMs: 900_000,
   })
 }
-
-export const writeGrubConfig = (tree: string, text: string) => writeFile(join(tree, 'boot/grub/grub.cfg'), text)
