@@ -5,12 +5,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { Agent as HttpAgent, request as httpRequest } from 'node:http'
-import { Agent, request as httpsRequest } from 'node:https'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { accessFromKubeconfig } from '../src/client/kubeconfig.ts'
+import { type Ask, createAsk } from './connection.ts'
 import { heading, type LoadResult, load, row, summary } from './load.ts'
 
 const home = resolve(import.meta.dirname, '..')
@@ -19,13 +20,29 @@ const clientCounts = [1, 16, 64]
 const scratch = mkdtempSync(join(tmpdir(), 'tandem-bench-'))
 const children: ChildProcess[] = []
 
+/** Who is measured: connections to it, and a first request that pays for the handshake. */
 interface Peer {
-  create(index: number): Promise<void>
-  get(index: number): Promise<void>
-  close(): void
+  pid: number
+  open(): Socket
+  host: string
+  warm: [method: string, path: string, body?: string]
 }
 
-async function startTandem(port: number) {
+/** `clients` connections, new ones: an idle one would be closed by its server before its turn comes. */
+async function loadOn(
+  peer: Peer,
+  clients: number,
+  request: (ask: Ask, index: number) => Promise<unknown>,
+): Promise<LoadResult> {
+  const sockets = Array.from({ length: clients }, () => peer.open().setNoDelay(true))
+  const asks = sockets.map((socket) => createAsk(socket, peer.host))
+  await Promise.all(asks.map((ask) => ask(...peer.warm)))
+  const result = await load(clients, seconds * 1000, (client, index) => request(asks[client]!, index))
+  for (const socket of sockets) socket.destroy()
+  return result
+}
+
+async function startTandem(port: number): Promise<Peer> {
   const kubeconfig = join(scratch, 'kubeconfig')
   const child = spawn(
     process.execPath,
@@ -44,34 +61,12 @@ async function startTandem(port: number) {
   children.push(child)
   while (!existsSync(kubeconfig)) await sleep(20)
   const access = accessFromKubeconfig(readFileSync(kubeconfig, 'utf8'))
-  const agent = new Agent({ keepAlive: true, ca: access.ca, cert: access.clientCertificate, key: access.clientKey })
-  const call = (method: string, path: string, body?: string): Promise<string> =>
-    new Promise((done, fail) => {
-      const outgoing = httpsRequest(
-        `${access.server}${path}`,
-        {
-          agent,
-          method,
-          headers: body ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } : {},
-        },
-        (answer) => {
-          const chunks: Buffer[] = []
-          answer.on('data', (chunk) => chunks.push(chunk))
-          answer.on('end', () => {
-            const text = Buffer.concat(chunks).toString()
-            if (answer.statusCode! < 300) done(text)
-            else fail(new Error(`${method} ${path}: ${answer.statusCode} ${text.slice(0, 200)}`))
-          })
-          answer.on('error', fail)
-        },
-      )
-      outgoing.on('error', fail)
-      outgoing.end(body)
-    })
-  return { pid: child.pid!, agent, access, call }
+  const identity = { ca: access.ca, cert: access.clientCertificate, key: access.clientKey }
+  const open = () => connectTls({ host: '127.0.0.1', port, ...identity })
+  return { pid: child.pid!, open, host: `127.0.0.1:${port}`, warm: ['GET', '/version'] }
 }
 
-async function startEtcd(): Promise<(Peer & { pid: number }) | undefined> {
+async function startEtcd(): Promise<Peer | undefined> {
   if (!existsSync('/usr/bin/etcd')) return undefined
   const child = spawn(
     '/usr/bin/etcd',
@@ -90,33 +85,24 @@ async function startEtcd(): Promise<(Peer & { pid: number }) | undefined> {
     { stdio: 'ignore' },
   )
   children.push(child)
-  const agent = new HttpAgent({ keepAlive: true })
-  const call = (path: string, body: object): Promise<void> =>
-    new Promise((done, fail) => {
-      const outgoing = httpRequest(`http://127.0.0.1:23790${path}`, { agent, method: 'POST' }, (answer) => {
-        answer.resume()
-        answer.on('end', () => (answer.statusCode === 200 ? done() : fail(new Error(`etcd ${answer.statusCode}`))))
-      })
-      outgoing.on('error', fail)
-      outgoing.end(JSON.stringify(body))
-    })
-  const key = (index: number) => Buffer.from(`/bench/${index}`).toString('base64')
-  const value = Buffer.from(JSON.stringify(configMap(0))).toString('base64')
+  const peer: Peer = {
+    pid: child.pid!,
+    open: () => connectTcp(23790, '127.0.0.1'),
+    host: '127.0.0.1:23790',
+    warm: ['POST', '/v3/kv/range', JSON.stringify({ key: etcdKey(0) })],
+  }
   for (let attempt = 0; attempt < 250; attempt++) {
     try {
-      await call('/v3/kv/range', { key: key(0) })
+      await createAsk(peer.open(), peer.host)(...peer.warm)
       break
     } catch {
       await sleep(40)
     }
   }
-  return {
-    pid: child.pid!,
-    create: (index) => call('/v3/kv/put', { key: key(index), value }),
-    get: (index) => call('/v3/kv/range', { key: key(index) }),
-    close: () => agent.destroy(),
-  }
+  return peer
 }
+
+const etcdKey = (index: number): string => Buffer.from(`/bench/${index}`).toString('base64')
 
 const configMap = (index: number) => ({
   apiVersion: 'v1',
@@ -128,11 +114,8 @@ const configMap = (index: number) => ({
 const maps = '/api/v1/namespaces/default/configmaps'
 
 /** Each of `watchers` reads the whole stream; latency is from the POST to the parsed event. */
-async function fanOut(
-  tandem: Awaited<ReturnType<typeof startTandem>>,
-  watchers: number,
-): Promise<LoadResult & { events: number }> {
-  const { metadata } = JSON.parse(await tandem.call('GET', `${maps}?limit=1`)) as {
+async function fanOut(tandem: Peer, watchers: number): Promise<LoadResult & { events: number }> {
+  const { metadata } = JSON.parse(await createAsk(tandem.open(), tandem.host)('GET', `${maps}?limit=1`)) as {
     metadata: { resourceVersion: string }
   }
   const sent = new Map<string, number>()
@@ -146,10 +129,10 @@ async function fanOut(
     ),
   )
   const started = performance.now()
-  const created = await load(16, seconds * 1000, async (_client, index) => {
+  const created = await loadOn(tandem, 16, async (ask, index) => {
     const name = `fan-${watchers}-${index}`
     sent.set(name, performance.now())
-    await tandem.call('POST', maps, JSON.stringify({ ...configMap(0), metadata: { name, namespace: 'default' } }))
+    await ask('POST', maps, JSON.stringify({ ...configMap(0), metadata: { name, namespace: 'default' } }))
   })
   while (latencies.length < created.count * watchers && performance.now() - started < seconds * 3000) await sleep(20)
   const elapsed = performance.now() - started
@@ -157,27 +140,27 @@ async function fanOut(
   return { ...summary(latencies, elapsed), count: created.perSecond, events: latencies.length }
 }
 
+/** Resolves when the watch stands; its events come as lines, between the lengths of HTTP's chunks. */
 function openWatch(
-  { access, agent }: Awaited<ReturnType<typeof startTandem>>,
+  { open, host }: Peer,
   resourceVersion: string,
   onName: (name: string) => void,
 ): Promise<{ destroy(): void }> {
   return new Promise((done, fail) => {
-    const url = `${access.server}${maps}?watch=true&resourceVersion=${resourceVersion}`
-    const outgoing = httpsRequest(url, { agent: new Agent({ ...agent.options, keepAlive: false }) }, (answer) => {
-      let rest = ''
-      answer.setEncoding('utf8')
-      answer.on('error', () => {})
-      answer.on('data', (text: string) => {
-        const lines = (rest + text).split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines)
+    const socket = open()
+    let rest = ''
+    socket.setEncoding('utf8')
+    socket.on('error', fail)
+    socket.on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        if (line.startsWith('HTTP/1.1 200')) done(socket)
+        if (line.startsWith('{'))
           onName((JSON.parse(line) as { object: { metadata: { name: string } } }).object.metadata.name)
-      })
-      done(outgoing)
+      }
     })
-    outgoing.on('error', fail)
-    outgoing.end()
+    socket.write(`GET ${maps}?watch=true&resourceVersion=${resourceVersion} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
   })
 }
 
@@ -191,24 +174,23 @@ async function main(): Promise<void> {
     `\nidle memory: Tandem's API server ${residentMb(tandem.pid)} MB${etcd ? `, etcd alone ${residentMb(etcd.pid)} MB` : ''}\n`,
   )
   heading('request', 'clients', 'Tandem /s', 'p50 ms', 'p99 ms', 'etcd /s', 'ratio to etcd')
+  const etcdValue = Buffer.from(JSON.stringify(configMap(0))).toString('base64')
   let next = 0
   for (const clients of clientCounts) {
-    const mine = await load(clients, seconds * 1000, () =>
-      tandem.call('POST', maps, JSON.stringify(configMap(next++))).then(() => {}),
-    )
+    const mine = await loadOn(tandem, clients, (ask) => ask('POST', maps, JSON.stringify(configMap(next++))))
     const base = next
-    const peer = etcd ? await load(clients, seconds * 1000, (_client, index) => etcd.create(base + index)) : undefined
+    const put = (index: number) => JSON.stringify({ key: etcdKey(base + index), value: etcdValue })
+    const peer = etcd && (await loadOn(etcd, clients, (ask, index) => ask('POST', '/v3/kv/put', put(index))))
     line('create', clients, mine, peer)
   }
   for (const clients of clientCounts) {
-    const mine = await load(clients, seconds * 1000, (_client, index) =>
-      tandem.call('GET', `${maps}/bench-${index % next}`).then(() => {}),
-    )
-    const peer = etcd ? await load(clients, seconds * 1000, (_client, index) => etcd.get(index)) : undefined
+    const mine = await loadOn(tandem, clients, (ask, index) => ask('GET', `${maps}/bench-${index % next}`))
+    const range = (index: number) => JSON.stringify({ key: etcdKey(index % next) })
+    const peer = etcd && (await loadOn(etcd, clients, (ask, index) => ask('POST', '/v3/kv/range', range(index))))
     line('get', clients, mine, peer)
   }
   for (const clients of clientCounts) {
-    const mine = await load(clients, seconds * 1000, () => tandem.call('GET', `${maps}?limit=500`).then(() => {}))
+    const mine = await loadOn(tandem, clients, (ask) => ask('GET', `${maps}?limit=500`))
     line(`list limit=500 of ${next}`, clients, mine, undefined)
   }
   console.log()
@@ -218,8 +200,6 @@ async function main(): Promise<void> {
     row(watchers, result.count, result.perSecond, result.p50, result.p99)
   }
   console.log(`\nafter the load: Tandem ${residentMb(tandem.pid)} MB${etcd ? `, etcd ${residentMb(etcd.pid)} MB` : ''}`)
-  etcd?.close()
-  tandem.agent.destroy()
 }
 
 function line(name: string, clients: number, mine: LoadResult, peer: LoadResult | undefined): void {

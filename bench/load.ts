@@ -10,7 +10,7 @@ export interface LoadResult {
 export async function load(
   clients: number,
   durationMs: number,
-  request: (client: number, index: number) => Promise<void>,
+  request: (client: number, index: number) => Promise<unknown>,
 ): Promise<LoadResult> {
   const latencies: number[] = []
   let index = 0
