@@ -49,16 +49,16 @@ export interface NodeAgent {
 export function createNodeAgent(options: NodeOptions): NodeAgent {
   const { client, clock, log, nodeName } = options
   let timer: Timer | undefined
-  let reportedAt = 0
+  let reportedAt = Number.NEGATIVE_INFINITY
   let stopped = false
 
   async function report(): Promise<void> {
     const node = await client.get(nodes, nodeName)
     const status = nodeStatus(node, options, clock.now(), (await options.images?.()) ?? [])
-    reportedAt = clock.now()
     await client.patch(nodes, nodeName, undefined, 'json', [{ op: 'add', path: '/status', value: status }], {
       subresource: 'status',
     })
+    reportedAt = clock.now()
   }
 
   async function register(): Promise<void> {
@@ -67,7 +67,6 @@ export function createNodeAgent(options: NodeOptions): NodeAgent {
     } catch (error) {
       if (!isApiError(error, 'AlreadyExists')) throw error
     }
-    await report()
   }
 
   async function renewLease(): Promise<void> {
@@ -82,6 +81,7 @@ export function createNodeAgent(options: NodeOptions): NodeAgent {
     }
   }
 
+  /** A store that cannot write at the moment keeps no node from starting. */
   async function beat(): Promise<void> {
     try {
       await renewLease()

@@ -111,6 +111,9 @@ describe('one part dies', () => {
   test('what dies while Tandem does not run comes back with it', async () => {
     const [uid, pid] = await withClient(tandem, async (client) => {
       const instance = await client.get(instances, 'db', namespace)
+      // One that ran for less than ten seconds would be started again only after a pause.
+      const { phaseTransitionTimestamp } = instance.status.phaseTransitionTimestamps.at(-1)
+      await until('the machine has run for a while', () => Date.now() - Date.parse(phaseTransitionTimestamp) > 12_000)
       return [instance.metadata.uid, await mainPid(client)]
     })
     await tandem.kill()
