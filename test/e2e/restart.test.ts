@@ -152,10 +152,11 @@ describe('one part dies', () => {
 })
 
 describe('the disk is full', () => {
-  const mount = mkdtempSync(join(tmpdir(), 'tandem-small-disk-'))
-  const stateDir = join(mount, 'state')
+  let mount: string
   let tandem: TestTandem
   before(async () => {
+    mount = mkdtempSync(join(tmpdir(), 'tandem-small-disk-'))
+    const stateDir = join(mount, 'state')
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', mount])
     mkdirSync(stateDir)
     tandem = await startTandem({ images: ['busybox'], stateDir })
