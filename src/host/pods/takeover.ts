@@ -1,5 +1,6 @@
 // Finds again what runs for a Pod, from the labels that its sandboxes and containers carry in the runtime.
 
+import { retry } from '../../base/retry.ts'
 import { type Cri, isNotFound } from './cri/client.ts'
 import { labels } from './names.ts'
 import { type ContainerRecord, containerRecord, type SandboxRecord, sandboxRecord } from './records.ts'
@@ -55,8 +56,19 @@ export async function removeUnknown(cri: Cri, uid: string, known: Set<string>): 
     if (!known.has(id)) await cri.removeContainer({ containerId: id }).catch(ignoreNotFound)
 }
 
-/** Stops and removes a sandbox with all containers in it. Idempotent. */
+/**
+ * Stops and removes a sandbox with all containers in it. Idempotent. A container whose start is under way, perhaps asked
+ * for by a Tandem that is gone, can neither be stopped nor removed until it runs.
+ */
 export async function removeSandbox(cri: Cri, podSandboxId: string): Promise<void> {
-  await cri.stopPodSandbox({ podSandboxId }).catch(ignoreNotFound)
-  await cri.removePodSandbox({ podSandboxId }).catch(ignoreNotFound)
+  await retry(
+    async () => {
+      await cri.stopPodSandbox({ podSandboxId }).catch(ignoreNotFound)
+      await cri.removePodSandbox({ podSandboxId }).catch(ignoreNotFound)
+    },
+    { base: 50, attempts: 8, retryable: isStarting },
+  )
 }
+
+/** containerd (1.6) gives this refusal no code of its own. */
+const isStarting = (error: unknown): boolean => error instanceof Error && error.message.includes('is in starting state')
