@@ -176,6 +176,8 @@ export function createMachines(options: MachinesOptions): Machines {
       clearInterval(trimming)
       for (const machine of machines.values()) machine.starting?.abort.abort(new Error('Tandem stops'))
       await Promise.allSettled([...machines.values()].map((machine) => machine.starting?.done))
+      // The proof ends by itself within seconds; it writes its result below the state directory.
+      await accelerator?.catch(() => {})
       lifecycle.close()
     },
   }

@@ -17,6 +17,12 @@ test('a container whose start was called off by the end of Tandem never ran', ()
   assert.equal(record({ ...startError, message }).state, 'created')
 })
 
+test('a container that was started in a sandbox that had just ended never ran', () => {
+  const message =
+    'failed to create shim task: OCI runtime create failed: runc create failed: unable to create new parent process: namespace path: lstat /proc/22662/ns/ipc: no such file or directory: unknown'
+  assert.equal(record({ ...startError, message }).state, 'created')
+})
+
 test('a container that could not be started has failed', () => {
   const message = 'failed to create shim task: OCI runtime create failed: exec: "x": executable file not found in $PATH'
   assert.equal(record({ ...startError, message }).state, 'exited')

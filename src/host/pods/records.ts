@@ -37,9 +37,12 @@ export interface ContainerRecord {
 
 const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
 
-/** Its start was called off half-way, as Tandem ended: it never ran, so it neither failed nor counts as a restart. */
+/**
+ * Its start was called off half-way, as Tandem ended, or its sandbox was gone before anybody knew: it never ran, so it
+ * neither failed nor counts as a restart.
+ */
 const isCalledOff = ({ reason, message }: Decoded<typeof ContainerStatus>): boolean =>
-  reason === 'StartError' && /\bcontext canceled\b/.test(message)
+  reason === 'StartError' && /\bcontext canceled\b|\blstat \/proc\/\d+\/ns\/\w+: no such file/.test(message)
 
 const milliseconds = (nanoseconds: bigint): number => Number(nanoseconds / 1_000_000n)
 
