@@ -33,7 +33,8 @@ import { statePaths } from '../../src/host/state.ts'
 const root = mkdtempSync(join(tmpdir(), 'tandem-images-'))
 const paths = statePaths(join(root, 'state'), instanceOf(root))
 const recipes = resolve(import.meta.dirname, '../../images')
-const cacheDir = process.env.TANDEM_BUILD_CACHE ?? '/var/cache/tandem'
+/** The packages that `tandem image build` keeps, too. */
+const cacheDir = resolve(import.meta.dirname, '../../.cache/images')
 const children: ChildProcess[] = []
 let containerd: Containerd
 let images: ManagedImages
