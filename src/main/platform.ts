@@ -1,6 +1,6 @@
 // The rooms that need no machine, tied together: API server over a store, the client of everybody inside, controllers.
 
-import { ApiError, notFound } from '../api/errors.ts'
+import { ApiError } from '../api/errors.ts'
 import type { UserInfo } from '../api/exchange.ts'
 import type { NodeStreams } from '../api/streams.ts'
 import { realClock } from '../base/clock.ts'
@@ -85,12 +85,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     checks: { node: () => options.waitsFor?.() },
     log: log.child('server'),
   })
-  const streams = createStreams(lateStreams(node), (group, plural, namespace, name) => {
-    const resource = server.registry.preferred(group, plural)
-    const found = resource && server.objects.get(resource, namespace, name)
-    if (!found) throw notFound(plural, name, group)
-    return found.object
-  })
+  const streams = createStreams(lateStreams(node), server.lookup)
   await server.start()
   const http = await serveHttp({
     server,
