@@ -16,6 +16,19 @@ const leaves: Record<string, Schema> = {
   'runtime.RawExtension': { type: 'object', preserveUnknown: true },
   'types.UID': { type: 'string' },
   'types.NodeName': { type: 'string' },
+  // apiextensions.k8s.io writes these by hand: any JSON value, or one of two forms.
+  'apiextensions.v1.JSON': { preserveUnknown: true },
+  'apiextensions.v1.JSONSchemaPropsOrArray': { preserveUnknown: true },
+  'apiextensions.v1.JSONSchemaPropsOrBool': { preserveUnknown: true },
+  'apiextensions.v1.JSONSchemaPropsOrStringArray': { preserveUnknown: true },
+}
+
+/** Groups whose Go types are not in k8s.io/api. */
+const elsewhere: Record<string, string> = {
+  meta: 'apimachinery/pkg/apis/meta',
+  apiextensions: 'apiextensions-apiserver/pkg/apis/apiextensions',
+  apiregistration: 'kube-aggregator/pkg/apis/apiregistration',
+  metrics: 'metrics/pkg/apis/metrics',
 }
 
 const scalars: Record<string, Schema> = {
@@ -61,7 +74,7 @@ export class GoSchemas {
     const key = `${group}.${version}`
     const known = this.#packages.get(key)
     if (known) return known
-    const folder = join(this.#root, group === 'meta' ? 'apimachinery/pkg/apis/meta' : `api/${group}`, version)
+    const folder = join(this.#root, elsewhere[group] ?? `api/${group}`, version)
     if (!existsSync(folder)) throw new Error(`no folder ${folder}`)
     const files = readdirSync(folder).filter((file) => /^types.*\.go$/.test(file) && !/_(test|generated)/.test(file))
     const pack = readGoPackage(files.map((file) => join(folder, file)))
