@@ -46,9 +46,10 @@ export interface KindDefinition {
   defaults?(object: ApiObject): void
   /** Called before validation of a create and an update (the strategy of upstream): may reset or set fields in place. */
   prepareCreate?(object: ApiObject): void
-  prepareUpdate?(object: ApiObject, old: ApiObject): void
-  /** Rules that a schema cannot say; `old` is set on update. */
-  validate?(object: ApiObject, old?: ApiObject): FieldError[]
+  /** `subresource` is '' for the object itself; 'status', 'resize' … where only that part is written. */
+  prepareUpdate?(object: ApiObject, old: ApiObject, subresource: string): void
+  /** Rules that a schema cannot say; `old` is set on update, `subresource` as with prepareUpdate. */
+  validate?(object: ApiObject, old?: ApiObject, subresource?: string): FieldError[]
   /** Warnings for the client (Warning headers). */
   warnings?(object: ApiObject): string[]
   /** Field selectors beyond metadata.name and metadata.namespace: path → value as text ('' when unset). */

@@ -80,8 +80,13 @@ export function complete(resource: Resource, object: ApiObject): void {
   resource.kind.defaults?.(object)
 }
 
-export function validateObject(resource: Resource, object: ApiObject, old?: ApiObject): FieldError[] {
+export function validateObject(
+  resource: Resource,
+  object: ApiObject,
+  old?: ApiObject,
+  subresource?: string,
+): FieldError[] {
   const errors = validateSchema(object, shapeOf(resource), modeOf(resource))
-  if (resource.kind.validate) errors.push(...resource.kind.validate(object, old))
+  if (resource.kind.validate) errors.push(...resource.kind.validate(object, old, subresource))
   return errors
 }
