@@ -140,14 +140,14 @@ export async function updateObject(
   const object = mergeStrategy(call, old, proposed, options)
   const request = admissionRequest(call, 'UPDATE', options, object, old)
   try {
-    resource.kind.prepareUpdate?.(object, old)
+    resource.kind.prepareUpdate?.(object, old, options.subresource)
     complete(resource, object)
     engine.admission.admit(request)
     if (resource.hasGeneration && specChanged(object, old))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1
     const errors: FieldError[] = [
       ...validateMetaUpdate(object.metadata, old.metadata),
-      ...validateObject(resource, object, old),
+      ...validateObject(resource, object, old, options.subresource),
     ]
     if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
     engine.admission.validate(request)
