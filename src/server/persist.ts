@@ -15,6 +15,7 @@ import { badRequest, type Call, type WriteOptions } from './call.ts'
 import { complete, validateObject } from './conform.ts'
 import { objectModified, type Stored } from './objects.ts'
 import { trackUpdate } from './ownership.ts'
+import type { Resource } from './registry.ts'
 
 /** How often a generated name that is taken is drawn again. */
 const nameDraws = 8
@@ -56,7 +57,13 @@ export async function createObject(
     if (generate) attempt.metadata.name = generatedName(object.metadata.generateName!)
     const request = admissionRequest(call, 'CREATE', options, attempt)
     try {
-      prepareNew(call, attempt, request)
+      prepareNew(call, attempt)
+      const admitted = engine.admission.admit(request)
+      if (admitted) await admitted
+      checkNew(resource, attempt)
+      const validated = engine.admission.validate(request)
+      if (validated) await validated
+      call.warnings.push(...(resource.kind.warnings?.(attempt) ?? []))
       if (!applied) trackUpdate(call, attempt, undefined, options)
       const stored = options.dryRun ? dryCreate(call, attempt) : await engine.objects.create(resource, attempt)
       if (options.dryRun) engine.admission.failed(request)
@@ -89,9 +96,8 @@ function dryCreate(call: Call, object: ApiObject): Stored {
   return { key, revision: 0, object: object as StoredObject, json: JSON.stringify(object) }
 }
 
-function prepareNew(call: Call, object: ApiObject, request: AdmissionRequest): void {
+function prepareNew(call: Call, object: ApiObject): void {
   const { resource, engine } = call
-  const { kind } = resource
   const { metadata } = object
   metadata.uid = randomUUID()
   metadata.creationTimestamp = formatTime(engine.now())
@@ -101,19 +107,17 @@ function prepareNew(call: Call, object: ApiObject, request: AdmissionRequest): v
   if (resource.hasGeneration) metadata.generation = 1
   else delete metadata.generation
   if (resource.hasStatus) delete object.status
-  kind.prepareCreate?.(object)
+  resource.kind.prepareCreate?.(object)
   complete(resource, object)
-  engine.admission.admit(request)
+}
+
+function checkNew(resource: Resource, object: ApiObject): void {
+  const { kind, namespaced, group } = resource
   const errors = [
-    ...validateMetaCreate(metadata, {
-      namespaced: resource.namespaced,
-      ...(kind.nameRule && { nameRule: kind.nameRule }),
-    }),
+    ...validateMetaCreate(object.metadata, { namespaced, ...(kind.nameRule && { nameRule: kind.nameRule }) }),
     ...validateObject(resource, object),
   ]
-  if (errors.length > 0) throw invalid(kind.kind, metadata.name ?? '', errors, resource.group)
-  engine.admission.validate(request)
-  call.warnings.push(...(kind.warnings?.(object) ?? []))
+  if (errors.length > 0) throw invalid(kind.kind, object.metadata.name ?? '', errors, group)
 }
 
 export interface UpdateOptions extends WriteOptions {
@@ -127,7 +131,7 @@ export interface UpdateOptions extends WriteOptions {
   applied?: boolean
 }
 
-/** Writes `proposed`, the caller's own copy, over `current`. Runs under the lock of the key. */
+/** Writes `proposed`, the caller's own copy, over `current`. Runs in `readAndWrite`. */
 export async function updateObject(
   call: Call,
   current: Stored,
@@ -142,7 +146,8 @@ export async function updateObject(
   try {
     resource.kind.prepareUpdate?.(object, old, options.subresource)
     complete(resource, object)
-    engine.admission.admit(request)
+    const admitted = engine.admission.admit(request)
+    if (admitted) await admitted
     if (resource.hasGeneration && specChanged(object, old))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1
     const errors: FieldError[] = [
@@ -150,7 +155,8 @@ export async function updateObject(
       ...validateObject(resource, object, old, options.subresource),
     ]
     if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
-    engine.admission.validate(request)
+    const validated = engine.admission.validate(request)
+    if (validated) await validated
     call.warnings.push(...(resource.kind.warnings?.(object) ?? []))
     if (!options.applied)
       trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })

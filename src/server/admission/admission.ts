@@ -1,14 +1,21 @@
 // Admission: the rules of the platform between a request and the store. A plugin may complete the object (admit), refuse
-// it (validate) and hold something for it (an address) that it gives back when the write does not come to be.
+// it (validate) and hold something for it (an address) that it gives back when the write does not come to be. A plugin
+// that asks others (a webhook) answers with a promise; a request that meets no such plugin never waits.
 
 import type { UserInfo } from '../../api/exchange.ts'
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import type { Resource } from '../registry.ts'
 
-export interface AdmissionRequest {
-  operation: 'CREATE' | 'UPDATE' | 'DELETE'
+export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
+
+/** What a plugin can know before there is an object. */
+export interface AdmissionTarget {
+  operation: Operation
   resource: Resource
   subresource: string
+}
+
+export interface AdmissionRequest extends AdmissionTarget {
   namespace: string
   name: string
   user: UserInfo
@@ -21,40 +28,58 @@ export interface AdmissionRequest {
   undo: (() => void)[]
 }
 
+export type Waiting = void | Promise<void>
+
 export interface AdmissionPlugin {
   name: string
   /** Completes the object in place. @throws ApiError */
-  admit?(request: AdmissionRequest): void
+  admit?(request: AdmissionRequest): Waiting
   /** Sees the object as it will be stored. @throws ApiError */
-  validate?(request: AdmissionRequest): void
+  validate?(request: AdmissionRequest): Waiting
+  /** True when a request for this target may have to wait: its write is then compared, not locked. */
+  waits?(target: AdmissionTarget): boolean
   /** The write happened. */
   written?(request: AdmissionRequest, result: StoredObject): void
 }
 
 export interface Admission {
-  admit(request: AdmissionRequest): void
-  validate(request: AdmissionRequest): void
+  /** Await it only when it is a promise: what needs nobody else stays in one turn of the event loop. */
+  admit(request: AdmissionRequest): Waiting
+  validate(request: AdmissionRequest): Waiting
+  waits(target: AdmissionTarget): boolean
   written(request: AdmissionRequest, result: StoredObject): void
   failed(request: AdmissionRequest): void
 }
 
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
-  const admitting = plugins.filter((plugin) => plugin.admit)
-  const validating = plugins.filter((plugin) => plugin.validate)
+  const waiting = plugins.filter((plugin) => plugin.waits)
   const following = plugins.filter((plugin) => plugin.written)
   return {
-    admit(request) {
-      for (const plugin of admitting) plugin.admit!(request)
-    },
-    validate(request) {
-      for (const plugin of validating) plugin.validate!(request)
-    },
+    admit: inOrder(plugins.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : []))),
+    validate: inOrder(plugins.flatMap((plugin) => (plugin.validate ? [plugin.validate.bind(plugin)] : []))),
+    waits: (target) => waiting.some((plugin) => plugin.waits!(target)),
     written(request, result) {
       for (const plugin of following) plugin.written!(request, result)
     },
     failed(request) {
       for (const undo of request.undo.splice(0)) undo()
     },
+  }
+}
+
+type Step = (request: AdmissionRequest) => Waiting
+
+/** One step after the other; a promise comes to be only when a step returns one. */
+function inOrder(steps: readonly Step[]): Step {
+  async function rest(first: Promise<void>, from: number, request: AdmissionRequest): Promise<void> {
+    await first
+    for (let index = from; index < steps.length; index++) await steps[index]!(request)
+  }
+  return (request) => {
+    for (let index = 0; index < steps.length; index++) {
+      const pending = steps[index]!(request)
+      if (pending) return rest(pending, index + 1, request)
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { copyJson, isPlainObject } from '../../api/walk/plain.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
 import { updateObject } from '../persist.ts'
+import { readAndWrite } from '../read-and-write.ts'
 import { type DeleteOptions, deleteObject } from '../verbs/delete.ts'
 import { existing } from '../verbs/get.ts'
 
@@ -36,7 +37,8 @@ export async function bind(call: Call): Promise<ApiResponse> {
     ])
   const own: Call = { ...call, info: { ...call.info, name } }
   const { objects } = call.engine
-  await objects.exclusively(objects.key(call.resource, call.info.namespace, name), async () => {
+  const key = objects.key(call.resource, call.info.namespace, name)
+  const action = async (): Promise<void> => {
     const current = existing(own)
     const pod = copyJson<ApiObject>(current.object)
     if (binding.metadata?.uid && binding.metadata.uid !== pod.metadata.uid)
@@ -61,7 +63,8 @@ export async function bind(call: Call): Promise<ApiResponse> {
     const others = (pod.status?.conditions ?? []).filter((one: { type: string }) => one.type !== 'PodScheduled')
     pod.status = { ...pod.status, conditions: [...others, condition] }
     await updateObject(own, current, pod, { ...writeOptions(call), subresource: 'binding', owns: ['spec', 'status'] })
-  })
+  }
+  await readAndWrite({ call: own, operation: 'UPDATE', key, retries: true, action })
   return created
 }
 

@@ -10,6 +10,7 @@ import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
 import type { Stored } from '../objects.ts'
 import { updateObject } from '../persist.ts'
+import { readAndWrite } from '../read-and-write.ts'
 import { existing } from '../verbs/get.ts'
 import { patchPlain } from '../verbs/patch.ts'
 
@@ -60,7 +61,7 @@ async function change(call: Call): Promise<ApiResponse> {
   const options = writeOptions(call)
   const key = objects.key(call.resource, call.info.namespace, call.info.name)
   const sent = call.info.verb === 'update' ? readBody(call.request, false).value : undefined
-  const stored = await objects.exclusively(key, async (): Promise<Stored> => {
+  const action = async (): Promise<Stored> => {
     const current = existing(call)
     const next = sent ?? patchPlain(call, scaleOf(call, current.object))
     if (!isPlainObject(next)) throw badRequest('the request has no Scale in its body')
@@ -87,7 +88,9 @@ async function change(call: Call): Promise<ApiResponse> {
     if (uid) proposed.metadata.uid = uid
     setPath(proposed, call.resource.scale!.specReplicasPath, replicas)
     return updateObject(call, current, proposed, { ...options, subresource: '', trackedAs: 'scale' })
-  })
+  }
+  const sentRevision = isPlainObject(sent) && isPlainObject(sent.metadata) && sent.metadata.resourceVersion
+  const stored = await readAndWrite({ call, operation: 'UPDATE', key, retries: !sentRevision, action })
   return { status: 200, object: scaleOf(call, stored.object) }
 }
 

@@ -12,6 +12,7 @@ import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.t
 import { listAs } from '../forms.ts'
 import type { Stored } from '../objects.ts'
 import { admissionRequest, finished } from '../persist.ts'
+import { readAndWrite } from '../read-and-write.ts'
 import { answer, existing } from './get.ts'
 import { listPage } from './list.ts'
 
@@ -37,7 +38,7 @@ export async function remove(call: Call): Promise<ApiResponse> {
   const options = deleteOptions(call)
   const { objects } = call.engine
   const key = objects.key(call.resource, call.info.namespace, call.info.name)
-  const { stored, gone } = await objects.exclusively(key, () => deleteObject(call, existing(call), options))
+  const { stored, gone } = await removal(call, key, options)
   if (!gone || (call.resource.group === '' && returnsObject.includes(call.resource.plural)))
     return answer(call, 200, stored)
   const { resource } = call
@@ -73,11 +74,19 @@ export async function removeCollection(call: Call): Promise<ApiResponse> {
   return { status: 200, ...listAs(formOf(call.request.headers.accept), call, page) }
 }
 
+const removal = (call: Call, key: string, options: DeleteOptions) =>
+  readAndWrite({
+    call,
+    operation: 'DELETE',
+    key,
+    retries: true,
+    action: () => deleteObject(call, existing(call), options),
+  })
+
 async function removeOne(call: Call, listed: Stored, options: DeleteOptions): Promise<void> {
   const own: Call = { ...call, info: { ...call.info, name: listed.object.metadata.name } }
-  const { objects } = call.engine
   try {
-    await objects.exclusively(listed.key, () => deleteObject(own, existing(own), options))
+    await removal(own, listed.key, options)
   } catch (error) {
     if (!isApiError(error, 'NotFound')) throw error
   }
@@ -124,7 +133,7 @@ function deleteOptions(call: Call): DeleteOptions {
   }
 }
 
-/** Runs under the lock of the key. `gone` is false when the object only starts to go away. */
+/** Runs in `readAndWrite`. `gone` is false when the object only starts to go away. */
 export async function deleteObject(
   call: Call,
   current: Stored,
@@ -134,8 +143,10 @@ export async function deleteObject(
   const { object } = current
   checkPreconditions(call, current, options)
   const request = admissionRequest(call, 'DELETE', options, undefined, object)
-  engine.admission.admit(request)
-  engine.admission.validate(request)
+  const admitted = engine.admission.admit(request)
+  if (admitted) await admitted
+  const validated = engine.admission.validate(request)
+  if (validated) await validated
   if (resource.groupResource === 'namespaces' && object.metadata.deletionTimestamp && object.spec?.finalizers?.length)
     throw conflict(
       'namespaces',

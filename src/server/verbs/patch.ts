@@ -1,6 +1,6 @@
 // patch: JSON Patch, merge patch, strategic merge patch and server-side apply, on an object or a part of it.
 
-import { type ApiError, conflict, invalid, isApiError } from '../../api/errors.ts'
+import { conflict, invalid } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { applyJsonPatch } from '../../api/patch/json.ts'
@@ -14,6 +14,7 @@ import { decodeAs, shapeOf, tell } from '../conform.ts'
 import type { Stored } from '../objects.ts'
 import { applyTo } from '../ownership.ts'
 import { createObject, updateObject } from '../persist.ts'
+import { readAndWrite } from '../read-and-write.ts'
 import { settleNamespace } from './create.ts'
 import { answer, existing } from './get.ts'
 import { checkName, type Part } from './update.ts'
@@ -26,9 +27,6 @@ const types = {
 } as const
 
 type PatchType = (typeof types)[keyof typeof types]
-
-/** A patch that names no revision is tried again when somebody else was faster. */
-const attempts = 5
 
 export async function patch(call: Call, part: Part): Promise<ApiResponse> {
   const type = patchType(call)
@@ -44,22 +42,13 @@ export async function patch(call: Call, part: Part): Promise<ApiResponse> {
   const body = patchBody(call, type)
   const { objects } = call.engine
   const key = objects.key(call.resource, call.info.namespace, call.info.name)
-  return objects.exclusively(key, async () => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        if (type === 'apply')
-          return await apply(call, body, { ...options, force: force === 'true' || force === '1' }, part)
-        return answer(call, 200, await patchStored(call, existing(call), type, body, options, part))
-      } catch (error) {
-        if (attempt === attempts || !isApiError(error, 'Conflict') || namesRevision(body.value)) throw error
-        if (!isRace(error)) throw error
-      }
-    }
-  })
+  const retries = !namesRevision(body.value)
+  const once = async (): Promise<ApiResponse> => {
+    if (type === 'apply') return apply(call, body, { ...options, force: force === 'true' || force === '1' }, part)
+    return answer(call, 200, await patchStored(call, existing(call), type, body, options, part))
+  }
+  return readAndWrite({ call, operation: 'UPDATE', key, retries, action: once })
 }
-
-/** Somebody wrote between our read and our write; conflicts of ownership and preconditions are no races. */
-const isRace = (error: ApiError): boolean => error.message.includes('the object has been modified')
 
 const namesRevision = (patch: unknown): boolean =>
   isPlainObject(patch) && isPlainObject(patch.metadata) && patch.metadata.resourceVersion !== undefined

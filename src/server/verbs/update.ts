@@ -2,10 +2,12 @@
 
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { copyJson } from '../../api/walk/plain.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, writeOptions } from '../call.ts'
 import { readObject } from '../conform.ts'
 import { type UpdateOptions, updateObject } from '../persist.ts'
+import { readAndWrite } from '../read-and-write.ts'
 import { settleNamespace } from './create.ts'
 import { answer, existing } from './get.ts'
 
@@ -24,9 +26,14 @@ export async function update(call: Call, part: Part = whole): Promise<ApiRespons
   checkName(call, object)
   settleNamespace(call, object)
   const key = objects.key(resource, info.namespace, info.name)
-  const stored = await objects.exclusively(key, () =>
-    updateObject(call, existing(call), object, { ...options, ...part }),
-  )
+  const stored = await readAndWrite({
+    call,
+    operation: 'UPDATE',
+    key,
+    retries: !object.metadata.resourceVersion,
+    action: (again) =>
+      updateObject(call, existing(call), again ? copyJson<ApiObject>(object) : object, { ...options, ...part }),
+  })
   return answer(call, 200, stored)
 }
 
