@@ -27,6 +27,11 @@ import { serviceAccount } from './core/serviceaccount.ts'
 import { endpointSlice } from './discovery/endpointslice.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
+import { ingress } from './networking/ingress.ts'
+import { ingressClass } from './networking/ingressclass.ts'
+import { ipAddress } from './networking/ipaddress.ts'
+import { networkPolicy } from './networking/networkpolicy.ts'
+import { serviceCidr } from './networking/servicecidr.ts'
 import { runtimeClass } from './node/runtimeclass.ts'
 import { clusterRole } from './rbac/clusterrole.ts'
 import { clusterRoleBinding } from './rbac/clusterrolebinding.ts'
@@ -66,6 +71,11 @@ export const kinds: KindDefinition[] = [
   localSubjectAccessReview,
   selfSubjectAccessReview,
   selfSubjectRulesReview,
+  ingress,
+  ingressClass,
+  ipAddress,
+  networkPolicy,
+  serviceCidr,
   virtualMachine,
   virtualMachineInstance,
 ]
