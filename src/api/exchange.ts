@@ -11,7 +11,7 @@ export interface UserInfo {
 }
 
 export interface ApiRequest {
-  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
   /** Decoded path without query: /api/v1/namespaces/default/pods/web */
   path: string
   query: URLSearchParams

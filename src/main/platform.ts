@@ -17,6 +17,7 @@ import { type ApiServer, createApiServer, transportFor } from '../server/apiserv
 import type { Pki } from '../server/auth/pki.ts'
 import { type HttpServer, serveHttp } from '../server/http.ts'
 import { createStreams } from '../server/streams/streams.ts'
+import { createProxy } from '../server/subresources/proxy.ts'
 import type { Store } from '../store/store.ts'
 import { compactRegularly } from './compaction.ts'
 import { type MachineControl, machineHandlers } from './machine-handlers.ts'
@@ -92,6 +93,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     pki,
     listen: [options.listen],
     upgrade: (upgrade) => streams.upgrade(upgrade),
+    proxy: createProxy((resource, namespace, name) =>
+      server.lookup(resource === 'virtualmachineinstances' ? 'kubevirt.io' : '', resource, namespace, name),
+    ),
     log: log.child('http'),
   })
 

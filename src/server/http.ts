@@ -16,8 +16,9 @@ import { type Logger, silentLogger } from '../base/log.ts'
 import type { ApiServer } from './apiserver.ts'
 import { certificateUser } from './auth/authn.ts'
 import type { Pki } from './auth/pki.ts'
-import type { RequestInfo } from './request.ts'
+import { parseRequest, type RequestInfo } from './request.ts'
 import { type Outgoing, sendError, sendResponse } from './send.ts'
+import { type ApiProxy, isProxied } from './subresources/proxy.ts'
 
 export interface StreamUpgrade {
   request: IncomingMessage
@@ -34,6 +35,8 @@ export interface HttpOptions {
   listen: { host: string; port: number }[]
   /** Takes an authorized WebSocket or SPDY upgrade. @throws ApiError before anything was written. */
   upgrade?: (upgrade: StreamUpgrade) => Promise<void>
+  /** Serves pods/proxy, services/proxy and nodes/proxy. */
+  proxy?: ApiProxy
   /** Paths that are not Kubernetes' (the console): true when it answered. Before authentication. */
   other?: (request: IncomingMessage | Http2ServerRequest, response: Outgoing) => boolean
   log?: Logger
@@ -161,6 +164,8 @@ function createEdge(options: HttpOptions, log: Logger) {
     }
     try {
       asked.user = await authenticateRequest(request, asked.headers)
+      if (asked.signal && asked.path.includes('/proxy') && (await proxied(request, response, asked))) return
+      if (asked.method === 'OPTIONS') throw notAllowed()
       const body = await readBytes(request)
       if (body) asked.body = body
       const answer = await server.handle(asked)
@@ -168,6 +173,15 @@ function createEdge(options: HttpOptions, log: Logger) {
     } finally {
       inFlight.delete(entry)
     }
+  }
+
+  /** The body stays unread: it belongs to the server behind. False for every other request. */
+  async function proxied(request: Incoming, response: Outgoing, asked: ApiRequest): Promise<boolean> {
+    if (!options.proxy || !isProxied(parseRequest(asked))) return false
+    const { info } = server.admitStream(asked)
+    const answer = await options.proxy.request(request, response, info)
+    if (answer) await sendResponse(response, answer, asked)
+    return true
   }
 
   return {
@@ -196,6 +210,7 @@ function createEdge(options: HttpOptions, log: Logger) {
     refuseForeignOrigin(asked.headers)
     asked.user = await authenticateRequest(request, asked.headers)
     const { info, user } = server.admitStream(asked)
+    if (options.proxy && isProxied(info)) return await options.proxy.upgrade(request, socket, head, info)
     if (!options.upgrade || !info.subresource)
       throw new ApiError(
         'BadRequest',
@@ -253,6 +268,9 @@ function readRequest(request: Incoming): ApiRequest {
   }
 }
 
+const notAllowed = () =>
+  new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+
 function methodOf(method: string | undefined): ApiRequest['method'] {
   switch (method) {
     case 'GET':
@@ -261,9 +279,10 @@ function methodOf(method: string | undefined): ApiRequest['method'] {
     case 'PUT':
     case 'PATCH':
     case 'DELETE':
+    case 'OPTIONS':
       return method
     default:
-      throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+      throw notAllowed()
   }
 }
 

@@ -8,6 +8,7 @@ export interface SubresourceInfo {
 
 const pod = (kind: string) => ({ group: '', version: 'v1', kind })
 const connect = ['create', 'get']
+const anyMethod = ['create', 'delete', 'get', 'patch', 'update']
 
 /** By groupResource. */
 export const subresourceTable: Record<string, SubresourceInfo[]> = {
@@ -19,8 +20,11 @@ export const subresourceTable: Record<string, SubresourceInfo[]> = {
     { subresource: 'exec', kind: pod('PodExecOptions'), verbs: connect },
     { subresource: 'log', kind: pod('Pod'), verbs: ['get'] },
     { subresource: 'portforward', kind: pod('PodPortForwardOptions'), verbs: connect },
+    { subresource: 'proxy', kind: pod('PodProxyOptions'), verbs: anyMethod },
     { subresource: 'resize', kind: pod('Pod'), verbs: ['get', 'patch', 'update'] },
   ],
+  services: [{ subresource: 'proxy', kind: pod('ServiceProxyOptions'), verbs: anyMethod }],
+  nodes: [{ subresource: 'proxy', kind: pod('NodeProxyOptions'), verbs: anyMethod }],
   serviceaccounts: [
     {
       subresource: 'token',
