@@ -1,12 +1,13 @@
 // Every setting, its default and its environment name, in one place.
 
 import { createHash } from 'node:crypto'
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 
 export interface Config {
   /** Where everything that must survive lives. TANDEM_STATE_DIR */
   stateDir: string
-  /** Address and port of the API. TANDEM_LISTEN */
+  /** Address and port of the API; without --listen and TANDEM_LISTEN those of the last start. */
   listen: { host: string; port: number }
   /** Four hex digits of the state directory's path: keeps the interfaces, tables and cgroups of two Tandems apart. */
   instance: string
@@ -26,3 +27,15 @@ export const defaults = {
 
 export const instanceOf = (stateDir: string): string =>
   createHash('sha256').update(resolve(stateDir)).digest('hex').slice(0, 4)
+
+/** Choices of earlier starts that later ones keep; written by src/main/settings.ts. */
+export const settingsPath = (stateDir: string): string => join(stateDir, 'settings.json')
+
+/** Where the Tandem of this directory listened when it last ran. */
+export function rememberedListen(stateDir: string): Config['listen'] | undefined {
+  try {
+    return JSON.parse(readFileSync(settingsPath(stateDir), 'utf8')).listen
+  } catch {
+    return undefined
+  }
+}

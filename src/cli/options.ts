@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { type Config, defaults, instanceOf } from '../config.ts'
+import { type Config, defaults, instanceOf, rememberedListen } from '../config.ts'
 import { CommandError } from './output.ts'
 
 export interface InstanceOptions {
@@ -16,14 +16,15 @@ export const stateDirOption = [
 ] as const
 export const listenOption = [
   '--listen <address:port>',
-  `where the API listens (default ${defaults.listen}; TANDEM_LISTEN)`,
+  `where the API listens (default: as the last time, ${defaults.listen} at first; TANDEM_LISTEN)`,
 ] as const
 
 export function configOf(options: InstanceOptions): Config {
   const stateDir = resolve(options.stateDir ?? process.env.TANDEM_STATE_DIR ?? defaults.stateDir)
+  const asked = options.listen ?? process.env.TANDEM_LISTEN
   return {
     stateDir,
-    listen: parseListen(options.listen ?? process.env.TANDEM_LISTEN ?? defaults.listen),
+    listen: (asked === undefined && rememberedListen(stateDir)) || parseListen(asked ?? defaults.listen),
     instance: instanceOf(stateDir),
     ...(process.env.TANDEM_POD_CIDR && { podCidr: process.env.TANDEM_POD_CIDR }),
     ...(process.env.TANDEM_SERVICE_CIDR && { serviceCidr: process.env.TANDEM_SERVICE_CIDR }),

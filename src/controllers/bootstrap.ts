@@ -1,14 +1,12 @@
-// The objects that are there from the first second: namespaces, the local StorageClass, the default RuntimeClass, the
-// system PriorityClasses. Written once; what a person changed or removed later stays so until the next start.
+// The objects that are there from the first second beside those of the API server itself (namespaces, roles): the local
+// StorageClass, the default RuntimeClass, the system PriorityClasses. Written once; what a person changed or removed later stays so until the next start.
 
 import { isApiError } from '../api/errors.ts'
 import type { KindDefinition } from '../api/kind.ts'
 import type { ApiObject, ResourceRef } from '../api/meta.ts'
 import type { Client } from '../client/client.ts'
 import { localClass, localProvisioner } from './local-volumes.ts'
-import { namespaces, priorityClasses, runtimeClasses, storageClasses } from './resources.ts'
-
-const namespace = (name: string): ApiObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+import { priorityClasses, runtimeClasses, storageClasses } from './resources.ts'
 
 const priorityClass = (name: string, value: number, description: string): ApiObject => ({
   apiVersion: 'scheduling.k8s.io/v1',
@@ -19,10 +17,6 @@ const priorityClass = (name: string, value: number, description: string): ApiObj
 })
 
 export const defaultObjects: { ref: ResourceRef; object: ApiObject }[] = [
-  ...['default', 'kube-system', 'kube-public', 'kube-node-lease'].map((name) => ({
-    ref: namespaces,
-    object: namespace(name),
-  })),
   {
     ref: storageClasses,
     object: {

@@ -1,10 +1,11 @@
 // Every path below the state directory, in one place; docs/internals.md explains them.
 
 import { join } from 'node:path'
+import { settingsPath } from '../config.ts'
 
 export interface StatePaths {
   root: string
-  /** Settings chosen at first start (address ranges), JSON. */
+  /** Choices that later starts keep, JSON. */
   settings: string
   store: string
   pki: string
@@ -31,7 +32,7 @@ export function statePaths(root: string, instance: string): StatePaths {
   const run = `/run/tandem-${instance}`
   return {
     root,
-    settings: at('settings.json'),
+    settings: settingsPath(root),
     store: at('store.db'),
     pki: at('pki'),
     kubeconfig: at('kubeconfig'),

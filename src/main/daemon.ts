@@ -41,7 +41,7 @@ export async function startDaemon(config: Config, log: Logger): Promise<Daemon> 
   mkdirSync(dirname(paths.pid), { recursive: true, mode: 0o711 })
   mkdirSync(paths.root, { recursive: true, mode: 0o711 })
   writeFileSync(paths.pid, `${process.pid}\n`)
-  const settings = await loadSettings(paths.settings, config)
+  const settings = await loadSettings(config)
   const engine = openEngine(paths, config.instance)
   // The engine needs no API and the API no engine: they start side by side.
   const starting = engine.containerd.start()
@@ -114,7 +114,15 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   const { instance, nodeName, clusterDomain } = config
   const record = platform.recorder('kubelet')
   const facts = { name: nodeName, addresses: [machineAddress()], cpu: cpus().length, memoryBytes: totalmem() }
-  const network = createNetwork({ instance, paths, ...settings, clusterDomain, informers, log: log.child('network') })
+  const network = createNetwork({
+    instance,
+    paths,
+    podCidr: settings.podCidr,
+    serviceCidr: settings.serviceCidr,
+    clusterDomain,
+    informers,
+    log: log.child('network'),
+  })
   await Promise.all([network.start(), images.start(), providePauseImage(engine, paths)])
   await http.listenAlso(network.apiAddress, servicePort)
   const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -272,7 +273,10 @@ if (enterRoom(import.meta.filename)) {
     if (!isOwn) await run(inside(from, 'ip', 'address', 'delete', `${source}/32`, 'dev', 'lo'))
     await send('second ')
     await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('second'))
+    // Until it has gone it holds the port, and the next look would find it instead of its own.
+    const gone = once(child, 'exit')
     child.kill('SIGKILL')
+    await gone
     return readFileSync(file, 'utf8').includes('first')
   }
 

@@ -2,7 +2,7 @@
 
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fieldErrorBody, isApiError } from '../../api/errors.ts'
+import { fieldErrorBody } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import { backoffDelay } from '../../base/retry.ts'
@@ -235,7 +235,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     return !machine.starting && !isRunning(machine) && machine.record.result !== undefined
   }
 
-  async function remove({ uid, namespace, name }: FoundWorkload): Promise<void> {
+  async function remove({ uid }: FoundWorkload): Promise<void> {
     const machine = machines.get(uid)
     machine?.starting?.abort.abort(new Error('the machine was removed'))
     await machine?.starting?.done
@@ -246,24 +246,10 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     }
     for (const one of processesBelow(paths.machines).get(uid) ?? []) await killAndWait(one)
     await options.network.detachMachine(uid)
-    if (name && (await isLast(namespace, name))) await options.network.releaseAddress(namespace, name)
     await unconfine(options.instance, uid)
     rmSync(directoryOf(uid), { recursive: true, force: true })
     machines.delete(uid)
     objects.delete(uid)
-  }
-
-  /** A VM that starts again keeps its address; one that is going away, or an instance without VM, gives it back. */
-  async function isLast(namespace: string, name: string): Promise<boolean> {
-    const virtualMachines = { group: 'kubevirt.io', version: 'v1', resource: 'virtualmachines' }
-    try {
-      const owner = await options.client.get(virtualMachines, name, namespace)
-      return owner.metadata.deletionTimestamp !== undefined
-    } catch (error) {
-      if (isApiError(error, 'NotFound')) return true
-      log.debug('cannot ask for the VM of an instance', { name, error })
-      return false
-    }
   }
 
   function close(): void {
