@@ -4,11 +4,11 @@ import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
-import { equalJson } from '../../api/walk/plain.ts'
-import { forbidden, notSupported } from '../../api/walk/rules.ts'
+import { notSupported } from '../../api/walk/rules.ts'
 import { text } from '../columns.ts'
 import { immutable } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateParameters, validateProvisioner } from './driver-rules.ts'
 
 const defaultMarks = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
 
@@ -19,12 +19,16 @@ function name({ metadata }: ApiObject): string {
 
 function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const errors: FieldError[] = []
+  errors.push(
+    ...validateProvisioner(object.provisioner, 'provisioner'),
+    ...validateParameters(object.parameters, false),
+  )
   if (object.reclaimPolicy && !['Delete', 'Retain'].includes(object.reclaimPolicy))
     errors.push(notSupported('reclaimPolicy', object.reclaimPolicy, ['Delete', 'Retain']))
   if (!old) return errors
-  for (const field of ['parameters', 'provisioner', 'reclaimPolicy'])
-    if (!equalJson(object[field], old[field])) errors.push(forbidden(field, `updates to ${field} are forbidden.`))
-  return [...errors, ...immutable('volumeBindingMode', object.volumeBindingMode, old.volumeBindingMode)]
+  for (const field of ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'])
+    errors.push(...immutable(field, object[field], old[field]))
+  return errors
 }
 
 export const storageClass = defineKind({
