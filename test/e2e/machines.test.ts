@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StoredObject } from '../../src/api/meta.ts'
+import { identify } from '../../src/host/machines/process.ts'
 import { removeAllMachines } from '../../src/host/machines/teardown.ts'
 import { workloadContract } from '../../src/host/workload.contract.ts'
 import { guestGreeting, guestKeys } from './machines-guest.ts'
@@ -137,7 +138,7 @@ inRoom('teardown stops everything, guests first', async (room) => {
   assert.deepEqual(room.machines.disksInUse().length, 2)
   await room.machines.stop()
   assert.equal(await removeAllMachines({ paths: room.paths, instance: room.instance }), 2)
-  for (const object of objects) assert.equal(existsSync(`/proc/${room.pid(object)}`), false)
+  for (const object of objects) assert.equal(identify(room.pid(object)), undefined)
   assert.equal(await removeAllMachines({ paths: room.paths, instance: room.instance }), 0)
   assert.deepEqual(cgroupsOf(room.instance), [])
 })
