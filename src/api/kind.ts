@@ -47,7 +47,7 @@ export interface KindDefinition {
   /** Called before validation of a create and an update (the strategy of upstream): may reset or set fields in place. */
   prepareCreate?(object: ApiObject): void
   /** `subresource` is '' for the object itself; 'status', 'resize' … where only that part is written. */
-  prepareUpdate?(object: ApiObject, old: ApiObject, subresource: string): void
+  prepareUpdate?(object: ApiObject, old: ApiObject, subresource?: string): void
   /** Rules that a schema cannot say; `old` is set on update, `subresource` as with prepareUpdate. */
   validate?(object: ApiObject, old?: ApiObject, subresource?: string): FieldError[]
   /** Warnings for the client (Warning headers). */
@@ -62,6 +62,13 @@ export interface KindDefinition {
   verbs?: string[]
   /** True for kinds that are answered, never stored (TokenReview, SubjectAccessReview …). */
   virtual?: boolean
+  /** Another kind of the same plural whose objects these are: they are stored as that one and converted on the way. */
+  storedAs?: {
+    group: string
+    version: string
+    toStored(object: ApiObject): ApiObject
+    fromStored(object: ApiObject): ApiObject
+  }
   /** Protobuf message name if it is not the kind's own; false when the kind is never sent as protobuf (KubeVirt). */
   protobuf?: string | false
   /** Default propagation of a delete whose options name none. Upstream: background for all but a few legacy kinds. */
