@@ -48,6 +48,8 @@ export interface Schema {
   listMapKeys?: string[]
   /** x-kubernetes-map-type; default granular */
   mapType?: 'atomic' | 'granular'
+  /** x-kubernetes-validations: rules in CEL */
+  rules?: ValidationRule[]
   /** x-kubernetes-patch-strategy, e.g. "merge", "retainKeys", "merge,retainKeys" (strategic merge patch) */
   patchStrategy?: string
   /** x-kubernetes-patch-merge-key */
@@ -58,8 +60,20 @@ export interface Schema {
   protoInline?: Record<number, string>
   /** A list that is a message of its own in protobuf, with the items as field 1 (ExtraValue). */
   protoWrapped?: boolean
+  /** A value of several forms that protobuf sends as a message with a field for each: number → schema of that form. */
+  protoChoice?: Record<number, Schema>
   /** True when Go holds a pointer or always writes the field: a zero value that was sent is kept. */
   keepZero?: boolean
+}
+
+/** One of x-kubernetes-validations (apiextensions/v1 ValidationRule). */
+export interface ValidationRule {
+  rule: string
+  message?: string
+  messageExpression?: string
+  reason?: string
+  fieldPath?: string
+  optionalOldSelf?: boolean
 }
 
 /** Shared types by name: "<group short name>.<version>.<Type>", e.g. "core.v1.PodSpec", "meta.v1.ObjectMeta". */
