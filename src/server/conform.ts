@@ -2,6 +2,7 @@
 
 import { ApiError, type FieldError } from '../api/errors.ts'
 import type { ApiObject } from '../api/meta.ts'
+import { checkSupport, type SupportEntry, supportEntries } from '../api/support.ts'
 import {
   cannotBeHandled,
   type Decoded,
@@ -14,6 +15,7 @@ import { applyDefaults } from '../api/walk/defaults.ts'
 import { isPlainObject } from '../api/walk/plain.ts'
 import { objectShape, type Shape } from '../api/walk/shape.ts'
 import { validateSchema } from '../api/walk/validate.ts'
+import { support } from '../kinds/support.ts'
 import type { Body } from './body.ts'
 import { badRequest, type Call, type WriteOptions } from './call.ts'
 import type { Resource } from './registry.ts'
@@ -87,6 +89,28 @@ export function validateObject(
   subresource?: string,
 ): FieldError[] {
   const errors = validateSchema(object, shapeOf(resource), modeOf(resource))
+  const entries = entriesOf(resource)
+  if (entries.length > 0) errors.push(...checkSupport(entries, object, old).refused)
   if (resource.kind.validate) errors.push(...resource.kind.validate(object, old, subresource))
   return errors
+}
+
+/** What the client is told of an object that is taken: what the kind says, and fields without effect. */
+export function warningsOf(resource: Resource, object: ApiObject, old?: ApiObject): string[] {
+  const entries = entriesOf(resource)
+  return [
+    ...(resource.kind.warnings?.(object) ?? []),
+    ...(entries.length > 0 ? checkSupport(entries, object, old).warnings : []),
+  ]
+}
+
+const entriesByResource = new WeakMap<Resource, SupportEntry[]>()
+
+function entriesOf(resource: Resource): SupportEntry[] {
+  let entries = entriesByResource.get(resource)
+  if (!entries) {
+    entries = supportEntries(resource.kind, support)
+    entriesByResource.set(resource, entries)
+  }
+  return entries
 }
