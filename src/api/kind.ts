@@ -50,8 +50,14 @@ export interface KindDefinition {
   prepareUpdate?(object: ApiObject, old: ApiObject, subresource?: string): void
   /** Rules that a schema cannot say; `old` is set on update, `subresource` as with prepareUpdate. */
   validate?(object: ApiObject, old?: ApiObject, subresource?: string): FieldError[]
-  /** Warnings for the client (Warning headers). */
-  warnings?(object: ApiObject): string[]
+  /** Warnings for the client (Warning headers); `old` is set on update. */
+  warnings?(object: ApiObject, old?: ApiObject): string[]
+  /** A warning for every request of this version: it is deprecated. */
+  deprecation?: string
+  /** Held by a delete until somebody has cleaned up. */
+  deleteFinalizers?: string[]
+  /** Changes an object in place whose deletion begins at `now`. */
+  leaving?(object: ApiObject, now: string): void
   /** Field selectors beyond metadata.name and metadata.namespace: path → value as text ('' when unset). */
   fields?: Record<string, (object: ApiObject) => string>
   /** Rule for metadata.name; default is a DNS-1123 subdomain. */
@@ -73,6 +79,8 @@ export interface KindDefinition {
   protobuf?: string | false
   /** Default propagation of a delete whose options name none. Upstream: background for all but a few legacy kinds. */
   defaultPropagation?: 'Background' | 'Orphan'
+  /** The schema as its author wrote it (a CustomResourceDefinition's openAPIV3Schema): what OpenAPI publishes. */
+  published?: Record<string, any>
   /** A complete object that passes validation; the contract test and the docs use it. */
   example: ApiObject
 }

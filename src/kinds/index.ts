@@ -1,8 +1,11 @@
 // The kinds that Tandem serves. A kind is here when something acts on it, never before.
 
 import type { KindDefinition } from '../api/kind.ts'
+import { controllerRevision } from './apps/controllerrevision.ts'
+import { daemonSet } from './apps/daemonset.ts'
 import { deployment } from './apps/deployment.ts'
 import { replicaSet } from './apps/replicaset.ts'
+import { statefulSet } from './apps/statefulset.ts'
 import { selfSubjectReview, tokenReview } from './authentication/reviews.ts'
 import {
   localSubjectAccessReview,
@@ -10,6 +13,7 @@ import {
   selfSubjectRulesReview,
   subjectAccessReview,
 } from './authorization/reviews.ts'
+import { cronJob } from './batch/cronjob.ts'
 import { job } from './batch/job.ts'
 import { lease } from './coordination/lease.ts'
 import { binding } from './core/binding.ts'
@@ -21,10 +25,13 @@ import { node } from './core/node.ts'
 import { persistentVolume } from './core/persistentvolume.ts'
 import { persistentVolumeClaim } from './core/persistentvolumeclaim.ts'
 import { pod } from './core/pod.ts'
+import { podTemplate } from './core/podtemplate.ts'
+import { replicationController } from './core/replicationcontroller.ts'
 import { secret } from './core/secret.ts'
 import { service } from './core/service.ts'
 import { serviceAccount } from './core/serviceaccount.ts'
 import { endpointSlice } from './discovery/endpointslice.ts'
+import { newEvent } from './events/event.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { ingress } from './networking/ingress.ts'
@@ -33,6 +40,7 @@ import { ipAddress } from './networking/ipaddress.ts'
 import { networkPolicy } from './networking/networkpolicy.ts'
 import { serviceCidr } from './networking/servicecidr.ts'
 import { runtimeClass } from './node/runtimeclass.ts'
+import { podDisruptionBudget } from './policy/poddisruptionbudget.ts'
 import { clusterRole } from './rbac/clusterrole.ts'
 import { clusterRoleBinding } from './rbac/clusterrolebinding.ts'
 import { role } from './rbac/role.ts'
@@ -49,6 +57,8 @@ export const kinds: KindDefinition[] = [
   namespace,
   node,
   pod,
+  podTemplate,
+  replicationController,
   service,
   endpoints,
   configMap,
@@ -60,7 +70,12 @@ export const kinds: KindDefinition[] = [
   binding,
   deployment,
   replicaSet,
+  statefulSet,
+  daemonSet,
+  controllerRevision,
   job,
+  cronJob,
+  podDisruptionBudget,
   endpointSlice,
   storageClass,
   runtimeClass,
@@ -86,6 +101,7 @@ export const kinds: KindDefinition[] = [
   csiStorageCapacity,
   volumeAttachment,
   volumeAttributesClass,
+  newEvent,
   virtualMachine,
   virtualMachineInstance,
 ]

@@ -62,7 +62,8 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
     return asVersion(resource, { key: entry.key, revision: entry.revision, object, json: entry.value })
   }
 
-  async function put(resource: Resource, key: string, expected: number, object: ApiObject): Promise<Stored> {
+  async function put(resource: Resource, key: string, expected: number, given: ApiObject): Promise<Stored> {
+    const object = toStored(resource, given)
     let json = ''
     const entry = await store.write({
       key,
@@ -107,7 +108,8 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
         throw lost(resource, error, object.metadata.name ?? '')
       }
     },
-    async remove(resource, current, last = current.object) {
+    async remove(resource, current, given = current.object) {
+      const last = toStored(resource, given)
       let object = last as StoredObject
       let json = ''
       try {
@@ -135,12 +137,18 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
   }
 }
 
-/** A stored object read through another version of its group. Versions that Tandem serves side by side have the same fields. */
+const toStored = (resource: Resource, object: ApiObject): ApiObject =>
+  resource.kind.storedAs ? resource.kind.storedAs.toStored(object) : object
+
+/** A stored object read through another version. Versions that have no conversion have the same fields. */
 function asVersion(resource: Resource, stored: Stored): Stored {
   if (stored.object.apiVersion === resource.apiVersion) return stored
-  const object = { ...stored.object, apiVersion: resource.apiVersion }
+  const object = converted(resource, stored.object)
   return { ...stored, object, json: JSON.stringify(object) }
 }
+
+const converted = (resource: Resource, object: StoredObject): StoredObject =>
+  (resource.kind.storedAs?.fromStored(object) ?? { ...object, apiVersion: resource.apiVersion }) as StoredObject
 
 /** Store events as changes; every watch of one event gets the same objects. */
 function changeReader(parsed: ParsedCache) {
@@ -161,7 +169,7 @@ function changeReader(parsed: ParsedCache) {
     }
     if (change.object.apiVersion === resource.apiVersion) return change
     const { object, json } = asVersion(resource, { ...change, key: '' })
-    const previous = change.previous && { ...change.previous, apiVersion: resource.apiVersion }
+    const previous = change.previous && converted(resource, change.previous)
     return { ...change, object, json, previous }
   }
 }

@@ -52,7 +52,7 @@ export function resourceFor(kind: KindDefinition): Resource {
     apiVersion: groupVersion(group, version),
     listKind: kind.listKind ?? `${kind.kind}List`,
     namespaced: kind.scope === 'Namespaced',
-    prefix: `/registry/${group || 'core'}/${plural}/`,
+    prefix: `/registry/${(kind.storedAs?.group ?? group) || 'core'}/${plural}/`,
     custom: kind.protobuf === false,
     hasStatus: kind.subresources?.status === true,
     hasGeneration: kind.hasGeneration ?? spec,

@@ -3,9 +3,9 @@
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageText } from '../../api/table.ts'
-import { invalidValue } from '../../api/walk/rules.ts'
 import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateEvent } from './event-rules.ts'
 
 const firstSeen = (event: ApiObject): string | undefined => event.firstTimestamp ?? event.eventTime
 const lastSeen = (event: ApiObject): string | undefined =>
@@ -44,12 +44,7 @@ export const event = defineKind({
     text('Count', (object) => String(object.series?.count ?? (object.count || 1)), 1),
     text('Name', (object) => object.metadata.name ?? '', 1),
   ],
-  validate(object) {
-    const namespace = object.involvedObject?.namespace ?? ''
-    // What happens to an object of the cluster is told in the namespace "default".
-    const fits = namespace === object.metadata.namespace || (!namespace && object.metadata.namespace === 'default')
-    return fits ? [] : [invalidValue('involvedObject.namespace', namespace, 'does not match event.namespace')]
-  },
+  validate: (object) => validateEvent(object, 'reportingComponent'),
   fields: {
     'involvedObject.kind': involved('kind'),
     'involvedObject.namespace': involved('namespace'),
