@@ -2,30 +2,35 @@
 
 import type { FieldError } from '../../api/errors.ts'
 import { dnsLabelProblems, envVarNameProblems, portNameProblems } from '../../api/names.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooMany } from '../../api/walk/rules.ts'
 import { notFound } from '../rules/field.ts'
 import { checkName, checkPort } from '../rules/names.ts'
+import { validateLocalPath } from './local-path.ts'
 import { validateLifecycle, validateProbe } from './probe-rules.ts'
-import { validateResources } from './resource-rules.ts'
-import { validateLocalPath } from './volume-rules.ts'
+import { validateResourceField, validateResources } from './resource-rules.ts'
+import { validateContainerSecurity } from './security-rules.ts'
 
 export interface PodContext {
   /** Names of the Pod's volumes. */
   volumes: Set<string>
   hostNetwork: boolean
+  restartPolicy: string
+  /** terminationGracePeriodSeconds */
+  grace: number | undefined
+  os: string | undefined
 }
 
 export function validateContainers(spec: any, field: string, context: PodContext): FieldError[] {
   const errors: FieldError[] = []
   const names = new Set<string>()
   if (Array.isArray(spec.containers) && spec.containers.length === 0) errors.push(requiredValue(`${field}.containers`))
-  for (const list of ['initContainers', 'containers'] as const) {
+  for (const list of ['containers', 'initContainers', 'ephemeralContainers'] as const) {
     for (const [index, container] of (spec[list] ?? []).entries()) {
       const at = `${field}.${list}[${index}]`
       errors.push(...validateContainer(container, at, context))
-      errors.push(
-        ...(list === 'containers' ? validateMainContainer(container, at) : validateInitContainer(container, at)),
-      )
+      if (list === 'containers') errors.push(...validateMainContainer(container, at, context))
+      else if (list === 'initContainers') errors.push(...validateInitContainer(container, at, context))
+      else errors.push(...validateEphemeral(container, spec, at))
       if (names.has(container.name)) errors.push(duplicateValue(`${at}.name`, container.name))
       names.add(container.name)
     }
@@ -46,30 +51,103 @@ function validateContainer(container: any, field: string, context: PodContext): 
     ...validateEnv(container.env, `${field}.env`),
     ...validateMounts(container, field, context),
     ...validateResources(container.resources, `${field}.resources`),
-    ...validateSecurity(container.securityContext, `${field}.securityContext`),
+    ...validateResizePolicy(container.resizePolicy, `${field}.resizePolicy`, context.restartPolicy),
+    ...validateContainerSecurity(container.securityContext, `${field}.securityContext`),
   ]
 }
 
-function validateMainContainer(container: any, field: string): FieldError[] {
+function validateRunning(container: any, field: string, { grace, os }: PodContext): FieldError[] {
   return [
-    ...validateLifecycle(container.lifecycle, `${field}.lifecycle`),
+    ...validateLifecycle(container.lifecycle, `${field}.lifecycle`, grace, os),
     ...validateProbe(container.livenessProbe, `${field}.livenessProbe`, 'liveness'),
     ...validateProbe(container.readinessProbe, `${field}.readinessProbe`, 'readiness'),
     ...validateProbe(container.startupProbe, `${field}.startupProbe`, 'startup'),
-    ...(container.restartPolicy ? [forbidden(`${field}.restartPolicy`, 'may not be set for non-init containers')] : []),
   ]
 }
 
-function validateInitContainer(container: any, field: string): FieldError[] {
-  if (container.restartPolicy === 'Always')
-    return validateMainContainer({ ...container, restartPolicy: undefined }, field)
-  const errors: FieldError[] = []
-  if (container.restartPolicy) errors.push(notSupported(`${field}.restartPolicy`, container.restartPolicy, ['Always']))
+const validateMainContainer = (container: any, field: string, context: PodContext): FieldError[] => [
+  ...validateRunning(container, field, context),
+  ...validateRestart(container, field),
+]
+
+function validateInitContainer(container: any, field: string, context: PodContext): FieldError[] {
+  const errors = validateRestart(container, field)
+  if (container.restartPolicy === 'Always') return [...errors, ...validateRunning(container, field, context)]
   for (const name of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe']) {
     if (container[name])
       errors.push(forbidden(`${field}.${name}`, 'may not be set for init containers without restartPolicy=Always'))
   }
+  for (const [index, { restartPolicy }] of (container.resizePolicy ?? []).entries())
+    if (restartPolicy === 'RestartContainer')
+      errors.push(
+        invalidValue(
+          `${field}.resizePolicy[${index}].restartPolicy`,
+          restartPolicy,
+          "must not be set to 'RestartContainer' for non-sidecar initContainers",
+        ),
+      )
   return errors
+}
+
+const restartPolicies = ['Always', 'Never', 'OnFailure']
+
+/** A container's own restart policy and rules (1.35). */
+function validateRestart({ restartPolicy, restartPolicyRules = [] }: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (restartPolicy && !restartPolicies.includes(restartPolicy))
+    errors.push(notSupported(`${field}.restartPolicy`, restartPolicy, restartPolicies))
+  if (!restartPolicy && restartPolicyRules.length)
+    errors.push(requiredValue(`${field}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+  if (restartPolicyRules.length > 20) errors.push(tooMany(`${field}.restartPolicyRules`, restartPolicyRules.length, 20))
+  for (const [index, { action, exitCodes }] of restartPolicyRules.entries()) {
+    const at = `${field}.restartPolicyRules[${index}]`
+    if (action === 'RestartAllContainers')
+      errors.push(forbidden(`${at}.action`, 'a restart of all containers of a Pod is not supported here; use Restart'))
+    else if (action !== 'Restart') errors.push(notSupported(`${at}.action`, action ?? '', ['Restart']))
+    if (!exitCodes) errors.push(requiredValue(`${at}.exitCodes`, 'must be specified'))
+    else if (!['In', 'NotIn'].includes(exitCodes.operator))
+      errors.push(notSupported(`${at}.exitCodes.operator`, exitCodes.operator ?? '', ['In', 'NotIn']))
+    if (exitCodes?.values?.length > 255) errors.push(tooMany(`${at}.exitCodes.values`, exitCodes.values.length, 255))
+  }
+  return errors
+}
+
+const notEphemeral = [
+  ...['ports', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'],
+  ...['resizePolicy', 'restartPolicy', 'restartPolicyRules'],
+]
+
+function validateEphemeral(container: any, spec: any, field: string): FieldError[] {
+  const text = 'cannot be set for an Ephemeral Container'
+  const errors: FieldError[] = []
+  const target = container.targetContainerName
+  const others = [...(spec.containers ?? []), ...(spec.initContainers ?? [])]
+  if (target && !others.some(({ name }) => name === target))
+    errors.push(notFound(`${field}.targetContainerName`, target))
+  for (const name of notEphemeral) if (container[name] !== undefined) errors.push(forbidden(`${field}.${name}`, text))
+  if (Object.keys(container.resources ?? {}).length) errors.push(forbidden(`${field}.resources`, text))
+  for (const [index, mount] of (container.volumeMounts ?? []).entries())
+    for (const name of ['subPath', 'subPathExpr'])
+      if (mount[name]) errors.push(forbidden(`${field}.volumeMounts[${index}].${name}`, text))
+  return errors
+}
+
+function validateResizePolicy(policies: any[] = [], field: string, podPolicy: string): FieldError[] {
+  const seen = new Set<string>()
+  return policies.flatMap(({ resourceName, restartPolicy }, index) => {
+    const errors: FieldError[] = []
+    if (seen.has(resourceName)) errors.push(duplicateValue(`${field}[${index}]`, resourceName))
+    seen.add(resourceName)
+    if (!resourceName) errors.push(requiredValue(field))
+    else if (!['cpu', 'memory'].includes(resourceName))
+      errors.push(notSupported(field, resourceName, ['cpu', 'memory']))
+    if (!restartPolicy) errors.push(requiredValue(field))
+    else if (!['NotRequired', 'RestartContainer'].includes(restartPolicy))
+      errors.push(notSupported(field, restartPolicy, ['NotRequired', 'RestartContainer']))
+    if (podPolicy === 'Never' && restartPolicy !== 'NotRequired')
+      errors.push(invalidValue(field, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
+    return errors
+  })
 }
 
 function validatePorts(ports: any[] = [], field: string, context: PodContext): FieldError[] {
@@ -129,6 +207,12 @@ function validateEnv(env: any[] = [], field: string): FieldError[] {
     const from = variable.valueFrom
     if (!from) continue
     const given = sources.filter((source) => from[source])
+    if (from.fileKeyRef) {
+      errors.push(forbidden(`${at}.valueFrom.fileKeyRef`, 'variables from files are not supported here'))
+      continue
+    }
+    if (from.resourceFieldRef)
+      errors.push(...validateResourceField(from.resourceFieldRef, `${at}.valueFrom.resourceFieldRef`, false))
     if (variable.value)
       errors.push(invalidValue(`${at}.valueFrom`, '', 'may not be specified when `value` is not empty'))
     else if (given.length === 0)
@@ -171,25 +255,35 @@ function validateMounts(container: any, field: string, context: PodContext): Fie
     if (!mount.mountPath) errors.push(requiredValue(`${at}.mountPath`))
     if (paths.has(mount.mountPath)) errors.push(invalidValue(`${at}.mountPath`, mount.mountPath, 'must be unique'))
     paths.add(mount.mountPath)
-    if (mount.subPath) errors.push(...validateLocalPath(mount.subPath, `${at}.subPath`))
+    if (mount.subPath) errors.push(...validateLocalPath(mount.subPath, `${field}.volumeMounts.subPath`))
+    if (mount.subPathExpr) errors.push(...validateLocalPath(mount.subPathExpr, `${field}.volumeMounts.subPathExpr`))
     if (mount.subPath && mount.subPathExpr)
       errors.push(
         invalidValue(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'),
       )
+    if (mount.mountPropagation === 'Bidirectional' && !container.securityContext?.privileged)
+      errors.push(
+        forbidden(
+          `${field}.volumeMounts.mountPropagation`,
+          'Bidirectional mount propagation is available only to privileged containers',
+        ),
+      )
+    errors.push(...validateRecursiveReadOnly(mount, `${field}.volumeMounts.recursiveReadOnly`))
   }
   if (container.volumeDevices?.length)
     errors.push(forbidden(`${field}.volumeDevices`, 'raw block volumes are not supported for containers here'))
   return errors
 }
 
-function validateSecurity(context: any, field: string): FieldError[] {
+const recursiveModes = ['Disabled', 'Enabled', 'IfPossible']
+
+function validateRecursiveReadOnly(mount: any, field: string): FieldError[] {
+  const mode = mount.recursiveReadOnly
+  if (mode === undefined || mode === 'Disabled') return []
+  if (!recursiveModes.includes(mode)) return [notSupported(field, mode, recursiveModes)]
   const errors: FieldError[] = []
-  if (!context) return errors
-  for (const name of ['runAsUser', 'runAsGroup']) {
-    if (context[name] < 0)
-      errors.push(invalidValue(`${field}.${name}`, context[name], 'must be between 0 and 2147483647, inclusive'))
-  }
-  if (context.privileged && context.allowPrivilegeEscalation === false)
-    errors.push(invalidValue(field, context, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
+  if (!mount.readOnly) errors.push(forbidden(field, 'may only be specified when readOnly is true'))
+  if ((mount.mountPropagation ?? 'None') !== 'None')
+    errors.push(forbidden(field, 'may only be specified when mountPropagation is None or not specified'))
   return errors
 }

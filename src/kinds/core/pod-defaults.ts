@@ -2,6 +2,8 @@
 // the constant ones stand in the schema.
 
 import type { ApiObject } from '../../api/meta.ts'
+import { formatQuantity } from '../../api/quantity.ts'
+import { aggregateRequests } from './resource-rules.ts'
 
 /** An image without a tag, or with the tag "latest", is pulled each time. */
 export function imagePullPolicyFor(image: string): string {
@@ -31,7 +33,25 @@ export function defaultPod(pod: ApiObject): void {
   if (!spec || typeof spec !== 'object') return
   defaultPodSpec(spec)
   for (const container of [...list(spec.containers), ...list(spec.initContainers)]) defaultRequests(container)
+  defaultPodResources(spec)
   spec.enableServiceLinks ??= true
+  // A negative one means at once (pkg/apis/core/v1 conversion).
+  if (spec.terminationGracePeriodSeconds < 0) spec.terminationGracePeriodSeconds = 1
+}
+
+/** What the Pod as a whole asks for: what its containers ask for together, else its limit. */
+function defaultPodResources(spec: any): void {
+  const { resources } = spec
+  if (!resources?.limits && !resources?.requests) return
+  const requests: Record<string, unknown> = { ...resources.requests }
+  const together = aggregateRequests(spec)
+  for (const name of ['cpu', 'memory']) {
+    const sum = together.get(name)
+    if (requests[name] === undefined && sum) requests[name] = formatQuantity(sum)
+    else if (requests[name] === undefined && resources.limits?.[name] !== undefined)
+      requests[name] = resources.limits[name]
+  }
+  if (Object.keys(requests).length) resources.requests = requests
 }
 
 /** A limit without a request is a request as well. */

@@ -24,8 +24,26 @@ export function validateProbe(probe: any, field: string, kind: 'liveness' | 'rea
   return errors
 }
 
-export function validateLifecycle(lifecycle: any, field: string): FieldError[] {
+export function validateLifecycle(
+  lifecycle: any,
+  field: string,
+  grace: number | undefined,
+  os: string | undefined,
+): FieldError[] {
   const errors: FieldError[] = []
+  if (lifecycle?.stopSignal && !os)
+    errors.push(forbidden(`${field}.stopSignal`, 'may not be set for containers with empty `spec.os.name`'))
+  for (const hook of ['postStart', 'preStop']) {
+    const seconds = lifecycle?.[hook]?.sleep?.seconds
+    if (grace !== undefined && seconds > grace)
+      errors.push(
+        invalidValue(
+          `${field}.${hook}.sleep`,
+          seconds,
+          `must be non-negative and less than terminationGracePeriodSeconds (${grace})`,
+        ),
+      )
+  }
   for (const hook of ['postStart', 'preStop']) {
     if (lifecycle?.[hook])
       errors.push(...validateHandler(lifecycle[hook], `${field}.${hook}`, ['exec', 'httpGet', 'tcpSocket', 'sleep']))
@@ -49,6 +67,7 @@ function validateHandler(handler: any, field: string, kinds: string[]): FieldErr
   }
   if (kind === 'tcpSocket') errors.push(...checkPortOrName(`${at}.port`, action.port))
   if (kind === 'grpc') errors.push(...checkPort(`${at}.port`, action.port))
-  if (kind === 'sleep' && action.seconds < 0) errors.push(invalidValue(at, action.seconds, 'must be non-negative'))
+  if (kind === 'sleep' && action.seconds < 0)
+    errors.push(invalidValue(at, action.seconds, 'must be non-negative and less than terminationGracePeriodSeconds'))
   return errors
 }

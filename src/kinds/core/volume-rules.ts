@@ -3,11 +3,17 @@
 
 import type { FieldError } from '../../api/errors.ts'
 import { dnsLabelProblems } from '../../api/names.ts'
+import { tryParseQuantity } from '../../api/quantity.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { uniqueNames } from '../rules/field.ts'
 import { checkName } from '../rules/names.ts'
+import { validateLocalPath } from './local-path.ts'
+import { validateResourceField } from './resource-rules.ts'
 
-const supported = ['configMap', 'downwardAPI', 'emptyDir', 'hostPath', 'persistentVolumeClaim', 'projected', 'secret']
+const supported = [
+  ...['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'hostPath', 'image', 'persistentVolumeClaim'],
+  ...['projected', 'secret'],
+]
 const hostPathTypes = [
   '',
   'BlockDevice',
@@ -44,7 +50,20 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
   if (kind === 'hostPath') return validateHostPath(source, field)
   if (kind === 'downwardAPI') return validateDownward(source, field)
   if (kind === 'projected') return validateProjected(source, field)
-  return []
+  if (kind === 'emptyDir') return validateEmptyDir(source, field)
+  if (kind === 'image') return source.reference ? [] : [requiredValue(`${field}.reference`)]
+  if (kind === 'csi') return source.driver ? [] : [requiredValue(`${field}.driver`)]
+  return source.volumeClaimTemplate?.spec ? [] : [requiredValue(`${field}.volumeClaimTemplate`)]
+}
+
+function validateEmptyDir({ medium, sizeLimit }: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (medium && medium !== 'Memory')
+    errors.push(forbidden(`${field}.medium`, `medium ${medium} is not supported here; leave it out or use Memory`))
+  const limit = sizeLimit === undefined ? undefined : tryParseQuantity(String(sizeLimit))
+  if (limit && limit.nanos < 0n)
+    errors.push(forbidden(`${field}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
+  return errors
 }
 
 function validateHostPath(source: any, field: string): FieldError[] {
@@ -71,13 +90,24 @@ function validateDownward(source: any, field: string): FieldError[] {
   const errors = validateMode(source.defaultMode, `${field}.defaultMode`)
   for (const [index, item] of (source.items ?? []).entries()) {
     const at = `${field}.items[${index}]`
-    errors.push(...validateLocalPath(item.path, `${at}.path`))
+    errors.push(...validateLocalPath(item.path, `${at}.path`), ...validateMode(item.mode, `${at}.mode`))
+    if (item.fieldRef) errors.push(...validateVolumeField(item.fieldRef.fieldPath, `${at}.fieldRef.fieldPath`))
+    if (item.resourceFieldRef)
+      errors.push(...validateResourceField(item.resourceFieldRef, `${at}.resourceFieldRef`, true))
     if (item.fieldRef && item.resourceFieldRef)
       errors.push(invalidValue(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'))
     if (!item.fieldRef && !item.resourceFieldRef)
       errors.push(requiredValue(at, 'one of fieldRef and resourceFieldRef is required'))
   }
   return errors
+}
+
+const volumeFields = ['metadata.annotations', 'metadata.labels', 'metadata.name', 'metadata.namespace', 'metadata.uid']
+
+function validateVolumeField(path: string | undefined, field: string): FieldError[] {
+  if (!path) return [requiredValue(field)]
+  if (volumeFields.includes(path) || /^metadata\.(labels|annotations)\['[^']+'\]$/.test(path)) return []
+  return [notSupported(field, path, volumeFields)]
 }
 
 const projections = ['configMap', 'downwardAPI', 'secret', 'serviceAccountToken']
@@ -122,12 +152,4 @@ function validateProjection(kind: string, source: any, field: string): FieldErro
 function validateMode(mode: unknown, field: string): FieldError[] {
   if (typeof mode !== 'number' || (mode >= 0 && mode <= 0o777)) return []
   return [invalidValue(field, mode, 'must be a number between 0 and 0777 (octal), both inclusive')]
-}
-
-/** A path below a volume's root that cannot climb out of it. */
-export function validateLocalPath(path: unknown, field: string): FieldError[] {
-  if (typeof path !== 'string' || path === '') return [requiredValue(field)]
-  if (path.startsWith('/')) return [invalidValue(field, path, 'must be a relative path')]
-  if (path.split('/').includes('..')) return [invalidValue(field, path, "must not contain '..'")]
-  return []
 }
