@@ -149,7 +149,9 @@ export class GoSchemas {
   #default(field: GoField, schema: Schema, pack: GoPackage): unknown {
     const marker = field.markers.default?.[0]
     if (marker?.startsWith('ref(')) return undefined
-    if (marker !== undefined && !(marker === '""' && field.omitEmpty)) return JSON.parse(marker)
+    // A zero that JSON leaves out is no default that anybody sees.
+    const isHidden = field.omitEmpty && !field.type.startsWith('*') && (marker === '""' || marker === '0')
+    if (marker !== undefined && !isHidden && !(marker === '""' && field.omitEmpty)) return JSON.parse(marker)
     if (field.type.startsWith('*') || pack === undefined) return undefined
     if (this.#isStruct(schema)) return field.type.endsWith('Meta') && field.jsonName !== 'metadata' ? undefined : {}
     if (field.omitEmpty) return undefined

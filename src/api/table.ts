@@ -105,7 +105,8 @@ function cellOf(object: ApiObject, column: Column, now: number): unknown {
     case 'number':
       return typeof value === 'number' ? value : null
     case 'boolean':
-      return typeof value === 'boolean' ? value : null
+      // Built-in kinds may word it ('True', '<unset>'), as upstream's printers do.
+      return typeof value === 'boolean' || typeof column.value === 'function' ? value : null
     default:
       return valueText(value)
   }

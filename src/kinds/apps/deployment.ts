@@ -7,8 +7,9 @@ import { ageColumn } from '../../api/table.ts'
 import { forbidden, invalidValue } from '../../api/walk/rules.ts'
 import { integer, specSelectorText, templateColumns, text } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
+import { isZeroShare, notMoreThanAll, validateCount, validateShare } from '../rules/share.ts'
 import { schemaOf, types } from '../types.ts'
-import { validateCount, validateReplicated } from './template-rules.ts'
+import { validateReplicated } from './template-rules.ts'
 
 function defaults({ spec }: ApiObject): void {
   if (!spec) return
@@ -21,18 +22,6 @@ function defaults({ spec }: ApiObject): void {
   spec.strategy.rollingUpdate.maxSurge ??= '25%'
 }
 
-const percent = /^[0-9]+%$/
-const percentText =
-  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-
-function validateShare(field: string, value: unknown): FieldError[] {
-  if (typeof value === 'number') return validateCount(field, value)
-  if (typeof value === 'string' && !percent.test(value)) return [invalidValue(field, value, percentText)]
-  return []
-}
-
-const isZero = (value: unknown) => value === 0 || (typeof value === 'string' && Number.parseInt(value, 10) === 0)
-
 function validateStrategy(strategy: any = {}): FieldError[] {
   const field = 'spec.strategy.rollingUpdate'
   const { type, rollingUpdate } = strategy
@@ -43,11 +32,10 @@ function validateStrategy(strategy: any = {}): FieldError[] {
   const errors = [
     ...validateShare(`${field}.maxUnavailable`, maxUnavailable),
     ...validateShare(`${field}.maxSurge`, maxSurge),
+    ...notMoreThanAll(`${field}.maxUnavailable`, maxUnavailable),
   ]
-  if (isZero(maxUnavailable) && isZero(maxSurge))
+  if (isZeroShare(maxUnavailable) && isZeroShare(maxSurge))
     errors.push(invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'))
-  if (typeof maxUnavailable === 'string' && Number.parseInt(maxUnavailable, 10) > 100)
-    errors.push(invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'))
   return errors
 }
 

@@ -6,12 +6,7 @@ import { validateLabels } from '../../api/validate-meta.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validatePodSpec } from '../core/pod-rules.ts'
 import { immutable } from '../rules/field.ts'
-
-export function validateCount(field: string, count: unknown): FieldError[] {
-  return typeof count === 'number' && count < 0
-    ? [invalidValue(field, count, 'must be greater than or equal to 0')]
-    : []
-}
+import { validateCount } from '../rules/share.ts'
 
 export function validateReplicated(spec: any, old: any, kind: string): FieldError[] {
   if (!spec) return []
@@ -19,17 +14,13 @@ export function validateReplicated(spec: any, old: any, kind: string): FieldErro
     ...validateCount('spec.replicas', spec.replicas),
     ...validateCount('spec.minReadySeconds', spec.minReadySeconds),
   ]
-  if (!spec.selector) errors.push(requiredValue('spec.selector'))
-  else {
-    errors.push(...validateSelector(spec.selector, 'spec.selector'))
-    if (!errors.length && selectorMatcher(spec.selector).everything)
-      errors.push(invalidValue('spec.selector', spec.selector, `empty selector is invalid for ${kind}`))
-  }
+  errors.push(...validateOwnSelector(spec.selector, kind))
   if (old) errors.push(...immutable('spec.selector', spec.selector, old.selector))
-  return [...errors, ...validateTemplate(spec, errors.length === 0)]
+  return [...errors, ...validateTemplate(spec, errors.length === 0, 'ReplicaSet')]
 }
 
-function validateTemplate({ selector, template }: any, selectorIsSound: boolean): FieldError[] {
+/** The Pod template of something that keeps Pods running for ever; `owner` is how the texts call it. */
+export function validateTemplate({ selector, template }: any, selectorIsSound: boolean, owner: string): FieldError[] {
   const labels = template?.metadata?.labels
   const errors: FieldError[] = validateLabels(labels, 'spec.template.metadata.labels')
   if (selectorIsSound && !selectorMatcher(selector).matches(labels ?? {}))
@@ -42,7 +33,16 @@ function validateTemplate({ selector, template }: any, selectorIsSound: boolean)
     errors.push(notSupported('spec.template.spec.restartPolicy', podSpec.restartPolicy, ['Always']))
   if (podSpec?.activeDeadlineSeconds !== undefined)
     errors.push(
-      forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in ReplicaSet is not Supported'),
+      forbidden('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${owner} is not Supported`),
     )
+  return errors
+}
+
+/** A selector that must be there and select something. */
+export function validateOwnSelector(selector: any, kind: string): FieldError[] {
+  if (!selector) return [requiredValue('spec.selector')]
+  const errors = validateSelector(selector, 'spec.selector')
+  if (!errors.length && selectorMatcher(selector).everything)
+    errors.push(invalidValue('spec.selector', selector, `empty selector is invalid for ${kind}`))
   return errors
 }

@@ -3,79 +3,103 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { dnsLabelProblems } from '../../api/names.ts'
 import { selectorMatcher, validateSelector } from '../../api/selector.ts'
 import { ageColumn } from '../../api/table.ts'
 import { humanDuration } from '../../api/time.ts'
-import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
-import { validateCount } from '../apps/template-rules.ts'
+import { invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { templateColumns, text } from '../columns.ts'
-import { defaultPodSpec } from '../core/pod-defaults.ts'
-import { validatePodSpec } from '../core/pod-rules.ts'
 import { immutable } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
+import { defaultJobSpec } from './job-defaults.ts'
+import { validateJobSpec } from './job-rules.ts'
+import { validateJobStatus } from './job-status-rules.ts'
+import { validateTemplateChange } from './job-template-rules.ts'
 
 function defaults({ metadata, spec }: ApiObject): void {
   if (!spec) return
-  defaultPodSpec(spec.template?.spec)
-  if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1
-  spec.parallelism ??= 1
-  spec.podReplacementPolicy ??= 'TerminatingOrFailed'
+  defaultJobSpec(spec)
   const labels = spec.template?.metadata?.labels
   if (!metadata.labels && labels && Object.keys(labels).length) metadata.labels = { ...labels }
 }
+
+/** Labels that tie Pods to their Job; those without a prefix are older than the rule that they have one. */
+const ownLabels = ({ name = '', uid = '' }: ApiObject['metadata']): Record<string, string> => ({
+  'batch.kubernetes.io/controller-uid': uid,
+  'batch.kubernetes.io/job-name': name,
+  'controller-uid': uid,
+  'job-name': name,
+})
 
 /** The Job's Pods carry its uid, so that no other Job's Pods are taken for its own. */
 function selectOwnPods(object: ApiObject): void {
   object.status = {}
   const { metadata, spec } = object
-  if (!spec?.template || spec.manualSelector) return
-  const { name, uid } = metadata
-  if (!uid || spec.selector) return
+  if (!spec?.template || spec.manualSelector || !metadata.uid) return
   spec.template.metadata ??= {}
-  spec.template.metadata.labels = {
-    ...spec.template.metadata.labels,
-    'batch.kubernetes.io/controller-uid': uid,
-    'batch.kubernetes.io/job-name': name,
-    'controller-uid': uid,
-    'job-name': name,
-  }
-  spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } }
+  // Labels that contradict are left for the rules to refuse.
+  spec.template.metadata.labels = { ...ownLabels(metadata), ...spec.template.metadata.labels }
+  const label = 'batch.kubernetes.io/controller-uid'
+  spec.selector = { ...spec.selector, matchLabels: { [label]: metadata.uid, ...spec.selector?.matchLabels } }
 }
 
-const counts = ['parallelism', 'completions', 'backoffLimit', 'activeDeadlineSeconds', 'ttlSecondsAfterFinished']
-const unsupported = ['backoffLimitPerIndex', 'maxFailedIndexes', 'podFailurePolicy', 'successPolicy']
-
-function validate(object: ApiObject, old?: ApiObject): FieldError[] {
-  const { spec } = object
+function validate(object: ApiObject, old?: ApiObject, subresource = ''): FieldError[] {
+  const { metadata, spec } = object
   if (!spec) return [requiredValue('spec')]
-  const errors = counts.flatMap((field) => validateCount(`spec.${field}`, spec[field]))
-  for (const field of unsupported)
-    if (spec[field] !== undefined) errors.push(forbidden(`spec.${field}`, 'this field is not supported here'))
-  if (spec.completionMode === 'Indexed' && spec.completions === undefined)
-    errors.push(requiredValue('spec.completions', 'when completion mode is Indexed'))
-  return [...errors, ...validateTemplate(spec), ...(old ? validateUpdate(spec, old.spec) : [])]
+  if (old && subresource === 'status') return validateJobStatus(object, old)
+  const errors = [
+    ...validateOwnLabels(object, old),
+    ...validateJobSpec(spec, 'spec'),
+    ...validateSelection(spec),
+    ...(old ? validateUpdate(object, old) : []),
+  ]
+  if (spec.completionMode !== 'Indexed' || !(spec.completions > 0)) return errors
+  const host = `${metadata.name}-${spec.completions - 1}`
+  if (dnsLabelProblems(host).length)
+    errors.push(
+      invalidValue('metadata.name', metadata.name, `will not able to create pod with invalid DNS label: ${host}`),
+    )
+  return errors
 }
 
-function validateTemplate({ selector, template }: any): FieldError[] {
+function validateOwnLabels({ metadata, spec }: ApiObject, old?: ApiObject): FieldError[] {
+  if (spec.manualSelector || !spec.selector || !metadata.uid || old) return []
+  const field = 'spec.template.metadata.labels'
+  const labels = spec.template?.metadata?.labels ?? {}
+  const errors = Object.entries(ownLabels(metadata))
+    .filter(([name, value]) => labels[name] !== value)
+    .map(([name, value]) => invalidValue(field, labels, `must have label ${name}=${value}`))
+  if (!validateSelector(spec.selector, '').length && !selectorMatcher(spec.selector).matches(ownLabels(metadata)))
+    errors.push(invalidValue('spec.selector', spec.selector, '`selector` not auto-generated'))
+  return errors
+}
+
+function validateSelection({ selector, template }: any): FieldError[] {
+  if (!selector) return [requiredValue('spec.selector')]
   const errors = validateSelector(selector, 'spec.selector')
   const labels = template?.metadata?.labels ?? {}
-  if (selector && !errors.length && !selectorMatcher(selector).matches(labels))
+  if (!errors.length && !selectorMatcher(selector).matches(labels))
     errors.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'))
-  const policy = template?.spec?.restartPolicy
-  const field = 'spec.template.spec.restartPolicy'
-  if (policy === 'Always') errors.push(requiredValue(field, 'valid values: "OnFailure", "Never"'))
-  else if (policy && !['OnFailure', 'Never'].includes(policy))
-    errors.push(notSupported(field, policy, ['OnFailure', 'Never']))
-  return [...errors, ...validatePodSpec(template?.spec, 'spec.template.spec')]
+  return errors
 }
 
-function validateUpdate(spec: any, old: any): FieldError[] {
-  // A suspended Job that never started may still get other node selectors, tolerations and so on.
-  const fixed = ['selector', 'completionMode', 'managedBy', ...(old.suspend ? [] : ['template'])]
-  // An indexed Job grows and shrinks when completions follow parallelism.
-  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism
-  if (!elastic) fixed.push('completions')
-  return fixed.flatMap((field) => immutable(`spec.${field}`, spec[field], old[field]))
+const fixed = ['selector', 'completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy']
+
+function validateUpdate({ spec }: ApiObject, old: ApiObject): FieldError[] {
+  const errors = [
+    ...validateTemplateChange(spec.template, old),
+    ...fixed.flatMap((field) => immutable(`spec.${field}`, spec[field], old.spec[field])),
+  ]
+  if (spec.completionMode !== 'Indexed')
+    errors.push(...immutable('spec.completions', spec.completions, old.spec.completions))
+  else if (spec.completions !== undefined && spec.completions !== old.spec.completions) {
+    // An indexed Job grows and shrinks when completions follow parallelism.
+    if (spec.completions !== spec.parallelism)
+      errors.push(
+        invalidValue('spec.completions', spec.completions, 'can only be modified in tandem with spec.parallelism'),
+      )
+  }
+  return errors
 }
 
 function stateText({ metadata, spec, status }: ApiObject): string {
@@ -123,6 +147,13 @@ export const job = defineKind({
   prepareCreate: selectOwnPods,
   validate,
   fields: { 'status.successful': (object) => String(object.status?.succeeded ?? 0) },
+  warnings: ({ metadata }) => {
+    const problems = dnsLabelProblems(metadata.name ?? '')
+    if (!metadata.name || !problems.length) return []
+    return [
+      `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`,
+    ]
+  },
   // Upstream's default for Jobs, from the time before garbage collection: kubectl always says what it wants.
   defaultPropagation: 'Orphan',
   example: {
