@@ -1,5 +1,5 @@
 // Which addresses stand behind a Service: Pods and virtual machine instances that its selector matches, as EndpointSlices
-// and as Endpoints. Pure; pkg/controller/endpointslice and pkg/controller/endpoint (1.32).
+// and as Endpoints. Pure; pkg/controller/endpointslice and pkg/controller/endpoint (1.36).
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { labelsMatcher } from '../api/selector.ts'
@@ -11,8 +11,10 @@ export const serviceLabel = 'kubernetes.io/service-name'
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by'
 export const sliceManager = 'endpointslice-controller.k8s.io'
 const headlessLabel = 'service.kubernetes.io/headless'
-const endpointsManagedBy = 'endpoints.kubernetes.io/managed-by'
-const maxPerSlice = 100
+/** Said of an Endpoints object that does not hold all addresses. */
+export const overCapacity = 'endpoints.kubernetes.io/over-capacity'
+export const endpointsManagedBy = 'endpoints.kubernetes.io/managed-by'
+export const maxPerSlice = 100
 const maxPerEndpoints = 1000
 
 export interface EndpointPort {
@@ -30,6 +32,7 @@ export interface Backend {
   terminating: boolean
   ports: EndpointPort[]
   nodeName?: string
+  zone?: string
   hostname?: string
   target: { kind: string; namespace: string; name: string; uid: string }
 }
@@ -74,7 +77,11 @@ export const isSelected = (service: StoredObject, workload: StoredObject): boole
   labelsMatcher(service.spec.selector ?? {}).matches(workload.metadata.labels)
 
 /** Everything behind the Service that has an address, in a stable order. */
-export function backends(service: StoredObject, workloads: StoredObject[]): Backend[] {
+export function backends(
+  service: StoredObject,
+  workloads: StoredObject[],
+  zoneOf: (nodeName: string) => string | undefined = () => undefined,
+): Backend[] {
   const found: Backend[] = []
   for (const workload of workloads) {
     const address = addressOf(workload)
@@ -82,6 +89,7 @@ export function backends(service: StoredObject, workloads: StoredObject[]): Back
     const serving = isReady(workload)
     const terminating = Boolean(workload.metadata.deletionTimestamp)
     const nodeName = workload.kind === 'Pod' ? workload.spec.nodeName : workload.status?.nodeName
+    const zone = nodeName ? zoneOf(nodeName) : undefined
     const { hostname, subdomain } = workload.spec
     found.push({
       address,
@@ -90,6 +98,7 @@ export function backends(service: StoredObject, workloads: StoredObject[]): Back
       terminating,
       ports: portsOf(service, workload),
       ...(nodeName && { nodeName }),
+      ...(zone && { zone }),
       ...(hostname && subdomain === service.metadata.name && { hostname }),
       target: {
         kind: workload.kind,
@@ -109,13 +118,30 @@ const portsKey = (ports: any[] | undefined): string =>
       .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
   )
 
-const sliceEndpoint = (backend: Backend): Record<string, unknown> => ({
-  addresses: [backend.address],
-  conditions: { ready: backend.ready, serving: backend.serving, terminating: backend.terminating },
-  ...(backend.hostname && { hostname: backend.hostname }),
-  targetRef: backend.target,
-  ...(backend.nodeName && { nodeName: backend.nodeName }),
-})
+const closeDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
+
+/** Who should prefer this endpoint (staging endpointslice/trafficdist). */
+function hintsOf({ ready, zone, nodeName }: Backend, distribution: string | undefined) {
+  if (!ready || !distribution || !closeDistributions.includes(distribution)) return undefined
+  const hints = {
+    ...(zone && { forZones: [{ name: zone }] }),
+    ...(nodeName && distribution === 'PreferSameNode' && { forNodes: [{ name: nodeName }] }),
+  }
+  return Object.keys(hints).length > 0 ? hints : undefined
+}
+
+function sliceEndpoint(backend: Backend, distribution: string | undefined): Record<string, unknown> {
+  const hints = hintsOf(backend, distribution)
+  return {
+    addresses: [backend.address],
+    conditions: { ready: backend.ready, serving: backend.serving, terminating: backend.terminating },
+    ...(backend.hostname && { hostname: backend.hostname }),
+    targetRef: backend.target,
+    ...(backend.nodeName && { nodeName: backend.nodeName }),
+    ...(backend.zone && { zone: backend.zone }),
+    ...(hints && { hints }),
+  }
+}
 
 const isHeadless = (service: StoredObject): boolean => service.spec.clusterIP === 'None'
 
@@ -162,6 +188,7 @@ function fillSlices(
   own: StoredObject[],
   plan: SlicePlan,
 ): void {
+  const { trafficDistribution } = service.spec
   const wanted = new Map(group.backends.map((backend) => [backend.target.uid, backend]))
   const kept = own.map((slice) => {
     const endpoints: unknown[] = []
@@ -169,11 +196,11 @@ function fillSlices(
       const backend = wanted.get(endpoint.targetRef?.uid)
       if (!backend) continue
       wanted.delete(backend.target.uid)
-      endpoints.push(sliceEndpoint(backend))
+      endpoints.push(sliceEndpoint(backend, trafficDistribution))
     }
     return { slice, endpoints }
   })
-  const rest = [...wanted.values()].map(sliceEndpoint)
+  const rest = [...wanted.values()].map((backend) => sliceEndpoint(backend, trafficDistribution))
   for (const { endpoints } of kept) endpoints.push(...rest.splice(0, Math.max(maxPerSlice - endpoints.length, 0)))
   const labels = sliceLabels(service)
   const filled = kept.filter(({ endpoints }) => endpoints.length)
@@ -211,7 +238,9 @@ const newSlice = (
 export function endpointsObject(service: StoredObject, found: Backend[]): ApiObject {
   const subsets = new Map<string, { addresses: unknown[]; notReadyAddresses: unknown[]; ports: unknown[] }>()
   const listed = found.filter((backend) => !backend.terminating || service.spec.publishNotReadyAddresses)
-  for (const backend of listed.slice(0, maxPerEndpoints)) {
+  // What is ready goes first where there is not room for all.
+  const first = listed.length > maxPerEndpoints ? listed.toSorted((a, b) => Number(b.ready) - Number(a.ready)) : listed
+  for (const backend of first.slice(0, maxPerEndpoints)) {
     if (!backend.ports.length && !isHeadless(service)) continue
     const key = portsKey(backend.ports)
     const subset = subsets.get(key) ?? { addresses: [], notReadyAddresses: [], ports: backend.ports.map(corePort) }
@@ -228,7 +257,7 @@ export function endpointsObject(service: StoredObject, found: Backend[]): ApiObj
       name: service.metadata.name,
       namespace: service.metadata.namespace!,
       labels: isHeadless(service) ? { ...labels, [headlessLabel]: '' } : labels,
-      ...(listed.length > maxPerEndpoints && { annotations: { 'endpoints.kubernetes.io/over-capacity': 'truncated' } }),
+      ...(listed.length > maxPerEndpoints && { annotations: { [overCapacity]: 'truncated' } }),
     },
     subsets: [...subsets.values()].map(({ addresses, notReadyAddresses, ports }) => ({
       ...(addresses.length && { addresses }),

@@ -1,21 +1,24 @@
 // Endpoints and EndpointSlices of every Service with a selector, for Pods and virtual machines alike.
 
 import { isApiError } from '../api/errors.ts'
-import type { StoredObject } from '../api/meta.ts'
+import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type ControllerContext, type ControllerDefinition, itself, reconcileOn, type Watched } from './controller.ts'
 import {
   backends,
+  endpointsManagedBy,
   endpointsObject,
   isSelected,
   managedByLabel,
+  overCapacity,
   planSlices,
   serviceLabel,
   sliceManager,
 } from './endpoint-plan.ts'
 import { semanticallyEqual } from './equality.ts'
 import { isNamespaceTerminating } from './pod-control.ts'
-import { endpointSlices, endpoints, pods, services, virtualMachineInstances } from './resources.ts'
+import { endpointSlices, endpoints, nodes, pods, services, virtualMachineInstances } from './resources.ts'
 
 /** Workloads concern the Services that select them. */
 function watchedWorkloads(context: ControllerContext): Watched[] {
@@ -34,6 +37,12 @@ function watchedWorkloads(context: ControllerContext): Watched[] {
 
 const hasSelector = (service: StoredObject): boolean =>
   Object.keys(service.spec.selector ?? {}).length > 0 && service.spec.type !== 'ExternalName'
+
+const zoneLabel = 'topology.kubernetes.io/zone'
+const zonesOf =
+  ({ informers }: ControllerContext) =>
+  (nodeName: string): string | undefined =>
+    informers.informer(nodes).get(nodeName)?.metadata.labels?.[zoneLabel]
 
 const workloadsOf = ({ informers }: ControllerContext, namespace: string | undefined): StoredObject[] => [
   ...informers.informer(pods).list(namespace),
@@ -65,7 +74,7 @@ export const endpointSlice: ControllerDefinition = {
         return undefined
       }
       if (service.metadata.deletionTimestamp) return undefined
-      const found = backends(service, workloadsOf(context, service.metadata.namespace))
+      const found = backends(service, workloadsOf(context, service.metadata.namespace), zonesOf(context))
       const plan = planSlices(service, found, existing)
       for (const slice of plan.update) await client.update(endpointSlices, slice)
       for (const slice of plan.create)
@@ -90,28 +99,38 @@ export const endpoint: ControllerDefinition = {
     const { client, informers } = context
     const known = informers.informer(services)
     const existing = informers.informer(endpoints)
+    /** Services that were deleted while we watched. */
+    const orphaned = new Set<string>()
     async function sync(key: string): Promise<ReconcileResult | undefined> {
       const service = known.get(key)
       const current = existing.get(key)
       if (!service) {
-        if (current?.metadata.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller')
-          await remove(current)
+        // Hand-written ones go with their Service, too; those that never had one are somebody else's.
+        const isOurs = current?.metadata.labels?.[endpointsManagedBy] === 'endpoint-controller'
+        if (current && (isOurs || orphaned.has(key))) await remove(current)
+        orphaned.delete(key)
         return undefined
       }
+      orphaned.delete(key)
       if (!hasSelector(service) || service.metadata.deletionTimestamp) return undefined
       const wanted = endpointsObject(service, backends(service, workloadsOf(context, service.metadata.namespace)))
       try {
         if (!current) await client.create(endpoints, wanted)
-        else if (!semanticallyEqual(current.subsets, wanted.subsets) || !sameLabels(current, wanted.metadata.labels))
+        else if (!isCurrent(current, wanted))
           await client.update(endpoints, {
             ...wanted,
-            metadata: { ...current.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations },
+            metadata: {
+              ...current.metadata,
+              labels: wanted.metadata.labels!,
+              annotations: annotationsOf(current, wanted),
+            },
           })
       } catch (error) {
         if (!isNamespaceTerminating(error)) throw error
       }
       return undefined
     }
+    known.addHandler({ changed: () => {}, removed: (service) => void orphaned.add(objectKey(service)) })
     async function remove({ metadata }: StoredObject): Promise<void> {
       const { name, namespace, uid } = metadata
       await client.delete(endpoints, name, namespace, { preconditions: { uid } }).catch((error) => {
@@ -122,5 +141,13 @@ export const endpoint: ControllerDefinition = {
   },
 }
 
-const sameLabels = (object: StoredObject, labels: Record<string, string> | undefined): boolean =>
-  semanticallyEqual(object.metadata.labels, labels)
+/** Annotations of others stay. */
+function annotationsOf(current: StoredObject, wanted: ApiObject): Record<string, string> {
+  const { [overCapacity]: _old, ...others } = current.metadata.annotations ?? {}
+  return { ...others, ...wanted.metadata.annotations }
+}
+
+const isCurrent = (current: StoredObject, wanted: ApiObject): boolean =>
+  semanticallyEqual(current.subsets, wanted.subsets) &&
+  semanticallyEqual(current.metadata.labels, wanted.metadata.labels) &&
+  semanticallyEqual(current.metadata.annotations, annotationsOf(current, wanted))

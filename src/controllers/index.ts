@@ -2,6 +2,7 @@
 
 import type { ControllerDefinition } from './controller.ts'
 import { deployment } from './deployment.ts'
+import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { job } from './job.ts'
@@ -13,6 +14,8 @@ import { podCollector } from './pod-collector.ts'
 import { replicaSet } from './replicaset.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
+import { serviceAddresses, serviceRanges } from './service-addresses.ts'
+import { serviceLoadBalancer } from './service-load-balancer.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
@@ -34,6 +37,10 @@ export const controllers: ControllerDefinition[] = [
   volumeProtection,
   endpoint,
   endpointSlice,
+  endpointMirror,
+  serviceAddresses,
+  serviceRanges,
+  serviceLoadBalancer,
   garbageCollector,
   podCollector,
   nodeLifecycle,

@@ -83,6 +83,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
           remove: async (path) => void volumes.removed.push(path),
         },
         caCertificate: 'CA',
+        services: { cidr: '10.96.0.0/16', address: '192.0.2.10' },
         api: { clusterIP: '10.96.0.1', endpointIP: '10.96.0.1', port: 6443 },
       },
     }),

@@ -19,6 +19,11 @@ export const deployments = apps('deployments')
 export const replicaSets = apps('replicasets')
 export const jobs: ResourceRef = { group: 'batch', version: 'v1', resource: 'jobs' }
 export const endpointSlices: ResourceRef = { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' }
+const networking = (resource: string): ResourceRef => ({ group: 'networking.k8s.io', version: 'v1', resource })
+export const ipAddresses = networking('ipaddresses')
+export const serviceCidrs = networking('servicecidrs')
+export const ingresses = networking('ingresses')
+export const ingressClasses = networking('ingressclasses')
 export const leases: ResourceRef = { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' }
 export const storageClasses: ResourceRef = { group: 'storage.k8s.io', version: 'v1', resource: 'storageclasses' }
 export const runtimeClasses: ResourceRef = { group: 'node.k8s.io', version: 'v1', resource: 'runtimeclasses' }

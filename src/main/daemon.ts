@@ -86,6 +86,7 @@ async function openPlatform(
     store,
     pki,
     serviceCidr: settings.serviceCidr,
+    balancerAddress: machineAddress(),
     clusterDomain: config.clusterDomain,
     listen: config.listen,
     api: { clusterIP: apiAddress, endpointIP: apiAddress, port: servicePort },

@@ -27,6 +27,8 @@ export interface PlatformOptions {
   pki: Pki
   serviceCidr: string
   clusterDomain: string
+  /** Where Services of type LoadBalancer and Ingresses are reached. */
+  balancerAddress?: string
   listen: { host: string; port: number }
   /** Where workloads reach the API: ClusterIP of the `kubernetes` Service, and where we listen for it. */
   api: { clusterIP: string; endpointIP: string; port: number }
@@ -117,7 +119,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     log: log.child('controllers'),
     recorder,
     kinds: () => kinds,
-    settings: { volumes: options.volumes, caCertificate: pki.caCert, api: options.api },
+    settings: {
+      volumes: options.volumes,
+      caCertificate: pki.caCert,
+      api: options.api,
+      services: { cidr: options.serviceCidr, ...(options.balancerAddress && { address: options.balancerAddress }) },
+    },
   }
   const running = controllers.map((controller) => controller.start(context))
   const compaction = compactRegularly(store, log)
