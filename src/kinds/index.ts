@@ -1,6 +1,7 @@
 // The kinds that Tandem serves. A kind is here when something acts on it, never before.
 
 import type { KindDefinition } from '../api/kind.ts'
+import { customResourceDefinition } from './apiextensions/customresourcedefinition.ts'
 import { controllerRevision } from './apps/controllerrevision.ts'
 import { daemonSet } from './apps/daemonset.ts'
 import { deployment } from './apps/deployment.ts'
@@ -102,6 +103,7 @@ export const kinds: KindDefinition[] = [
   volumeAttachment,
   volumeAttributesClass,
   newEvent,
+  customResourceDefinition,
   virtualMachine,
   virtualMachineInstance,
 ]

@@ -207,6 +207,7 @@ function leavingState(call: Call, object: Stored['object'], options: DeleteOptio
   const leaving = copyJson<ApiObject>(object)
   setFinalizers(leaving, finalizers)
   setDeletion(call, leaving, grace)
+  call.resource.kind.leaving?.(leaving, formatTime(call.engine.now()))
   if (leaving.metadata.generation) leaving.metadata.generation++
   if (call.resource.groupResource === 'namespaces') leaving.status = { ...leaving.status, phase: 'Terminating' }
   return leaving
@@ -242,5 +243,6 @@ function withPropagation(call: Call, object: ApiObject, options: DeleteOptions):
   const policy = options.propagationPolicy ?? standing ?? call.resource.kind.defaultPropagation
   if (policy === 'Orphan') own.push('orphan')
   if (policy === 'Foreground') own.push('foregroundDeletion')
-  return own
+  const held = object.metadata.deletionTimestamp ? [] : (call.resource.kind.deleteFinalizers ?? [])
+  return [...own, ...held.filter((name) => !own.includes(name))]
 }
