@@ -23,6 +23,8 @@ export type SupportTable = Record<string, FieldSupport>
 export interface SupportEntry extends FieldSupport {
   /** '[]' stands for each item of a list, '{}' for each value of a map. */
   path: readonly string[]
+  type: string
+  field: string
 }
 
 /** The fields of a kind that the table names, by their paths. */
@@ -40,7 +42,7 @@ export function supportEntries(
     for (const [name, field] of shape.fields) {
       const at = [...path, name]
       const support = type && Object.hasOwn(table, `${type}.${name}`) ? table[`${type}.${name}`] : undefined
-      if (support) entries.push({ ...support, path: at })
+      if (support && type) entries.push({ ...support, path: at, type, field: name })
       if (support?.has !== 'refused' || support.only) walk(field, at)
     }
     if (shape.items) walk(shape.items, [...path, '[]'])

@@ -2,7 +2,9 @@
 // believes in a setting that does nothing.
 
 import type { FieldError } from '../../api/errors.ts'
+import type { Schema } from '../../api/schema.ts'
 import { forbidden } from '../../api/walk/rules.ts'
+import { types } from '../types.ts'
 
 /** true = taken with everything below it; an object = only these fields; [x] = a list of x. */
 type Known = true | { [field: string]: Known } | [Known]
@@ -138,6 +140,28 @@ function walk(value: unknown, known: Known, path: string, errors: FieldError[]):
     else walk(child, below, `${path}.${name}`, errors)
   }
 }
+
+/** The fields that the schema has and that are refused, by path below the spec, the topmost only. */
+export function refusedInstanceFields(): string[] {
+  const refused: string[] = []
+  const visit = (schema: Schema | undefined, known: Known, path: string): void => {
+    if (!schema || known === true) return
+    if (Array.isArray(known)) {
+      visit(flat(schema)?.items, known[0], `${path}[]`)
+      return
+    }
+    for (const [name, child] of Object.entries(flat(schema)?.properties ?? {})) {
+      const at = path ? `${path}.${name}` : name
+      const below = Object.hasOwn(known, name) ? known[name] : undefined
+      if (below === undefined) refused.push(at)
+      else visit(child, below, at)
+    }
+  }
+  visit({ ref: 'kubevirt.v1.VirtualMachineInstanceSpec' }, instanceSpec, '')
+  return refused.sort()
+}
+
+const flat = (schema: Schema | undefined): Schema | undefined => (schema?.ref ? flat(types[schema.ref]) : schema)
 
 /** Absent, false and an empty list ask for nothing. */
 const saysNothing = (value: unknown): boolean =>
