@@ -4,6 +4,8 @@ import type { KindDefinition } from '../api/kind.ts'
 import { customResourceDefinition } from './apiextensions/customresourcedefinition.ts'
 import { controllerRevision } from './apps/controllerrevision.ts'
 import { daemonSet } from './apps/daemonset.ts'
+import { mutatingWebhookConfiguration } from './admissionregistration/mutatingwebhookconfiguration.ts'
+import { validatingWebhookConfiguration } from './admissionregistration/validatingwebhookconfiguration.ts'
 import { deployment } from './apps/deployment.ts'
 import { replicaSet } from './apps/replicaset.ts'
 import { statefulSet } from './apps/statefulset.ts'
@@ -16,6 +18,7 @@ import {
 } from './authorization/reviews.ts'
 import { cronJob } from './batch/cronjob.ts'
 import { job } from './batch/job.ts'
+import { certificateSigningRequest } from './certificates/certificatesigningrequest.ts'
 import { lease } from './coordination/lease.ts'
 import { binding } from './core/binding.ts'
 import { configMap } from './core/configmap.ts'
@@ -33,6 +36,8 @@ import { service } from './core/service.ts'
 import { serviceAccount } from './core/serviceaccount.ts'
 import { endpointSlice } from './discovery/endpointslice.ts'
 import { newEvent } from './events/event.ts'
+import { flowSchema } from './flowcontrol/flowschema.ts'
+import { priorityLevelConfiguration } from './flowcontrol/prioritylevelconfiguration.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { ingress } from './networking/ingress.ts'
@@ -104,6 +109,11 @@ export const kinds: KindDefinition[] = [
   volumeAttributesClass,
   newEvent,
   customResourceDefinition,
+  certificateSigningRequest,
+  flowSchema,
+  priorityLevelConfiguration,
+  validatingWebhookConfiguration,
+  mutatingWebhookConfiguration,
   virtualMachine,
   virtualMachineInstance,
 ]
