@@ -9,6 +9,7 @@ import { type Store, StoreUnavailable } from '../store/store.ts'
 import { createAdmission } from './admission/admission.ts'
 import type { ServiceRanges } from './admission/services.ts'
 import { standardPlugins } from './admission/standard.ts'
+import type { AskWebhook } from './admission/webhooks/dispatch.ts'
 import { authenticate, impersonation, systemUser } from './auth/authn.ts'
 import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
 import type { Pki } from './auth/pki.ts'
@@ -41,6 +42,8 @@ export interface ApiServerOptions {
   /** Serves /openapi/…; undefined when the path is none of its. */
   openapi?: (request: ApiRequest, registry: Registry) => ApiResponse | undefined
   checks?: Checks
+  /** How admission webhooks are asked (default: over HTTPS). */
+  askWebhook?: AskWebhook
   clusterDomain?: string
   log?: Logger
   /** Called after each answer (audit, metrics). Never given bodies. */
@@ -91,7 +94,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
   })
   const admission = createAdmission(
-    standardPlugins({ objects, registry, services: options.services, authorizer, roleRules }),
+    standardPlugins({
+      objects,
+      registry,
+      services: options.services,
+      authorizer,
+      roleRules,
+      log: log.child('admission'),
+      ...(options.askWebhook && { askWebhook: options.askWebhook }),
+    }),
   )
   const engine: Engine = { objects, registry, admission, now, log }
   const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443')

@@ -24,6 +24,8 @@ export interface Call {
   resource: Resource
   user: UserInfo
   warnings: string[]
+  /** Notes of admission for the audit log. */
+  annotations?: Record<string, string>
 }
 
 export interface WriteOptions {

@@ -10,9 +10,9 @@ import { formatTime } from '../api/time.ts'
 import { validateMetaCreate, validateMetaUpdate } from '../api/validate-meta.ts'
 import { copyJson, equalJson } from '../api/walk/plain.ts'
 import { RevisionMismatch } from '../store/store.ts'
-import type { AdmissionRequest } from './admission/admission.ts'
+import type { AdmissionRequest, ApiOptions } from './admission/admission.ts'
 import { badRequest, type Call, type WriteOptions } from './call.ts'
-import { complete, validateObject } from './conform.ts'
+import { complete, decodeAs, validateObject, warningsOf } from './conform.ts'
 import { objectModified, type Stored } from './objects.ts'
 import { trackUpdate } from './ownership.ts'
 import type { Resource } from './registry.ts'
@@ -35,11 +35,32 @@ export function admissionRequest(
     name: object?.metadata.name ?? old?.metadata.name ?? call.info.name,
     user: call.user,
     dryRun: options.dryRun,
+    options: () => operationOptions(call, operation, options),
+    annotate: (key, value) => {
+      call.annotations ??= {}
+      call.annotations[key] = value
+    },
     ...(object && { object }),
     ...(old && { old }),
     warnings: call.warnings,
     undo: [],
   }
+}
+
+const optionKinds = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions', CONNECT: '' }
+
+function operationOptions(
+  call: Call,
+  operation: AdmissionRequest['operation'],
+  { dryRun, ...others }: Pick<WriteOptions, 'dryRun'>,
+): ApiOptions {
+  const kind = call.request.method === 'PATCH' ? 'PatchOptions' : optionKinds[operation]
+  const asked: Record<string, unknown> = operation === 'DELETE' ? { ...others } : {}
+  for (const name of operation === 'DELETE' ? [] : ['fieldManager', 'fieldValidation', 'force']) {
+    const value = call.request.query.get(name)
+    if (value) asked[name] = name === 'force' ? value === 'true' : value
+  }
+  return { kind, apiVersion: 'meta.k8s.io/v1', ...(dryRun && { dryRun: ['All'] }), ...asked }
 }
 
 /** `object` is the caller's own copy and becomes the stored one. */
@@ -56,6 +77,7 @@ export async function createObject(
     const attempt = generate ? copyJson(object) : object
     if (generate) attempt.metadata.name = generatedName(object.metadata.generateName!)
     const request = admissionRequest(call, 'CREATE', options, attempt)
+    request.reshape = (proposed) => reshapeNew(call, attempt, proposed)
     try {
       prepareNew(call, attempt)
       const admitted = engine.admission.admit(request)
@@ -63,7 +85,7 @@ export async function createObject(
       checkNew(resource, attempt)
       const validated = engine.admission.validate(request)
       if (validated) await validated
-      call.warnings.push(...(resource.kind.warnings?.(attempt) ?? []))
+      call.warnings.push(...warningsOf(resource, attempt))
       if (!applied) trackUpdate(call, attempt, undefined, options)
       const stored = options.dryRun ? dryCreate(call, attempt) : await engine.objects.create(resource, attempt)
       if (options.dryRun) engine.admission.failed(request)
@@ -97,10 +119,24 @@ function dryCreate(call: Call, object: ApiObject): Stored {
 }
 
 function prepareNew(call: Call, object: ApiObject): void {
-  const { resource, engine } = call
+  object.metadata.uid = randomUUID()
+  object.metadata.creationTimestamp = formatTime(call.engine.now())
+  settleNew(call.resource, object)
+}
+
+/** What the server says of a new object does not change with what others make of it. */
+function reshapeNew(call: Call, object: ApiObject, proposed: ApiObject): ApiObject {
+  const next = withMetadata(decodeAs(call.resource, proposed).object)
+  for (const field of ['uid', 'name', 'namespace', 'generateName', 'creationTimestamp'] as const) {
+    if (object.metadata[field] === undefined) delete next.metadata[field]
+    else (next.metadata as Record<string, unknown>)[field] = object.metadata[field]
+  }
+  settleNew(call.resource, next)
+  return next
+}
+
+function settleNew(resource: Resource, object: ApiObject): void {
   const { metadata } = object
-  metadata.uid = randomUUID()
-  metadata.creationTimestamp = formatTime(engine.now())
   delete metadata.deletionTimestamp
   delete metadata.deletionGracePeriodSeconds
   delete metadata.resourceVersion
@@ -143,9 +179,14 @@ export async function updateObject(
   checkPreconditions(call, old, proposed)
   const object = mergeStrategy(call, old, proposed, options)
   const request = admissionRequest(call, 'UPDATE', options, object, old)
+  const settle = (next: ApiObject): ApiObject => {
+    resource.kind.prepareUpdate?.(next, old, options.subresource)
+    complete(resource, next)
+    return next
+  }
+  request.reshape = (next) => settle(mergeStrategy(call, old, withMetadata(decodeAs(resource, next).object), options))
   try {
-    resource.kind.prepareUpdate?.(object, old, options.subresource)
-    complete(resource, object)
+    settle(object)
     const admitted = engine.admission.admit(request)
     if (admitted) await admitted
     if (resource.hasGeneration && specChanged(object, old))
@@ -157,7 +198,7 @@ export async function updateObject(
     if (errors.length > 0) throw invalid(resource.kind.kind, old.metadata.name, errors, resource.group)
     const validated = engine.admission.validate(request)
     if (validated) await validated
-    call.warnings.push(...(resource.kind.warnings?.(object) ?? []))
+    call.warnings.push(...warningsOf(resource, object, old))
     if (!options.applied)
       trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })
     const stored = await storeUpdate(call, current, object, options)
@@ -168,6 +209,11 @@ export async function updateObject(
     engine.admission.failed(request)
     throw error
   }
+}
+
+function withMetadata(object: ApiObject): ApiObject {
+  object.metadata ??= {}
+  return object
 }
 
 async function storeUpdate(call: Call, current: Stored, object: ApiObject, options: UpdateOptions): Promise<Stored> {

@@ -15,14 +15,37 @@ export interface AdmissionTarget {
   subresource: string
 }
 
+export interface ApiOptions {
+  kind: string
+  apiVersion: 'meta.k8s.io/v1'
+  [field: string]: unknown
+}
+
+/** How a subresource with a kind of its own (a Scale) shows the object that it is a part of. */
+export interface SubresourceView {
+  kind: { group: string; version: string; kind: string }
+  of(object: ApiObject): ApiObject
+  /** The object after its view was changed. */
+  into(object: ApiObject, view: ApiObject): ApiObject
+}
+
 export interface AdmissionRequest extends AdmissionTarget {
   namespace: string
   name: string
   user: UserInfo
   dryRun: boolean
+  /** What was asked for beside the object, as its kind (CreateOptions, DeleteOptions …). Made when somebody wants it. */
+  options(): ApiOptions
   /** The object as it will be stored; `admit` may change it. Undefined for DELETE. */
   object?: ApiObject
   old?: StoredObject
+  view?: SubresourceView
+  /** Makes an object that somebody outside changed one of this write again: read by the schema, defaults, rules of the verb. */
+  reshape?(proposed: ApiObject): ApiObject
+  /** A plugin that changed the object late lets the earlier ones look at it once more; `running` when they do. */
+  again?: 'wanted' | 'running'
+  /** Notes for the audit log. */
+  annotate?(key: string, value: string): void
   warnings: string[]
   /** What plugins took for this write: called when it failed. */
   undo: (() => void)[]
@@ -55,7 +78,7 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
   const waiting = plugins.filter((plugin) => plugin.waits)
   const following = plugins.filter((plugin) => plugin.written)
   return {
-    admit: inOrder(plugins.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : []))),
+    admit: onceMore(inOrder(plugins.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : [])))),
     validate: inOrder(plugins.flatMap((plugin) => (plugin.validate ? [plugin.validate.bind(plugin)] : []))),
     waits: (target) => waiting.some((plugin) => plugin.waits!(target)),
     written(request, result) {
@@ -80,6 +103,19 @@ function inOrder(steps: readonly Step[]): Step {
       const pending = steps[index]!(request)
       if (pending) return rest(pending, index + 1, request)
     }
+  }
+}
+
+/** Runs the steps a second time when one of them asks for it, never a third time. */
+function onceMore(steps: Step): Step {
+  function second(request: AdmissionRequest): Waiting {
+    if (request.again !== 'wanted') return
+    request.again = 'running'
+    return steps(request)
+  }
+  return (request) => {
+    const pending = steps(request)
+    return pending ? pending.then(() => second(request)) : second(request)
   }
 }
 

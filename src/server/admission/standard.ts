@@ -1,5 +1,7 @@
 // The admission plugins in the order in which they see a request.
 
+import type { Logger } from '../../base/log.ts'
+import { resolveService } from '../aggregation/resolve-service.ts'
 import type { Authorizer } from '../auth/authz.ts'
 import { checkEscalation, type RoleRules } from '../auth/escalation.ts'
 import type { Objects } from '../objects.ts'
@@ -10,6 +12,9 @@ import { namespaceLifecycle } from './namespaces.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
 import { type ServiceRanges, serviceAllocation } from './services.ts'
 import { defaultStorageClass, inUseProtection } from './storage.ts'
+import { createAsk } from './webhooks/ask.ts'
+import { type AskWebhook, mutatingWebhooks, validatingWebhooks, type WebhookTools } from './webhooks/dispatch.ts'
+import { createWebhookSource } from './webhooks/hooks.ts'
 
 export function standardPlugins(options: {
   objects: Objects
@@ -17,9 +22,19 @@ export function standardPlugins(options: {
   services: ServiceRanges
   authorizer: Authorizer
   roleRules: RoleRules
+  log: Logger
+  /** How webhooks are asked (default: over HTTPS). */
+  askWebhook?: AskWebhook
 }): AdmissionPlugin[] {
   const { objects, registry } = options
   const lookup = createLookup(objects, registry)
+  const webhooks: WebhookTools = {
+    lookup,
+    registry,
+    ask: options.askWebhook ?? createAsk((...service) => resolveService(lookup, ...service)),
+    convert: (object, from, to) => (from === to ? object : { ...object, apiVersion: to.apiVersion }),
+    log: options.log,
+  }
   return [
     namespaceLifecycle(lookup),
     serviceAccounts(lookup),
@@ -29,6 +44,8 @@ export function standardPlugins(options: {
     defaultStorageClass(lookup),
     inUseProtection,
     escalation(options.authorizer, options.roleRules),
+    mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
+    validatingWebhooks(createWebhookSource(objects, registry, 'validatingwebhookconfigurations'), webhooks),
     // Last of those that complete: what it takes is given back when a later step refuses.
     serviceAllocation(objects, registry, options.services),
   ]
