@@ -66,6 +66,21 @@ test('meanings of resourceVersion', async () => {
   )
 })
 
+test('a list whose revision is forgotten goes on with what is there, and counts it', async () => {
+  const { ok, call, store } = await startServer()
+  for (const name of ['a', 'b', 'c', 'd']) await ok('POST', maps, configMap(name))
+  const first = await ok('GET', `${maps}?limit=1`)
+  await ok('POST', maps, configMap('e'))
+  await store.compact(store.revision())
+  const expired = await call('GET', `${maps}?limit=1&continue=${first.metadata.continue}`)
+  assert.equal(expired.status, 410)
+  const second = await ok('GET', `${maps}?limit=1&continue=${(expired.object as any).metadata.continue}`)
+  assert.equal(second.items[0].metadata.name, 'b')
+  assert.equal(second.metadata.remainingItemCount, 3)
+  const third = await ok('GET', `${maps}?limit=1&continue=${second.metadata.continue}`)
+  assert.equal(third.metadata.remainingItemCount, 2)
+})
+
 test('a continue token cannot point outside its own list', async () => {
   const { refused } = await startServer()
   const token = Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: 1, start: '/registry/core/secrets/' })).toString(
