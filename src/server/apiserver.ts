@@ -17,6 +17,7 @@ import { createRoles } from './auth/roles.ts'
 import { createTokens, type Tokens } from './auth/tokens.ts'
 import { bootstrap } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
+import { admitConnect } from './connect.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
 import { type Checks, health, serverVersion } from './health.ts'
@@ -65,8 +66,8 @@ export interface ApiServer {
   handle(request: ApiRequest): Promise<ApiResponse>
   /** Who a network request is from. @throws ApiError Unauthorized */
   authenticate: (input: Parameters<typeof authenticate>[0]) => Promise<UserInfo>
-  /** For upgrades: what is asked, after impersonation and authorization. @throws ApiError */
-  admitStream(request: ApiRequest): { info: RequestInfo; user: UserInfo }
+  /** For streams: what is asked, after impersonation, authorization and admission. @throws ApiError */
+  admitStream(request: ApiRequest): Promise<{ info: RequestInfo; user: UserInfo }>
   /** Makes what must exist: namespaces, roles, the kubernetes Service. Call before serving. */
   start(): Promise<void>
   /** /readyz fails from now on and watches end. */
@@ -147,10 +148,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authorizer,
     tokens,
     authenticate: (input) => authenticate(input, tokens),
-    admitStream(request) {
+    async admitStream(request) {
       const info = parseRequest(request)
       const user = permit(request, info)
       authorize(authorizer, user, info)
+      await admitConnect(engine, { info, query: request.query, user })
       return { info, user }
     },
     lookup(group, plural, namespace, name) {

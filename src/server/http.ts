@@ -178,7 +178,7 @@ function createEdge(options: HttpOptions, log: Logger) {
   /** The body stays unread: it belongs to the server behind. False for every other request. */
   async function proxied(request: Incoming, response: Outgoing, asked: ApiRequest): Promise<boolean> {
     if (!options.proxy || !isProxied(parseRequest(asked))) return false
-    const { info } = server.admitStream(asked)
+    const { info } = await server.admitStream(asked)
     const answer = await options.proxy.request(request, response, info)
     if (answer) await sendResponse(response, answer, asked)
     return true
@@ -209,7 +209,7 @@ function createEdge(options: HttpOptions, log: Logger) {
     const asked = readRequest(request)
     refuseForeignOrigin(asked.headers)
     asked.user = await authenticateRequest(request, asked.headers)
-    const { info, user } = server.admitStream(asked)
+    const { info, user } = await server.admitStream(asked)
     if (options.proxy && isProxied(info)) return await options.proxy.upgrade(request, socket, head, info)
     if (!options.upgrade || !info.subresource)
       throw new ApiError(

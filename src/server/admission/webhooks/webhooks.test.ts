@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemUser } from '../../auth/authn.ts'
 import { configMap, maps, patchType, startServer, type TestServer } from '../../server.fixture.ts'
 import type { AskWebhook } from './dispatch.ts'
 
@@ -291,4 +292,28 @@ test('a write that a webhook makes to the same object meanwhile is not lost and 
   // A client that names its revision is told instead.
   const { metadata } = await tandem.ok('GET', `${maps}/a`)
   await tandem.refused(409, 'PUT', `${maps}/a`, { ...configMap('a'), metadata })
+})
+
+test('attaching to a Pod may be refused', async () => {
+  const tandem = await serverWith({
+    '/attach': () => ({ allowed: false, status: { message: 'not allowed here' } }),
+  })
+  const rules = [{ operations: ['CONNECT'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods/attach'] }]
+  await register(tandem, 'Validating', 'a', hook('/attach', { rules }))
+  const stream = (part: string) =>
+    tandem.server.admitStream({
+      method: 'POST',
+      path: `/api/v1/namespaces/default/pods/p/${part}`,
+      query: new URLSearchParams('stdin=true&container=c&command=sh'),
+      headers: {},
+      user: systemUser,
+    })
+  await assert.rejects(
+    stream('attach'),
+    /admission webhook "attach.hooks.example.com" denied the request: not allowed here/,
+  )
+  await stream('exec')
+  const [{ operation, kind, subResource, object, name }] = tandem.seen
+  assert.deepEqual([operation, kind.kind, subResource, name], ['CONNECT', 'PodAttachOptions', 'attach', 'p'])
+  assert.deepEqual(object, { kind: 'PodAttachOptions', apiVersion: 'v1', stdin: true, container: 'c' })
 })
