@@ -1,11 +1,11 @@
 // The kinds that Tandem serves. A kind is here when something acts on it, never before.
 
 import type { KindDefinition } from '../api/kind.ts'
+import { mutatingWebhookConfiguration } from './admissionregistration/mutatingwebhookconfiguration.ts'
+import { validatingWebhookConfiguration } from './admissionregistration/validatingwebhookconfiguration.ts'
 import { customResourceDefinition } from './apiextensions/customresourcedefinition.ts'
 import { controllerRevision } from './apps/controllerrevision.ts'
 import { daemonSet } from './apps/daemonset.ts'
-import { mutatingWebhookConfiguration } from './admissionregistration/mutatingwebhookconfiguration.ts'
-import { validatingWebhookConfiguration } from './admissionregistration/validatingwebhookconfiguration.ts'
 import { deployment } from './apps/deployment.ts'
 import { replicaSet } from './apps/replicaset.ts'
 import { statefulSet } from './apps/statefulset.ts'
@@ -21,6 +21,7 @@ import { job } from './batch/job.ts'
 import { certificateSigningRequest } from './certificates/certificatesigningrequest.ts'
 import { lease } from './coordination/lease.ts'
 import { binding } from './core/binding.ts'
+import { componentStatus } from './core/componentstatus.ts'
 import { configMap } from './core/configmap.ts'
 import { endpoints } from './core/endpoints.ts'
 import { event } from './core/event.ts'
@@ -51,6 +52,10 @@ import { clusterRole } from './rbac/clusterrole.ts'
 import { clusterRoleBinding } from './rbac/clusterrolebinding.ts'
 import { role } from './rbac/role.ts'
 import { roleBinding } from './rbac/rolebinding.ts'
+import { deviceClass } from './resource/deviceclass.ts'
+import { resourceClaim } from './resource/resourceclaim.ts'
+import { resourceClaimTemplate } from './resource/resourceclaimtemplate.ts'
+import { resourceSlice } from './resource/resourceslice.ts'
 import { priorityClass } from './scheduling/priorityclass.ts'
 import { csiDriver } from './storage/csidriver.ts'
 import { csiNode } from './storage/csinode.ts'
@@ -114,6 +119,11 @@ export const kinds: KindDefinition[] = [
   priorityLevelConfiguration,
   validatingWebhookConfiguration,
   mutatingWebhookConfiguration,
+  deviceClass,
+  resourceClaim,
+  resourceClaimTemplate,
+  resourceSlice,
+  componentStatus,
   virtualMachine,
   virtualMachineInstance,
 ]

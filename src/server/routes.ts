@@ -3,6 +3,7 @@
 import type { ApiResponse } from '../api/exchange.ts'
 import type { Tokens } from './auth/tokens.ts'
 import { type Call, methodNotAllowed, noSuchPath } from './call.ts'
+import { componentStatuses } from './subresources/component-statuses.ts'
 import { bind, evict } from './subresources/pods.ts'
 import { isReview, type ReviewTools, review } from './subresources/reviews.ts'
 import { scale } from './subresources/scale.ts'
@@ -38,6 +39,7 @@ export function serveResource(call: Call, tools: RouteTools): Served {
     if (!pods) throw noSuchPath()
     return bind({ ...call, resource: pods })
   }
+  if (resource.groupResource === 'componentstatuses') return componentStatuses(call)
   return serveObject(call)
 }
 

@@ -8,10 +8,11 @@ import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { duplicateValue, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { integer } from '../columns.ts'
+import { validateDriverName } from '../rules/drivers.ts'
 import { uniqueNames } from '../rules/field.ts'
 import { storedOnly } from '../rules/warnings.ts'
 import { schemaOf, types } from '../types.ts'
-import { noDriver, validateDriverName } from './driver-rules.ts'
+import { noDriver } from './driver-rules.ts'
 
 const longestNodeId = 256
 const field = 'spec.drivers'

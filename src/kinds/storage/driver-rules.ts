@@ -1,15 +1,8 @@
 // What the kinds of storage drivers have in common (pkg/apis/storage/validation, 1.36).
 
 import type { FieldError } from '../../api/errors.ts'
-import { dnsSubdomainProblems, qualifiedNameProblems } from '../../api/names.ts'
+import { qualifiedNameProblems } from '../../api/names.ts'
 import { invalidValue, requiredValue, tooLong } from '../../api/walk/rules.ts'
-
-/** Name of a driver: a DNS subdomain of at most 63 characters, in any case. */
-export function validateDriverName(name: unknown, field: string): FieldError[] {
-  if (typeof name !== 'string' || name === '') return [requiredValue(field)]
-  const errors = dnsSubdomainProblems(name.toLowerCase()).map((problem) => invalidValue(field, name, problem))
-  return name.length > 63 ? [tooLong(field, 63), ...errors] : errors
-}
 
 /** 'example.com/disks' in any case. */
 export function validateProvisioner(name: unknown, field: string): FieldError[] {

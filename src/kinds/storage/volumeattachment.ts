@@ -7,10 +7,11 @@ import { dnsSubdomainProblems } from '../../api/names.ts'
 import { ageColumn } from '../../api/table.ts'
 import { forbidden, invalidValue, requiredValue, tooLong } from '../../api/walk/rules.ts'
 import { text } from '../columns.ts'
+import { validateDriverName } from '../rules/drivers.ts'
 import { immutable } from '../rules/field.ts'
 import { storedOnly } from '../rules/warnings.ts'
 import { schemaOf, types } from '../types.ts'
-import { noDriver, validateDriverName } from './driver-rules.ts'
+import { noDriver } from './driver-rules.ts'
 
 const one = 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'
 const mostMetadata = 256 * 1024
