@@ -1,11 +1,19 @@
 // Control groups of containers, named by their ids below one group of this Tandem. runc makes and removes them. The
 // kernel refuses to remove a group that somebody is in.
 
-import { readFile, rmdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { directoriesIn } from './directories.ts'
 
 const root = '/sys/fs/cgroup'
+
+export interface GroupLimits {
+  cpuShares: number
+  cpuPeriod?: number
+  cpuQuota?: number
+  memoryLimitInBytes?: number
+}
 
 /** The group in each hierarchy: one in v2, one for each controller in v1. */
 async function hierarchies(group: string): Promise<string[]> {
@@ -26,6 +34,34 @@ export async function cgroupsOf(group: string): Promise<{ id: string; path: stri
 /** The whole group in all hierarchies, as far as nobody is in it. */
 export async function removeCgroups(group: string): Promise<void> {
   for (const path of await hierarchies(group)) await removeTree(path)
+}
+
+const isUnified = (): boolean => existsSync(join(root, 'cgroup.controllers'))
+
+/** Makes a group and sets what all in it may use together. Pure amounts: resources.ts. */
+export async function limitGroup(group: string, limits: GroupLimits): Promise<void> {
+  const { cpuShares, cpuPeriod = 100_000, cpuQuota, memoryLimitInBytes } = limits
+  const set = (controller: string, file: string, value: string | number) =>
+    writeFile(join(root, controller, group, file), `${value}`)
+  if (isUnified()) {
+    await mkdir(join(root, group), { recursive: true })
+    await set('', 'cpu.weight', 1 + Math.floor(((cpuShares - 2) * 9999) / 262_142))
+    await set('', 'cpu.max', `${cpuQuota ?? 'max'} ${cpuPeriod}`)
+    await set('', 'memory.max', memoryLimitInBytes ?? 'max')
+    return
+  }
+  for (const controller of ['cpu', 'memory']) await mkdir(join(root, controller, group), { recursive: true })
+  await set('cpu', 'cpu.shares', cpuShares)
+  await set('cpu', 'cpu.cfs_period_us', cpuPeriod)
+  await set('cpu', 'cpu.cfs_quota_us', cpuQuota ?? -1)
+  await set('memory', 'memory.limit_in_bytes', memoryLimitInBytes ?? -1)
+}
+
+/** Bytes that the group holds in memory; undefined when it is gone. */
+export async function memoryUsed(group: string): Promise<number | undefined> {
+  const path = isUnified() ? join(root, group, 'memory.current') : join(root, 'memory', group, 'memory.usage_in_bytes')
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : Number(text)
 }
 
 /** Innermost first. */

@@ -17,7 +17,10 @@ interface Verdict {
   message?: string
 }
 
-const ours = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady']
+const ours = [
+  ...['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'],
+  ...['PodResizePending', 'PodResizeInProgress'],
+]
 
 export function podConditions(view: PodView, phase: string, statuses: Statuses, now: number): PodCondition[] {
   const before = view.pod.status?.conditions ?? []
@@ -29,9 +32,25 @@ export function podConditions(view: PodView, phase: string, statuses: Statuses, 
     containers,
   ]
   const others = before.filter(({ type }) => !ours.includes(type))
-  const scheduled = others.some(({ type }) => type === 'PodScheduled')
-  const all: Verdict[] = scheduled ? verdicts : [...verdicts, { type: 'PodScheduled', status: 'True' }]
-  return [...all.map((verdict) => condition(verdict, before, now)), ...others]
+  const all: Verdict[] = [...verdicts, { type: 'PodScheduled', status: 'True' }, ...resizing(view)]
+  const { generation } = view.pod.metadata
+  const shown = all.map((verdict) => ({
+    ...condition(verdict, before, now),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  }))
+  return [...shown, ...others]
+}
+
+function resizing({ resize: { pending, inProgress } }: PodView): Verdict[] {
+  const found: Verdict[] = []
+  if (pending) found.push({ type: 'PodResizePending', status: 'True', ...pending })
+  if (inProgress)
+    found.push({
+      type: 'PodResizeInProgress',
+      status: 'True',
+      ...(inProgress.error && { reason: 'Error', message: inProgress.error }),
+    })
+  return found
 }
 
 /** Keeps the time of the last change as long as the status stays. */

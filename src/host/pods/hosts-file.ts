@@ -38,11 +38,14 @@ export function hostsFile(pod: PodObject, podIPs: string[], clusterDomain: strin
     'fe00::0\tip6-mcastprefix',
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
-    ...podIPs.map((ip) => (domain ? `${ip}\t${hostname}.${domain}\t${hostname}` : `${ip}\t${hostname}`)),
+    ...podIPs.map((ip) => [ip, ...namesOf(pod, hostname, domain)].join('\t')),
     ...aliasLines(pod),
   ]
   return `${lines.join('\n')}\n`
 }
+
+const namesOf = ({ spec }: PodObject, hostname: string, domain: string): string[] =>
+  spec.hostnameOverride ? [spec.hostnameOverride] : domain ? [`${hostname}.${domain}`, hostname] : [hostname]
 
 /** A Pod in the machine's network keeps the machine's file. */
 export const hostNetworkHostsFile = (pod: PodObject, machineHosts: string): string =>

@@ -19,6 +19,8 @@ export const annotations = {
   terminationMessagePath: 'io.kubernetes.container.terminationMessagePath',
   terminationMessagePolicy: 'io.kubernetes.container.terminationMessagePolicy',
   gracePeriod: 'io.kubernetes.pod.terminationGracePeriod',
+  /** Ours: requests and limits that the container was made with, JSON. */
+  resources: 'tandem.dev/container.resources',
 } as const
 
 export const podLabels = ({ metadata }: PodObject): Record<string, string> => ({

@@ -11,6 +11,7 @@ import type { EventRecorder } from '../workload.ts'
 import type { Backoff } from './backoff.ts'
 import type { Containerd } from './containerd.ts'
 import type { NodeFacts } from './field-values.ts'
+import type { Room } from './resize.ts'
 
 export interface PodsOptions {
   paths: StatePaths
@@ -33,4 +34,6 @@ export interface Shared extends PodsOptions {
   log: Logger
   restarts: Backoff
   pulls: Backoff
+  /** What this node has beside all Pods but this one. */
+  roomFor(podUid: string): Room
 }

@@ -1,6 +1,7 @@
 // What to do next for a Pod, given what is known about it. Pure; the order of things is the kubelet's
 // (pkg/kubelet/kuberuntime computePodActions, 1.32).
 
+import { mayRestart } from '../../kinds/core/pod-update-rules.ts'
 import type { Backoff } from './backoff.ts'
 import { containerHash } from './names.ts'
 import {
@@ -13,6 +14,7 @@ import {
   podText,
 } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
+import { openResizes, type ResizeStep } from './resize.ts'
 import { isRunning, isStarted, newest, type PodView, runningContainers, type Waiting } from './view.ts'
 
 export type Step =
@@ -20,6 +22,7 @@ export type Step =
   | { do: 'start'; container: AnyContainer; restartCount: number }
   | { do: 'discard'; record: ContainerRecord }
   | { do: 'kill'; record: ContainerRecord; message: string }
+  | { do: 'resize'; resize: ResizeStep }
   /** Everything has run: stop the sandbox, keep containers for their logs. */
   | { do: 'finish' }
 
@@ -54,6 +57,7 @@ export function plan(view: PodView, backoff: Backoff, now: number): Plan {
     for (const container of view.pod.spec.containers) if (shouldRun(view, container)) add(container)
     replaceChanged(view, draft)
   }
+  resizeGranted(view, draft)
   for (const container of ephemeralContainers(view.pod)) if (!newest(view, container.name)) add(container)
   return draft
 }
@@ -73,10 +77,11 @@ export function isOver(view: PodView): boolean {
 /** An init container that failed for good. */
 export function initFailed(view: PodView): boolean {
   const { pod } = view
-  if (pod.spec.restartPolicy !== 'Never' || mainHasRun(view)) return false
+  if (mainHasRun(view)) return false
   return initContainers(pod).some((container) => {
     const record = newest(view, container.name)
-    return !isSidecar(container) && record?.state === 'exited' && record.exitCode !== 0
+    if (isSidecar(container) || record?.state !== 'exited' || record.exitCode === 0) return false
+    return !mayRestart(container, pod.spec, record.exitCode)
   })
 }
 
@@ -88,8 +93,7 @@ export function shouldRun(view: PodView, container: Container): boolean {
   const record = newest(view, container.name)
   if (!record || record.state === 'unknown' || record.state === 'created') return true
   if (isRunning(record)) return record.sandboxId !== view.sandbox?.id
-  const policy = view.pod.spec.restartPolicy ?? 'Always'
-  return policy === 'Always' || (policy === 'OnFailure' && record.exitCode !== 0)
+  return mayRestart(container, view.pod.spec, record.exitCode)
 }
 
 /** Runs init containers in order, keeps sidecars up; true when main containers may run. */
@@ -163,6 +167,16 @@ function replaceChanged(view: PodView, draft: Plan): void {
         record,
         message: `Container ${container.name} definition changed, will be restarted`,
       })
+  }
+}
+
+function resizeGranted(view: PodView, draft: Plan): void {
+  for (const resize of openResizes(view)) {
+    const { record, restart, container } = resize
+    if (view.busy.has(record.name)) continue
+    if (restart)
+      draft.steps.push({ do: 'kill', record, message: `Container ${container.name} resize requires restart` })
+    else draft.steps.push({ do: 'resize', resize })
   }
 }
 

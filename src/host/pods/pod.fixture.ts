@@ -68,6 +68,8 @@ export function viewOf(pod: PodObject, records: ContainerRecord[] = [], more: Pa
     ended: undefined,
     terminating: false,
     startTime: start,
+    granted: new Map(),
+    resize: {},
     ...more,
   }
 }

@@ -1,15 +1,40 @@
 // The words of this room: a Pod as the driver reads it, and what can be said about it without looking at the machine.
 
-import type { Container, EphemeralContainer, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js'
+import type {
+  EphemeralContainer,
+  PodStatus,
+  Container as TypedContainer,
+  PodSpec as TypedPodSpec,
+} from 'kubernetes-types/core/v1.js'
 import type { StoredObject } from '../../api/meta.ts'
 import { parseQuantity, quantityMilli, quantityValue } from '../../api/quantity.ts'
+import { qosClassOf } from '../../kinds/core/resource-rules.ts'
+
+/** Amounts by the name of what is asked for. */
+export type Amounts = Record<string, string>
+
+export interface Resources {
+  requests?: Amounts
+  limits?: Amounts
+}
+
+/** Fields that are newer than the types that come with kubernetes-types. */
+export interface PodSpec extends TypedPodSpec {
+  resources?: Resources
+  hostnameOverride?: string
+}
+
+export interface Container extends TypedContainer {
+  resizePolicy?: { resourceName: string; restartPolicy: string }[]
+  restartPolicyRules?: unknown[]
+}
 
 export interface PodObject extends StoredObject {
   spec: PodSpec
   status?: PodStatus
 }
 
-export type { Container, PodSpec, PodStatus }
+export type { PodStatus }
 
 /** Main, init and ephemeral containers in one shape: the last lack probes and ports. */
 export type AnyContainer = Container | (EphemeralContainer & { name: string })
@@ -42,21 +67,7 @@ export const wholeUnits = (quantity: string | undefined): number =>
 export const milliUnits = (quantity: string | undefined): number =>
   quantity === undefined ? 0 : Number(quantityMilli(parseQuantity(`${quantity}`)))
 
-/** pkg/apis/core/v1/helper/qos (Kubernetes 1.32): only cpu and memory of main and init containers count. */
-export function qosClass(pod: PodObject): QosClass {
-  const containers = [...initContainers(pod), ...pod.spec.containers]
-  const amounts = containers.map(({ resources }) => ({
-    limits: { cpu: milliUnits(resources?.limits?.cpu), memory: wholeUnits(resources?.limits?.memory) },
-    requests: { cpu: milliUnits(resources?.requests?.cpu), memory: wholeUnits(resources?.requests?.memory) },
-  }))
-  const any = amounts.some(({ limits, requests }) => limits.cpu || limits.memory || requests.cpu || requests.memory)
-  if (!any) return 'BestEffort'
-  const same = (limit: number, request: number) => limit > 0 && (request === 0 || request === limit)
-  const guaranteed = amounts.every(
-    ({ limits, requests }) => same(limits.cpu, requests.cpu) && same(limits.memory, requests.memory),
-  )
-  return guaranteed ? 'Guaranteed' : 'Burstable'
-}
+export const qosClass = ({ spec }: PodObject): QosClass => qosClassOf(spec) as QosClass
 
 /** 'web_shop(4f1c…)': how the kubelet's messages name a Pod. */
 export const podText = ({ metadata }: PodObject): string =>

@@ -6,6 +6,7 @@ import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
 import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
+import { removeCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
 import { rotateLog } from './log-rotation.ts'
@@ -14,6 +15,7 @@ import type { PodsOptions, Shared } from './options.ts'
 import type { PodObject } from './pod.ts'
 import { createPodFiles } from './pod-files.ts'
 import { createPuller } from './pulling.ts'
+import { requestsOf } from './resize.ts'
 import { createStarter, subPathRoot } from './start-container.ts'
 import { createStrays } from './strays.ts'
 import { createPodStreams, type PodStreams } from './streams.ts'
@@ -34,23 +36,35 @@ const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
 const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
 
+const isFinal = ({ status }: PodObject): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+
 /** The driver, and what the node serves of its Pods beside the objects. */
 export interface Pods extends WorkloadDriver, PodStreams {}
 
 export function createPods(options: PodsOptions): Pods {
+  const workers = new Map<string, Worker>()
   const shared: Shared = {
     ...options,
     clock: options.clock ?? realClock,
     log: options.log ?? silentLogger,
     restarts: createBackoff(),
     pulls: createBackoff(),
+    roomFor(podUid) {
+      const room = { cpu: options.node.cpu * 1000, memory: options.node.memoryBytes }
+      for (const [uid, { view }] of workers) {
+        if (uid === podUid || view.ended || isFinal(view.pod)) continue
+        const taken = requestsOf(view.granted)
+        room.cpu -= taken.cpu
+        room.memory -= taken.memory
+      }
+      return room
+    },
   }
   const { containerd, clock, log } = shared
   const { cri } = containerd
   const files = createPodFiles(options.paths, options.clusterDomain)
   const puller = createPuller(shared)
   const starter = createStarter(shared, files)
-  const workers = new Map<string, Worker>()
   /** Pods that had something in the runtime when we started: their workers look before they act. */
   const inherited = new Set<string>()
   const owners = new Map<string, string>()
@@ -197,6 +211,7 @@ export function createPods(options: PodsOptions): Pods {
     await Promise.all(items.map(({ id }) => removeSandbox(cri, id)))
     await unbindAll(subPathRoot(files, uid))
     await shared.volumes.unmountAll(uid)
+    await removeCgroups(`${options.cgroupParent}/pod${uid}`)
     await files.remove(workload)
     puller.forget(uid)
     shared.restarts.forget(`${uid}/`)

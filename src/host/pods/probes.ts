@@ -47,6 +47,8 @@ export interface ProbeRunner {
 }
 
 export interface ProbeWatch {
+  /** Liveness and startup are over; whether it can be asked is still of interest. */
+  onlyReadiness(): void
   stop(): void
 }
 
@@ -59,6 +61,7 @@ export function watchProbes(container: WatchedContainer, runner: ProbeRunner, cl
     over: false,
   }
   const timers = new Map<ProbeKind, Timer>()
+  const ended = new Set<ProbeKind>()
 
   const tell = () => runner.changed({ started: state.started, ready: state.ready })
   const stop = () => {
@@ -92,7 +95,7 @@ export function watchProbes(container: WatchedContainer, runner: ProbeRunner, cl
       const answer = await runner
         .run(kind, probe)
         .catch((error: Error) => ({ ok: false, output: error.message }) satisfies ProbeAnswer)
-      if (state.over) return
+      if (state.over || ended.has(kind)) return
       if (!answer.ok) runner.unhealthy(kind, answer.output)
       verdict = count(verdict, probe, answer.ok)
       settle(kind, verdict)
@@ -114,5 +117,13 @@ export function watchProbes(container: WatchedContainer, runner: ProbeRunner, cl
     begin('readiness', container.readinessProbe)
     begin('liveness', container.livenessProbe)
   }
-  return { stop }
+  return {
+    stop,
+    onlyReadiness() {
+      for (const kind of ['startup', 'liveness'] as const) {
+        ended.add(kind)
+        timers.get(kind)?.cancel()
+      }
+    },
+  }
 }

@@ -13,6 +13,8 @@ export interface Probing {
   /** The same for one that ran before Tandem did: it stays ready until a probe says otherwise. */
   takeOver(record: ContainerRecord): void
   forget(containerId: string): void
+  /** From now on nothing restarts a container. */
+  onlyReadiness(): void
   stop(): void
 }
 
@@ -70,6 +72,9 @@ export function createProbing(view: PodView, { shared, changed, restart }: Tools
     forget(containerId) {
       watches.get(containerId)?.stop()
       watches.delete(containerId)
+    },
+    onlyReadiness() {
+      for (const watch of watches.values()) watch.onlyReadiness()
     },
     stop() {
       for (const watch of watches.values()) watch.stop()

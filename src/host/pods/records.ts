@@ -3,6 +3,7 @@
 import type { Decoded } from '../../wire/protobuf.ts'
 import { type ContainerStatus, type PodSandboxStatus, sandboxState } from './cri/messages.ts'
 import { annotations } from './names.ts'
+import type { Resources } from './pod.ts'
 
 export interface SandboxRecord {
   id: string
@@ -33,6 +34,8 @@ export interface ContainerRecord {
   logPath: string
   /** The postStart hook still runs: the container is not started yet for whoever asks. */
   hookRuns?: boolean
+  /** Requests and limits that it really has; undefined when nobody knows. */
+  resources?: Resources
 }
 
 const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
@@ -62,6 +65,15 @@ export function containerRecord(status: Decoded<typeof ContainerStatus>, sandbox
     imageId: status.imageRef,
     hash: status.annotations[annotations.hash] ?? '',
     logPath: status.logPath,
+    resources: resourcesIn(status.annotations[annotations.resources]),
+  }
+}
+
+function resourcesIn(text: string | undefined): Resources | undefined {
+  try {
+    return text ? (JSON.parse(text) as Resources) : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -1,7 +1,16 @@
 // Requests and limits as cgroup settings. Formulas mirrored from the kubelet (pkg/kubelet/cm/helpers_linux.go and
 // pkg/kubelet/qos/policy.go, 1.32).
 
-import { type AnyContainer, milliUnits, type PodObject, qosClass, wholeUnits } from './pod.ts'
+import {
+  type AnyContainer,
+  initContainers,
+  isSidecar,
+  milliUnits,
+  type PodObject,
+  qosClass,
+  type Resources,
+  wholeUnits,
+} from './pod.ts'
 
 const period = 100_000
 const minQuota = 1000
@@ -21,32 +30,69 @@ export function cpuShares(milliCpu: number): number {
   return Math.min(Math.max(Math.floor((milliCpu * 1024) / 1000), minShares), maxShares)
 }
 
-/** The kernel kills who has the highest score first. */
+/** system-node-critical */
+const nodeCritical = 2_000_001_000
+
+/** The kernel kills who has the highest score first (pkg/kubelet/qos/policy.go, 1.36). */
 export function oomScoreAdjust(pod: PodObject, container: AnyContainer, nodeMemoryBytes: number): number {
-  const critical = (pod.spec.priority ?? 0) >= 2_000_000_000
-  if (critical) return -997
-  switch (qosClass(pod)) {
-    case 'Guaranteed':
-      return -997
-    case 'BestEffort':
-      return 1000
-    default: {
-      const request = wholeUnits(container.resources?.requests?.memory)
-      const score = 1000 - Math.floor((1000 * request) / nodeMemoryBytes)
-      return Math.min(Math.max(score, 3), 999)
-    }
+  if ((pod.spec.priority ?? 0) >= nodeCritical) return -997
+  const quality = qosClass(pod)
+  if (quality === 'Guaranteed') return -997
+  if (quality === 'BestEffort') return 1000
+  const share = unassigned(pod)
+  const scoreOf = (request: number) => 1000 - Math.floor((1000 * (request + share)) / nodeMemoryBytes)
+  let score = scoreOf(memoryRequest(container))
+  // A sidecar is not killed before those it serves.
+  if (isSidecarOf(pod, container)) score = Math.min(score, scoreOf(Math.min(...pod.spec.containers.map(memoryRequest))))
+  return Math.min(Math.max(score, 3), 999)
+}
+
+const memoryRequest = ({ resources }: AnyContainer): number => wholeUnits(resources?.requests?.memory)
+
+const isSidecarOf = (pod: PodObject, { name }: AnyContainer): boolean =>
+  initContainers(pod).some((container) => container.name === name && isSidecar(container))
+
+/** What the Pod asks for beyond its containers, for each of them. */
+function unassigned(pod: PodObject): number {
+  const whole = pod.spec.resources?.requests?.memory
+  if (whole === undefined) return 0
+  const holders = [...pod.spec.containers, ...initContainers(pod).filter(isSidecar)]
+  const assigned = holders.reduce((total, container) => total + memoryRequest(container), 0)
+  return Math.max(Math.floor((wholeUnits(whole) - assigned) / holders.length), 0)
+}
+
+export function cgroupLimits(
+  pod: PodObject,
+  container: AnyContainer,
+  nodeMemoryBytes: number,
+  given = (container.resources ?? {}) as Resources,
+): CgroupLimits {
+  const { requests, limits } = given
+  // A container without a limit of its own may use what the Pod as a whole may.
+  const whole = pod.spec.resources?.limits
+  const limit = milliUnits(limits?.cpu ?? whole?.cpu)
+  const shares = cpuShares(requests?.cpu === undefined ? milliUnits(limits?.cpu) : milliUnits(requests.cpu))
+  const memory = wholeUnits(limits?.memory ?? whole?.memory)
+  return {
+    cpuShares: shares,
+    ...(limit > 0 && quota(limit)),
+    ...(memory > 0 && { memoryLimitInBytes: memory }),
+    oomScoreAdj: oomScoreAdjust(pod, container, nodeMemoryBytes),
   }
 }
 
-export function cgroupLimits(pod: PodObject, container: AnyContainer, nodeMemoryBytes: number): CgroupLimits {
-  const { requests, limits } = container.resources ?? {}
+const quota = (milliCpu: number) => ({
+  cpuPeriod: period,
+  cpuQuota: Math.max(Math.floor((milliCpu * period) / 1000), minQuota),
+})
+
+/** Of the group that holds all containers of a Pod with resources of its own. */
+export function podCgroup({ requests, limits }: Resources): Omit<CgroupLimits, 'oomScoreAdj'> {
   const limit = milliUnits(limits?.cpu)
-  const shares = cpuShares(requests?.cpu === undefined ? limit : milliUnits(requests.cpu))
   const memory = wholeUnits(limits?.memory)
   return {
-    cpuShares: shares,
-    ...(limit > 0 && { cpuPeriod: period, cpuQuota: Math.max(Math.floor((limit * period) / 1000), minQuota) }),
+    cpuShares: cpuShares(requests?.cpu === undefined ? limit : milliUnits(requests.cpu)),
+    ...(limit > 0 && quota(limit)),
     ...(memory > 0 && { memoryLimitInBytes: memory }),
-    oomScoreAdj: oomScoreAdjust(pod, container, nodeMemoryBytes),
   }
 }

@@ -24,28 +24,42 @@ export interface SandboxInput {
   logRoot: string
 }
 
+/** Only a Pod with resources of its own needs a group of its own. */
+export const cgroupOfPod = (pod: PodObject, parent: string): string =>
+  pod.spec.resources ? `${parent}/pod${pod.metadata.uid}` : parent
+
 export type SandboxConfig = Encodable<typeof PodSandboxConfig>
 
 export function sandboxConfig(pod: PodObject, input: SandboxInput): SandboxConfig {
   const { metadata, spec } = pod
   const { nameservers, searches, options } = input.resolver
   const domain = podDomain(pod, input.clusterDomain)
-  const fqdn = spec.setHostnameAsFQDN && domain ? `${podHostname(pod)}.${domain}` : podHostname(pod)
+  const name = spec.setHostnameAsFQDN && domain ? `${podHostname(pod)}.${domain}` : podHostname(pod)
+  const hostname = spec.hostnameOverride ?? name
   return {
     metadata: { name: metadata.name, uid: metadata.uid, namespace: metadata.namespace ?? '', attempt: input.attempt },
     // In the machine's network a Pod has the machine's name.
-    hostname: spec.hostNetwork ? '' : fqdn,
+    hostname: spec.hostNetwork ? '' : hostname,
     logDirectory: join(input.logRoot, logDirectoryName(pod)),
     dnsConfig: { servers: nameservers, searches, options },
     portMappings: spec.hostNetwork ? [] : portMappings(pod),
     labels: { ...metadata.labels, ...podLabels(pod) },
     annotations: { ...metadata.annotations },
     linux: {
-      cgroupParent: input.cgroupParent,
+      cgroupParent: cgroupOfPod(pod, input.cgroupParent),
       securityContext: sandboxSecurity(pod),
-      sysctls: Object.fromEntries((spec.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
+      sysctls: Object.fromEntries(
+        (spec.securityContext?.sysctls ?? []).map(({ name, value }) => [dotted(name), value]),
+      ),
     },
   }
+}
+
+/** "net/ipv4/x" is "net.ipv4.x"; in a name that begins with dots, a slash stands for a dot of the name. */
+export function dotted(name: string): string {
+  const first = name.search(/[./]/)
+  if (first < 0 || name[first] === '.') return name
+  return name.replace(/[./]/g, (separator) => (separator === '/' ? '.' : '/'))
 }
 
 function portMappings(pod: PodObject) {
@@ -114,6 +128,7 @@ function containerAnnotations(pod: PodObject, container: AnyContainer, restartCo
   const grace = pod.spec.terminationGracePeriodSeconds
   return {
     [annotations.hash]: containerHash(container),
+    [annotations.resources]: JSON.stringify(container.resources ?? {}),
     [annotations.restartCount]: `${restartCount}`,
     [annotations.terminationMessagePath]: container.terminationMessagePath ?? defaultTerminationMessagePath,
     [annotations.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',

@@ -3,11 +3,21 @@
 
 import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from 'kubernetes-types/core/v1.js'
 import { formatTime } from '../../api/time.ts'
+import { mayRestart } from '../../kinds/core/pod-update-rules.ts'
 import { podConditions } from './conditions.ts'
 import type { NodeFacts } from './field-values.ts'
 import { initFailed } from './plan.ts'
-import { type AnyContainer, type Container, ephemeralContainers, initContainers, isSidecar, qosClass } from './pod.ts'
+import {
+  type AnyContainer,
+  type Container,
+  ephemeralContainers,
+  initContainers,
+  isSidecar,
+  qosClass,
+  type Resources,
+} from './pod.ts'
 import type { ContainerRecord } from './records.ts'
+import { wholePod } from './resize.ts'
 import { isRunning, isStarted, type PodView, type Waiting } from './view.ts'
 
 /** As the API has it; newer than the types that come with kubernetes-types. */
@@ -42,7 +52,13 @@ export function podStatus(view: PodView, node: NodeFacts, now: number): FullPodS
     containerStatuses,
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     qosClass: pod.status?.qosClass ?? qosClass(pod),
+    ...wholeResources(view),
   }
+}
+
+function wholeResources({ granted }: PodView): Record<string, unknown> {
+  const whole = granted.get(wholePod)
+  return whole ? { resources: whole, ...(whole.requests && { allocatedResources: whole.requests }) } : {}
 }
 
 /** Fields of the status that others write. */
@@ -79,7 +95,36 @@ function containerStatus(view: PodView, container: AnyContainer, role: Role): Co
     ...(role !== 'ephemeral' && {
       started: role === 'init' && !isSidecar(container as Container) ? isRunning(shown) : started,
     }),
+    ...resourcesOf(view, container, shown, role),
+    ...mountsOf(container),
+    ...stopSignalOf(container),
   }
+}
+
+/** Granted, and in effect. */
+function resourcesOf(view: PodView, container: AnyContainer, record: ContainerRecord, role: Role) {
+  if (role === 'ephemeral') return {}
+  const granted = view.granted.get(container.name) ?? ((container.resources ?? {}) as Resources)
+  const { requests, limits } = (isRunning(record) && record.resources) || granted
+  return {
+    ...(granted.requests && { allocatedResources: granted.requests }),
+    resources: { ...(limits && { limits }), ...(requests && { requests }) },
+  }
+}
+
+function mountsOf({ volumeMounts = [] }: AnyContainer) {
+  if (volumeMounts.length === 0) return {}
+  const shown = volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    name,
+    mountPath,
+    ...(readOnly && { readOnly, recursiveReadOnly: 'Disabled' }),
+  }))
+  return { volumeMounts: shown }
+}
+
+function stopSignalOf(container: AnyContainer) {
+  const { stopSignal } = (('lifecycle' in container && container.lifecycle) || {}) as { stopSignal?: string }
+  return stopSignal ? { stopSignal } : {}
 }
 
 function isReady(
@@ -184,11 +229,14 @@ export function podPhase(view: PodView, inits: ContainerStatus[], mains: Contain
   if (waiting > 0) return 'Pending'
   if (running > 0) return 'Running'
   if (stopped === 0) return 'Pending'
-  const sidecarRuns = inits.some(({ state }) => state?.running)
-  if ((pod.spec.restartPolicy ?? 'Always') === 'Always' && !view.terminating) return 'Running'
-  if (sidecarRuns) return 'Running'
-  if (stopped === succeeded) return 'Succeeded'
-  return pod.spec.restartPolicy === 'OnFailure' && !view.terminating ? 'Running' : 'Failed'
+  const again = mains.some(({ name, state, lastState }) => {
+    const ended = state?.terminated ?? lastState?.terminated
+    const container = pod.spec.containers.find((one) => one.name === name)
+    return ended && mayRestart(container, pod.spec, ended.exitCode)
+  })
+  if (again && !view.terminating) return 'Running'
+  if (inits.some(({ state }) => state?.running)) return 'Running'
+  return stopped === succeeded ? 'Succeeded' : 'Failed'
 }
 
 export function initialized(view: PodView, inits: ContainerStatus[]): boolean {

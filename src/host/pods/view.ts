@@ -1,6 +1,6 @@
 // Everything the driver knows about one Pod at one moment: plan and status are functions of it.
 
-import type { PodObject } from './pod.ts'
+import type { PodObject, Resources } from './pod.ts'
 import type { ContainerRecord, SandboxRecord } from './records.ts'
 
 /** Why a container does not run yet, in the API's words. */
@@ -32,6 +32,16 @@ export interface PodView {
   ended: { reason: string; message: string } | undefined
   terminating: boolean
   startTime: number
+  /** Requests and limits that the node has granted, by container name and '' for the Pod as a whole. */
+  granted: Map<string, Resources>
+  resize: ResizeState
+}
+
+export interface ResizeState {
+  /** What was asked for is not granted yet, or never will be. */
+  pending?: { reason: 'Deferred' | 'Infeasible'; message: string }
+  /** Granted and not everywhere in effect; with what went wrong last. */
+  inProgress?: { error?: string }
 }
 
 export const newest = (view: PodView, name: string): ContainerRecord | undefined => view.containers.get(name)?.[0]

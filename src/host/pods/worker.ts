@@ -6,6 +6,8 @@ import type { Timer } from '../../base/clock.ts'
 import type { SyncResult } from '../workload.ts'
 import { runHook } from './hooks.ts'
 import { lastWords } from './last-words.ts'
+import { nodeAbilities } from './node-abilities.ts'
+import { refusal } from './node-admission.ts'
 import type { Shared } from './options.ts'
 import { backoffKey, plan, type Step } from './plan.ts'
 import {
@@ -21,6 +23,8 @@ import type { PodFiles } from './pod-files.ts'
 import { createProbing } from './probing.ts'
 import { ImageNotReady, type Puller } from './pulling.ts'
 import { type ContainerRecord, containerRecord } from './records.ts'
+import { asked, grantedBefore } from './resize.ts'
+import { createResizing } from './resizing.ts'
 import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
 import type { SandboxConfig } from './spec.ts'
 import type { ContainerStarter } from './start-container.ts'
@@ -79,12 +83,15 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     ended: undefined,
     terminating: false,
     startTime: Date.parse(`${first.status?.startTime ?? ''}`) || clock.now(),
+    granted: found?.containers.size ? grantedBefore(first) : asked(first),
+    resize: {},
   }
   const probing = createProbing(view, {
     shared,
     changed: () => notify(),
-    restart: (record, message) => kill(record, message),
+    restart: (record, message, graceSeconds) => kill(record, message, graceSeconds),
   })
+  const resizing = createResizing(view, shared, tools.changed)
   const underWay = new Set<Promise<unknown>>()
   const quit = new AbortController()
   const hurry = new AbortController()
@@ -151,11 +158,16 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       wakeAt(blockedUntil)
       return
     }
+    resizing.settle()
     const { steps, waiting, wakeAt: at } = plan(view, shared.restarts, now)
     for (const [name, wait] of waiting) showWaiting(name, wait)
     for (const action of steps) perform(action)
     const deadline = deadlineAt()
-    const next = Math.min(at ?? Number.POSITIVE_INFINITY, deadline > now ? deadline : Number.POSITIVE_INFINITY)
+    const next = Math.min(
+      at ?? Number.POSITIVE_INFINITY,
+      deadline > now ? deadline : Number.POSITIVE_INFINITY,
+      resizing.lookAgainAt() ?? Number.POSITIVE_INFINITY,
+    )
     if (Number.isFinite(next)) wakeAt(next)
   }
 
@@ -196,7 +208,11 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       view.busy.add(action.record.name)
       background(discard(action.record).finally(() => view.busy.delete(action.record.name)))
     } else if (action.do === 'kill') kill(action.record, action.message)
-    else {
+    else if (action.do === 'resize') {
+      if (resizing.coolsDown()) return
+      view.busy.add(action.resize.record.name)
+      background(resizing.resize(action.resize))
+    } else {
       view.sandboxBusy = true
       background(finish())
     }
@@ -210,6 +226,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       if (old) await refreshAll()
       volumes = await mountVolumes(shared, view.pod)
       if (quit.signal.aborted) return
+      await resizing.limitPod()
       const made = await runSandbox(shared, files, view.pod, attempt)
       tools.owns(made.record.id)
       view.sandbox = made.record
@@ -242,7 +259,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       volumes ??= await mountVolumes(shared, view.pod)
       const record = await tools.starter.start({
         pod: view.pod,
-        container,
+        container: withGranted(container),
         restartCount,
         image,
         sandbox,
@@ -263,6 +280,12 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       done()
       view.busy.delete(container.name)
     }
+  }
+
+  /** With the resources that the node has granted, which may not be those of the spec yet. */
+  function withGranted(container: AnyContainer): AnyContainer {
+    const resources = view.granted.get(container.name)
+    return resources ? { ...container, resources } : container
   }
 
   const clearUnknown = () =>
@@ -322,7 +345,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     if (index >= 0 && list[index]!.state === 'exited' && record.state !== 'exited') return
     if (record.state === 'exited' && !(index >= 0 && list[index]!.state === 'exited'))
       record.message ||= await lastWords(files, uid, spec(record.name), record)
-    if (index >= 0) list[index] = { ...record, hookRuns: list[index]!.hookRuns }
+    if (index >= 0) list[index] = { ...record, hookRuns: list[index]!.hookRuns, resources: list[index]!.resources }
     else list.unshift(record)
     view.containers.set(record.name, list)
     if (!isRunning(record)) probing.forget(record.id)
@@ -356,10 +379,24 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     )
   }
 
-  async function stopOne(record: ContainerRecord, message: string, graceSeconds: number): Promise<void> {
+  async function stopOne(
+    record: ContainerRecord,
+    message: string,
+    graceSeconds: number,
+    turn?: Promise<unknown>,
+  ): Promise<void> {
     const [podIP = ''] = podIPs()
     const container = spec(record.name)
-    await stopContainer(shared, { pod: view.pod, container, record, graceSeconds, message, podIP, hurry: hurry.signal })
+    await stopContainer(shared, {
+      pod: view.pod,
+      container,
+      record,
+      graceSeconds,
+      message,
+      podIP,
+      hurry: hurry.signal,
+      ...(turn && { turn }),
+    })
     await refresh(record)
   }
 
@@ -390,18 +427,29 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   /** The Pod was deleted: main containers first, then sidecars, then the sandbox. */
   function stopAll(): void {
     quit.abort()
-    probing.stop()
+    // A Pod on its way out still says whether it can be asked, but nobody restarts it.
+    probing.onlyReadiness()
     stopping = (async () => {
       await Promise.allSettled([...underWay])
       const grace = graceOf(view.pod)
       const running = runningContainers(view)
       const sidecars = (view.pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name)
-      const stop = (record: ContainerRecord) => stopOne(record, `Stopping container ${record.name}`, grace)
-      await Promise.all(running.filter(({ name }) => !sidecars.includes(name)).map(stop))
-      for (const name of sidecars.toReversed())
-        for (const record of running.filter((other) => other.name === name)) await stop(record)
+      const stop = (record: ContainerRecord, turn?: Promise<unknown>) =>
+        stopOne(record, `Stopping container ${record.name}`, grace, turn)
+      let last: Promise<unknown> = Promise.all(
+        running.filter(({ name }) => !sidecars.includes(name)).map((one) => stop(one)),
+      )
+      // All preStop hooks run at once; the signals wait for their turn, the last sidecar's first.
+      const stops: Promise<unknown>[] = [last]
+      for (const name of sidecars.toReversed()) {
+        const before = last
+        last = Promise.all(running.filter((other) => other.name === name).map((one) => stop(one, before)))
+        stops.push(last)
+      }
+      await Promise.all(stops)
       if (view.sandbox) await cri.stopPodSandbox({ podSandboxId: view.sandbox.id }).catch(ignoreNotFound)
       if (view.sandbox) view.sandbox = { ...view.sandbox, ready: false }
+      probing.stop()
       allStopped = true
     })()
       .catch((error) => {
@@ -425,6 +473,12 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     underWay.add(refreshed)
   }
 
+  const refused =
+    found?.containers.size || first.metadata.deletionTimestamp ? undefined : refusal(first, nodeAbilities())
+  if (refused && !isFinalPhase(first)) {
+    view.ended = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
+    shared.record(first, 'Warning', refused.reason, refused.message)
+  }
   for (const record of runningContainers(view)) probing.takeOver(record)
   for (const id of [
     ...(current ? [current.id] : []),
@@ -478,13 +532,20 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   }
 }
 
+const isFinalPhase = ({ status }: PodObject): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+
 const needsRefresh = ({ spec }: PodObject): boolean =>
   (spec.volumes ?? []).some(
     ({ configMap, secret, projected, downwardAPI }) => configMap || secret || projected || downwardAPI,
   )
 
-const describedDifferently = (a: PodObject, b: PodObject): boolean =>
-  !isDeepStrictEqual([a.metadata.labels, a.metadata.annotations], [b.metadata.labels, b.metadata.annotations])
+const describedDifferently = (a: PodObject, b: PodObject): boolean => !isDeepStrictEqual(described(a), described(b))
+
+const described = ({ metadata, spec }: PodObject) => [
+  metadata.labels,
+  metadata.annotations,
+  spec.containers.map(({ resources }) => resources),
+]
 
 const graceOf = (pod: PodObject): number =>
   pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds

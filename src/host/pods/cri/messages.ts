@@ -207,6 +207,10 @@ export const Container = message({
   annotations: [9, 'string', 'map'],
 })
 export const ListContainersResponse = message({ containers: [1, Container, 'list'] })
+export const UpdateContainerResourcesRequest = message({
+  containerId: [1, 'string'],
+  linux: [2, LinuxContainerResources],
+})
 export const ContainerStatusRequest = message({ containerId: [1, 'string'], verbose: [2, 'bool'] })
 export const ContainerStatus = message({
   id: [1, 'string'],

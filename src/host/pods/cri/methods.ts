@@ -42,6 +42,7 @@ export const methods = {
   removeContainer: runtime('RemoveContainer', m.ContainerId, m.Empty),
   listContainers: runtime('ListContainers', m.ListContainersRequest, m.ListContainersResponse),
   containerStatus: runtime('ContainerStatus', m.ContainerStatusRequest, m.ContainerStatusResponse),
+  updateContainerResources: runtime('UpdateContainerResources', m.UpdateContainerResourcesRequest, m.Empty),
   reopenContainerLog: runtime('ReopenContainerLog', m.ContainerId, m.Empty),
   execSync: runtime('ExecSync', m.ExecSyncRequest, m.ExecSyncResponse),
   exec: runtime('Exec', m.ExecRequest, m.StreamingUrl),

@@ -1,0 +1,82 @@
+// In-place resize: what is granted, and what it means for containers that run.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createBackoff } from './backoff.ts'
+import { refusal } from './node-admission.ts'
+import { plan } from './plan.ts'
+import { podOf, recordOf, viewOf } from './pod.fixture.ts'
+import { asked, openResizes, settle } from './resize.ts'
+import { podStatus } from './status.ts'
+import { signalNumber } from './stop-container.ts'
+
+const amounts = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } })
+const node = { cpu: 4000, memory: 8 * 2 ** 30 }
+const facts = { name: 'n', addresses: ['192.0.2.1'], cpu: 4, memoryBytes: node.memory }
+
+function resized(before: object, after: object, policy: object[] = []) {
+  const pod = (resources: object) =>
+    podOf({ containers: [{ name: 'main', image: 'x', resources, resizePolicy: policy }] })
+  const view = viewOf(pod(after), [recordOf('main', { resources: before })], { granted: asked(pod(before)) })
+  return view
+}
+
+test('what fits is granted and becomes a step', () => {
+  const view = resized(amounts('1', '1Gi'), amounts('2', '1Gi'))
+  settle(view, node, node)
+  assert.deepEqual(view.resize, { inProgress: {} })
+  assert.deepEqual(
+    plan(view, createBackoff(), 0).steps.map((step) => step.do),
+    ['resize'],
+  )
+  const [status] = podStatus(view, facts, 0).containerStatuses as any[]
+  assert.deepEqual(status.allocatedResources, { cpu: '2', memory: '1Gi' })
+  assert.deepEqual(status.resources, amounts('1', '1Gi'))
+})
+
+test('a container whose policy wants a restart is killed', () => {
+  const view = resized(amounts('1', '1Gi'), amounts('1', '2Gi'), [
+    { resourceName: 'memory', restartPolicy: 'RestartContainer' },
+  ])
+  settle(view, node, node)
+  assert.deepEqual(
+    openResizes(view).map(({ restart }) => restart),
+    [true],
+  )
+  assert.deepEqual(
+    plan(view, createBackoff(), 0).steps.map((step) => step.do),
+    ['kill'],
+  )
+})
+
+test('what the node never has is infeasible, what others hold is deferred', () => {
+  const tooMuch = resized(amounts('1', '1Gi'), amounts('8', '1Gi'))
+  settle(tooMuch, node, node)
+  assert.deepEqual(tooMuch.resize.pending, {
+    reason: 'Infeasible',
+    message: "Node didn't have enough capacity: cpu, requested: 8000, capacity: 4000",
+  })
+  const later = resized(amounts('1', '1Gi'), amounts('2', '1Gi'))
+  settle(later, node, { cpu: 1000, memory: node.memory })
+  assert.equal(later.resize.pending?.reason, 'Deferred')
+  assert.deepEqual(openResizes(later), [])
+  const types = podStatus(later, facts, 0).conditions.map(({ type }) => type)
+  assert.ok(types.includes('PodResizePending'))
+})
+
+test('a Pod that asks the node for what it must not have is refused by name', () => {
+  const sysctl = (name: string) =>
+    refusal(podOf({ securityContext: { sysctls: [{ name, value: '1' }] } }), { appArmor: false })
+  assert.deepEqual(sysctl('kernel.msgmax'), {
+    reason: 'SysctlForbidden',
+    message: 'forbidden sysctl: "kernel.msgmax" not allowlisted',
+  })
+  assert.equal(sysctl('kernel/shm_rmid_forced'), undefined)
+  const confined = podOf({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } })
+  assert.equal(refusal(confined, { appArmor: false })?.reason, 'AppArmor')
+  assert.equal(refusal(confined, { appArmor: true }), undefined)
+})
+
+test('signals have numbers, real-time ones too', () => {
+  assert.deepEqual(['SIGTERM', 'SIGUSR1', 'SIGRTMIN+3', 'SIGRTMAX'].map(signalNumber), [15, 10, 37, 64])
+})

@@ -1,0 +1,128 @@
+// In-place resize: what the node grants of the resources that a Pod asks for, and what that means for its containers.
+// Pure. Rules, reasons and texts mirrored from the kubelet (pkg/kubelet/allocation and kuberuntime, 1.36).
+
+import { equalJson } from '../../api/walk/plain.ts'
+import {
+  type Container,
+  initContainers,
+  isSidecar,
+  milliUnits,
+  type PodObject,
+  type Resources,
+  wholeUnits,
+} from './pod.ts'
+import type { ContainerRecord } from './records.ts'
+import type { PodView } from './view.ts'
+
+/** Cpu in thousandths and memory in bytes. */
+export interface Room {
+  cpu: number
+  memory: number
+}
+
+/** Name under which the resources of the Pod as a whole are granted. */
+export const wholePod = ''
+
+const resizable = (pod: PodObject): Container[] => [...initContainers(pod).filter(isSidecar), ...pod.spec.containers]
+
+/** What stands in the spec of everything that can be resized. */
+export function asked(pod: PodObject): Map<string, Resources> {
+  const found = new Map<string, Resources>()
+  if (pod.spec.resources) found.set(wholePod, pod.spec.resources)
+  for (const container of resizable(pod)) found.set(container.name, (container.resources ?? {}) as Resources)
+  return found
+}
+
+/** What a former Tandem had granted, as the API remembers it. */
+export function grantedBefore(pod: PodObject): Map<string, Resources> {
+  const found = asked(pod)
+  const { containerStatuses, initContainerStatuses } = pod.status ?? {}
+  for (const status of [...(containerStatuses ?? []), ...(initContainerStatuses ?? [])]) {
+    const { allocatedResources, resources, containerID } = status as {
+      allocatedResources?: Record<string, string>
+      resources?: Resources
+      containerID?: string
+    }
+    if (containerID && resources && found.has(status.name))
+      found.set(status.name, { ...resources, ...(allocatedResources && { requests: allocatedResources }) })
+  }
+  return found
+}
+
+export const sameResources = (a: Resources | undefined, b: Resources | undefined): boolean =>
+  equalJson(
+    { requests: a?.requests ?? {}, limits: a?.limits ?? {} },
+    { requests: b?.requests ?? {}, limits: b?.limits ?? {} },
+  )
+
+const sum = (all: Iterable<[string, Resources]>): Room => {
+  const total = { cpu: 0, memory: 0 }
+  for (const [, { requests }] of all) {
+    total.cpu += milliUnits(requests?.cpu)
+    total.memory += wholeUnits(requests?.memory)
+  }
+  return total
+}
+
+export function requestsOf(granted: Map<string, Resources>): Room {
+  const whole = granted.get(wholePod)
+  return sum(whole ? [[wholePod, whole]] : granted)
+}
+
+/**
+ * Grants what is asked for if it fits into the node.
+ * @param free what the node has beside all other Pods
+ */
+export function settle(view: PodView, node: Room, free: Room): void {
+  const wanted = asked(view.pod)
+  const changed = [...wanted].some(([name, resources]) => !sameResources(resources, view.granted.get(name)))
+  if (!changed) {
+    delete view.resize.pending
+    return
+  }
+  const [now, then] = [requestsOf(view.granted), requestsOf(wanted)]
+  for (const name of ['cpu', 'memory'] as const) {
+    if (then[name] <= now[name]) continue
+    if (then[name] > node[name]) {
+      const amounts = `${name}, requested: ${then[name]}, capacity: ${node[name]}`
+      view.resize.pending = { reason: 'Infeasible', message: `Node didn't have enough capacity: ${amounts}` }
+      return
+    }
+    if (then[name] > free[name]) {
+      view.resize.pending = { reason: 'Deferred', message: `Node didn't have enough resource: ${name}` }
+      return
+    }
+  }
+  view.granted = wanted
+  delete view.resize.pending
+  if (resizable(view.pod).some((container) => isOpen(view, container.name))) view.resize.inProgress = {}
+}
+
+/** The container runs with other resources than granted. */
+function isOpen(view: PodView, name: string): boolean {
+  const record = view.containers.get(name)?.[0]
+  const granted = view.granted.get(name)
+  return Boolean(
+    record?.state === 'running' && record.resources && granted && !sameResources(record.resources, granted),
+  )
+}
+
+export type ResizeStep = { container: Container; record: ContainerRecord; restart: boolean; resources: Resources }
+
+/** Running containers that have to change, and how. */
+export function openResizes(view: PodView): ResizeStep[] {
+  return resizable(view.pod).flatMap((container) => {
+    if (!isOpen(view, container.name)) return []
+    const record = view.containers.get(container.name)![0]!
+    const resources = view.granted.get(container.name)!
+    const changed = ['cpu', 'memory'].filter(
+      (name) =>
+        record.resources?.requests?.[name] !== resources.requests?.[name] ||
+        record.resources?.limits?.[name] !== resources.limits?.[name],
+    )
+    const restart = (container.resizePolicy ?? []).some(
+      ({ resourceName, restartPolicy }) => restartPolicy === 'RestartContainer' && changed.includes(resourceName),
+    )
+    return [{ container, record, restart, resources }]
+  })
+}

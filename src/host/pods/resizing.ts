@@ -1,0 +1,83 @@
+// The effects of an in-place resize: asks the node, changes running containers, tells in Events. What is to be done stands in
+// resize.ts.
+
+import { limitGroup, memoryUsed } from './cgroups.ts'
+import type { Shared } from './options.ts'
+import { fieldPathOf, type Resources, wholeUnits } from './pod.ts'
+import type { ContainerRecord } from './records.ts'
+import { openResizes, type ResizeStep, settle, wholePod } from './resize.ts'
+import { cgroupLimits, podCgroup } from './resources.ts'
+import { cgroupOfPod } from './spec.ts'
+import { isRunning, newest, type PodView } from './view.ts'
+
+export interface Resizing {
+  /** Grants what now fits, and notices what is done. */
+  settle(): void
+  /** A change failed a moment ago. */
+  coolsDown(): boolean
+  resize(step: ResizeStep): Promise<void>
+  /** Limits of the Pod as a whole, where it has some. */
+  limitPod(): Promise<void>
+  /** When something that waits may have become possible. */
+  lookAgainAt(): number | undefined
+}
+
+const retryMs = 5000
+
+export function createResizing(view: PodView, shared: Shared, changed: () => void): Resizing {
+  const { clock, node } = shared
+  const { cri } = shared.containerd
+  let blockedUntil = 0
+
+  const groupOfPod = () => cgroupOfPod(view.pod, shared.cgroupParent)
+
+  /** The kernel would kill what uses more than its new limit. */
+  async function checkMemory(record: ContainerRecord, { limits }: Resources): Promise<void> {
+    const limit = wholeUnits(limits?.memory)
+    if (limit === 0 || limit >= wholeUnits(record.resources?.limits?.memory)) return
+    const used = await memoryUsed(`${groupOfPod()}/${record.id}`)
+    if (used !== undefined && used >= limit)
+      throw new Error(`attempting to set pod memory limit (${limit}) below current usage (${used})`)
+  }
+
+  async function limitPod(): Promise<void> {
+    const whole = view.granted.get(wholePod)
+    if (whole) await limitGroup(groupOfPod(), podCgroup(whole))
+  }
+
+  return {
+    limitPod,
+    coolsDown: () => blockedUntil > clock.now(),
+    lookAgainAt: () =>
+      view.resize.pending?.reason === 'Deferred' || view.resize.inProgress?.error !== undefined
+        ? clock.now() + retryMs
+        : undefined,
+    settle() {
+      const before = JSON.stringify(view.resize)
+      settle(view, { cpu: node.cpu * 1000, memory: node.memoryBytes }, shared.roomFor(view.pod.metadata.uid))
+      const allRun = view.pod.spec.containers.every(({ name }) => isRunning(newest(view, name)))
+      if (view.resize.inProgress && allRun && openResizes(view).length === 0) {
+        delete view.resize.inProgress
+        shared.record(view.pod, 'Normal', 'ResizeCompleted', 'Pod resize completed')
+      }
+      if (JSON.stringify(view.resize) !== before) changed()
+    },
+    async resize({ container, record, resources }) {
+      try {
+        await limitPod()
+        await checkMemory(record, resources)
+        const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources)
+        await cri.updateContainerResources({ containerId: record.id, linux })
+        const now = newest(view, container.name)
+        if (now?.id === record.id) now.resources = resources
+      } catch (error) {
+        const { message } = error as Error
+        view.resize.inProgress = { error: message }
+        blockedUntil = clock.now() + retryMs
+        shared.record(view.pod, 'Warning', 'ResizeError', message, fieldPathOf(view.pod, container.name))
+      } finally {
+        view.busy.delete(container.name)
+      }
+    },
+  }
+}
