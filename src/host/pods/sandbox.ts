@@ -2,6 +2,7 @@
 // address.
 
 import { mkdir, readFile } from 'node:fs/promises'
+import type { StoredObject } from '../../api/meta.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
 import { parseResolvConf, podResolver } from './dns.ts'
 import type { Shared } from './options.ts'
@@ -70,7 +71,10 @@ export async function runSandbox(
     ])
     const { podSandboxId } = await cri.runPodSandbox({ config, runtimeHandler: handler })
     const { status } = await cri.podSandboxStatus({ podSandboxId })
-    return { record: sandboxRecord(status!), config }
+    const record = sandboxRecord(status!)
+    // Nothing runs in the sandbox yet: the policies are there before the first packet.
+    if (record.addresses[0]) await shared.network.protect(pod as unknown as StoredObject, record.addresses[0])
+    return { record, config }
   } catch (error) {
     const message = `Failed to create pod sandbox: ${(error as Error).message}`
     shared.record(pod, 'Warning', 'FailedCreatePodSandBox', message)
