@@ -121,6 +121,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     podCidr: settings.podCidr,
     serviceCidr: settings.serviceCidr,
     clusterDomain,
+    nodeName,
     informers,
     log: log.child('network'),
   })

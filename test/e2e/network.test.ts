@@ -110,6 +110,7 @@ async function makeNetwork(): Promise<RunningNetwork> {
     paths: paths(),
     ...ranges,
     clusterDomain: 'cluster.local',
+    nodeName: 'node-1',
     informers: cluster,
     log: silentLogger,
   })

@@ -1,6 +1,8 @@
 // The machine's network as workloads see it: an address for each Pod and VM from one range, routed (CNI `ptp`), so that
 // Services and policies meet every packet in the host's forwarding path.
 
+import type { StoredObject } from '../../api/meta.ts'
+
 export interface MachineNetwork {
   /** Path of the network namespace, under /run/netns. */
   netns: string
@@ -49,6 +51,8 @@ export interface Network {
    * Idempotent: what exists is taken over, what is missing is repaired.
    */
   attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork>
+  /** Resolves when the NetworkPolicies for a workload at its new address hold: before its first program runs. */
+  protect(workload: StoredObject, address: string): Promise<void>
   /** Removes the namespace and all in it; the address stays reserved for namespace/name. */
   detachMachine(uid: string): Promise<void>
   /** Gives the address of a VM that no longer exists back. */

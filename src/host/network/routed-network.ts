@@ -14,6 +14,7 @@ import { type Membership, machineNamespaces } from './machine-network.ts'
 import { planMachine, tap } from './machine-plan.ts'
 import type { MachineNetwork, MachineNetworkRequest, Network } from './network.ts'
 import { firewallWarning } from './other-firewalls.ts'
+import { machineRef } from './policies.ts'
 import { type ServiceRules, serviceRules } from './services.ts'
 import { useSwitches } from './sysctl.ts'
 import { dhcpDirOf, interfaceNameOf, removeNetwork, tableNameOf } from './teardown.ts'
@@ -25,6 +26,7 @@ export interface NetworkOptions {
   podCidr: string
   serviceCidr: string
   clusterDomain: string
+  nodeName: string
   informers: InformerFactory
   log: Logger
 }
@@ -56,6 +58,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
   const rules: ServiceRules = serviceRules({
     table: { table: tableNameOf(instance), podCidr, serviceCidr, dnsAddress },
     own: [apiAddress, dnsAddress],
+    nodeName: options.nodeName,
     informers: options.informers,
     warn: (message) => log.warn(message),
   })
@@ -67,6 +70,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     informers: options.informers,
     log,
   })
+  const machines = options.informers.informer(machineRef)
   let mtu = 1500
   let leases: Leases | undefined
   let membership: Membership
@@ -100,7 +104,10 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
 
   async function attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork> {
     if (!/^[a-z0-9-]+$/i.test(request.uid)) throw new Error(`"${request.uid}" is not a uid`)
-    const address = addressBook().reserve(`${request.namespace}/${request.name}`)
+    const key = `${request.namespace}/${request.name}`
+    const address = addressBook().reserve(key)
+    const machine = machines.get(key)
+    if (machine) await rules.protect(machine, address)
     const plan = planMachine(request, { address, cidr: podCidr, gateway: gateway.gateway, mtu, instance })
     const cluster = resolver(request.namespace)
     const searches = request.dns?.searches ?? cluster.searches
@@ -138,6 +145,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     attachedMachines: async () => namespaces.attached(),
     reservedAddresses: () => addressBook().keys(),
     settled: () => rules.settled(),
+    protect: (workload, address) => rules.protect(workload, address),
     removeAll,
     stop,
   }

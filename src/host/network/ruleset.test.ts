@@ -76,6 +76,7 @@ test('a Service that loses its last endpoint loses its elements before its chain
       'flush chain ip tandem_1a2b service/default/db/udp/53',
       'delete element ip tandem_1a2b services { 10.43.0.21 . udp . 53 }',
       'delete element ip tandem_1a2b hairpin { 10.42.0.7 . 10.42.0.7 }',
+      'add element ip tandem_1a2b unserved { 10.43.0.21 . udp . 53 }',
       'delete chain ip tandem_1a2b service/default/db/udp/53',
     ],
   )
@@ -106,4 +107,23 @@ test('text that is no name and no address never becomes a rule', () => {
     { ...web, endpoints: [{ address: '::1', port: 1 }] },
   ])
     assert.throws(() => buildRuleset([wrong]), /cannot make rules for/)
+})
+
+test('a guarded load balancer, and traffic that no local endpoint may take', () => {
+  const guarded = {
+    ...web,
+    addresses: ['10.43.0.20'],
+    guarded: { addresses: ['192.0.2.80'], ranges: ['198.51.100.0/24'] },
+  }
+  const rules = buildRuleset([guarded])
+  assert.deepEqual(rules.chains.get('firewall/default/web/tcp/80'), [
+    'ip saddr != { 198.51.100.0/24 } drop',
+    'goto service/default/web/tcp/80',
+  ])
+  assert.equal(rules.elements.get('services')!.get('192.0.2.80 . tcp . 80'), 'goto firewall/default/web/tcp/80')
+  const elsewhere = buildRuleset([{ ...web, endpoints: [], elsewhere: true }])
+  assert.equal(elsewhere.elements.get('services')!.get('10.43.0.20 . tcp . 80'), 'drop')
+  assert.equal(elsewhere.elements.get('nodeports')!.get('tcp . 30080'), 'drop')
+  const text = renderTable(settings, rules)
+  assert.ok(text.indexOf('chain service/default/web') < text.indexOf('chain firewall/default/web'))
 })

@@ -18,9 +18,13 @@ export interface ServicePort {
   addresses: string[]
   /** Port on every address of this machine. */
   nodePort?: number
+  /** Addresses of load balancers that only clients of these ranges may use. */
+  guarded?: { addresses: string[]; ranges: string[] }
   /** Seconds for which a client stays with its endpoint. */
   affinitySeconds?: number
   endpoints: Endpoint[]
+  /** There are endpoints, but the traffic policy allows none of them: packets are dropped, not refused. */
+  elsewhere?: boolean
 }
 
 export interface TableSettings {
@@ -42,12 +46,20 @@ export interface Ruleset {
 
 const safe = /^[a-z0-9][a-z0-9./-]*$/
 const address = /^\d{1,3}(\.\d{1,3}){3}$/
+const range = /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/
 
 function check(service: ServicePort): void {
-  const addresses = [...service.addresses, ...service.endpoints.map((endpoint) => endpoint.address)]
+  const addresses = [
+    ...service.addresses,
+    ...(service.guarded?.addresses ?? []),
+    ...service.endpoints.map((endpoint) => endpoint.address),
+  ]
   if (!safe.test(service.key)) throw new Error(`cannot make rules for "${service.key}": not a valid name`)
   const wrong = addresses.find((text) => !address.test(text))
   if (wrong !== undefined) throw new Error(`cannot make rules for ${service.key}: "${wrong}" is not an IPv4 address`)
+  const wrongRange = service.guarded?.ranges.find((text) => !range.test(text))
+  if (wrongRange !== undefined)
+    throw new Error(`cannot make rules for ${service.key}: "${wrongRange}" is not an IPv4 range`)
 }
 
 /** Chains and sets of a Service whose clients keep their endpoint: one set of clients for each endpoint. */
@@ -76,11 +88,12 @@ function translation(service: ServicePort): string {
   return `meta l4proto ${protocol} dnat ip to numgen random mod ${choices.length} map { ${choices.join(', ')} }`
 }
 
-/** A Service without endpoints gets no element: its packets meet the reject rule of the Service range. */
+/** A Service without endpoints gets no chain: its packets are refused. */
 export function buildRuleset(services: ServicePort[]): Ruleset {
   const byAddress = new Map<string, string>()
   const byNodePort = new Map<string, string>()
   const hairpin = new Map<string, string>()
+  const unserved = new Map<string, string>()
   const ruleset: Ruleset = {
     sets: new Map(),
     chains: new Map(),
@@ -88,20 +101,35 @@ export function buildRuleset(services: ServicePort[]): Ruleset {
       ['services', byAddress],
       ['nodeports', byNodePort],
       ['hairpin', hairpin],
+      ['unserved', unserved],
     ]),
   }
   for (const service of services) {
     check(service)
     const protocol = service.protocol.toLowerCase()
     const id = `${service.key}/${protocol}/${service.port}`
-    const verdict = `goto service/${id}`
     // Two Services may claim one external address and port: the first one keeps it.
-    const claim = (map: Map<string, string>, element: string) => map.has(element) || map.set(element, verdict)
-    if (service.endpoints.length === 0) continue
+    const claim = (map: Map<string, string>, element: string, verdict: string) =>
+      map.has(element) || map.set(element, verdict)
+    const at = (target: string) => `${target} . ${protocol} . ${service.port}`
+    const everywhere = [...service.addresses, ...(service.guarded?.addresses ?? [])]
+    if (service.endpoints.length === 0) {
+      for (const target of everywhere)
+        if (service.elsewhere) claim(byAddress, at(target), 'drop')
+        else unserved.set(at(target), '')
+      if (service.elsewhere && service.nodePort) claim(byNodePort, `${protocol} . ${service.nodePort}`, 'drop')
+      continue
+    }
+    const verdict = `goto service/${id}`
     const rules = service.affinitySeconds ? affinityChains(ruleset, service, id) : [translation(service)]
     ruleset.chains.set(`service/${id}`, rules)
-    for (const target of service.addresses) claim(byAddress, `${target} . ${protocol} . ${service.port}`)
-    if (service.nodePort) claim(byNodePort, `${protocol} . ${service.nodePort}`)
+    for (const target of service.addresses) claim(byAddress, at(target), verdict)
+    if (service.guarded) {
+      const { ranges, addresses } = service.guarded
+      ruleset.chains.set(`firewall/${id}`, [`ip saddr != { ${ranges.join(', ')} } drop`, verdict])
+      for (const target of addresses) claim(byAddress, at(target), `goto firewall/${id}`)
+    }
+    if (service.nodePort) claim(byNodePort, `${protocol} . ${service.nodePort}`, verdict)
     for (const endpoint of service.endpoints) hairpin.set(`${endpoint.address} . ${endpoint.address}`, '')
   }
   return ruleset
@@ -114,6 +142,11 @@ function frame({ podCidr, serviceCidr, dnsAddress }: TableSettings): string {
   map nodeports { type inet_proto . inet_service : verdict; }
   # Endpoint addresses paired with themselves: the packets of a workload that met itself behind a Service.
   set hairpin { type ipv4_addr . ipv4_addr; }
+  # Where Services without endpoints would be.
+  set unserved { type ipv4_addr . inet_proto . inet_service; }
+  # What may leave and reach an address that a NetworkPolicy selects; all others are in neither map.
+  map egress { type ipv4_addr : verdict; }
+  map ingress { type ipv4_addr : verdict; }
 
   # Keeps strangers from what route_localnet opens and from cluster DNS, and Pods from using another's address.
   chain guard {
@@ -141,6 +174,7 @@ function frame({ podCidr, serviceCidr, dnsAddress }: TableSettings): string {
     oifname "lo" accept
     ct status dnat ip saddr . ip daddr @hairpin masquerade
     ip saddr 127.0.0.0/8 ct status dnat masquerade
+    ct status dnat ip saddr != ${podCidr} ip daddr != ${podCidr} masquerade
     ip saddr ${podCidr} ip daddr != { ${podCidr}, ${serviceCidr}, 224.0.0.0/4 } masquerade
   }
   # What still has a Service address here has no endpoint: "connection refused" at once instead of a long wait.
@@ -151,11 +185,25 @@ function frame({ podCidr, serviceCidr, dnsAddress }: TableSettings): string {
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
+    ct state established,related accept
+    # A workload that meets itself behind a Service is never kept from itself.
+    ip saddr . ip daddr @hairpin accept
+    ip saddr vmap @egress
+    ip daddr vmap @ingress
     ip daddr ${serviceCidr} jump refuse
+    ip daddr . meta l4proto . th dport @unserved jump refuse
+  }
+  # The node may always be spoken with, as upstream says; cluster DNS stands for Pods and can be kept from a workload.
+  chain input {
+    type filter hook input priority filter; policy accept;
+    ip daddr != ${dnsAddress} accept
+    ct state established,related accept
+    ip saddr vmap @egress
   }
   chain output {
     type filter hook output priority filter; policy accept;
     ip daddr ${serviceCidr} fib daddr type != local jump refuse
+    ip daddr . meta l4proto . th dport @unserved fib daddr type != local jump refuse
   }
 `
 }
@@ -181,8 +229,9 @@ export function renderTable(settings: TableSettings, ruleset: Ruleset): string {
 }
 
 /** Chains that others jump to come first. */
-const chainsInOrder = (ruleset: Ruleset) =>
-  [...ruleset.chains].sort(([a], [b]) => Number(b.startsWith('endpoint/')) - Number(a.startsWith('endpoint/')))
+const order = ['endpoint/', 'service/', '']
+const rankOf = (name: string) => order.findIndex((prefix) => name.startsWith(prefix))
+const chainsInOrder = (ruleset: Ruleset) => [...ruleset.chains].sort(([a], [b]) => rankOf(a) - rankOf(b))
 
 const missing = <T>(from: Map<string, T>, other: Map<string, T>, same = (_a: T, _b: T) => true): [string, T][] =>
   [...from].filter(([key, value]) => !other.has(key) || !same(value, other.get(key)!))

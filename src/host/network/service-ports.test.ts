@@ -9,7 +9,7 @@ const object = (name: string, rest: object) =>
 const service = (spec: object, status = {}) => object('web', { spec, status })
 const slice = (endpoints: object[], ports: object[] = [{ name: '', port: 8080 }], addressType = 'IPv4') =>
   object('web-1', { endpoints, ports, addressType })
-const own = new Set(['10.43.0.1', '10.43.0.10'])
+const own = { own: new Set(['10.43.0.1', '10.43.0.10']), nodeName: 'n1' }
 const one = { clusterIP: '10.43.0.20', ports: [{ port: 80 }] }
 const addresses = (endpoints: object[]) =>
   portsOfService(service(one), [slice(endpoints)], own)[0]!.endpoints.map(({ address }) => address)
@@ -65,6 +65,7 @@ test('an endpoint in two slices counts once; IPv6 slices are left out', () => {
 
 test('external and load balancer addresses, affinity and node port', () => {
   const spec = {
+    type: 'LoadBalancer',
     clusterIP: '10.43.0.20',
     externalIPs: ['192.0.2.9'],
     sessionAffinity: 'ClientIP',
@@ -117,4 +118,38 @@ test('UDP endpoints that are gone, wherever they were', () => {
   assert.deepEqual(goneUdpEndpoints([at('10.0.0.1'), at('10.0.0.2'), at('10.0.0.3', 'TCP')], [at('10.0.0.2')]), [
     { address: '10.0.0.1', port: 9 },
   ])
+})
+
+const local = { addresses: ['10.42.0.5'], nodeName: 'n1' }
+const remote = { addresses: ['192.0.2.77'], nodeName: 'n2' }
+const shown = (spec: object, endpoints: object[], status = {}) =>
+  portsOfService(service({ ...one, ...spec }, status), [slice(endpoints)], own).map((port) => [
+    port.key,
+    port.elsewhere ? 'elsewhere' : port.endpoints.map(({ address }) => address).join(),
+  ])
+
+test('traffic policy Local takes the endpoints of this node, inside and outside apart', () => {
+  const ports = [{ port: 80, nodePort: 30080 }]
+  assert.deepEqual(shown({ internalTrafficPolicy: 'Local' }, [local, remote]), [['default/web', '10.42.0.5']])
+  assert.deepEqual(shown({ internalTrafficPolicy: 'Local' }, [remote]), [['default/web', 'elsewhere']])
+  assert.deepEqual(shown({ ports, externalTrafficPolicy: 'Local' }, [local, remote]), [
+    ['default/web', '10.42.0.5,192.0.2.77'],
+    ['default/web/external', '10.42.0.5'],
+  ])
+  assert.deepEqual(shown({ ports, externalTrafficPolicy: 'Local' }, [local]), [['default/web', '10.42.0.5']])
+})
+
+test('a load balancer for some clients only; other classes of addresses stay open', () => {
+  const spec = {
+    type: 'LoadBalancer',
+    externalIPs: ['192.0.2.9'],
+    loadBalancerSourceRanges: ['198.51.100.0/24', 'fd00::/8'],
+  }
+  const [port] = portsOfService(
+    service({ ...one, ...spec }, { loadBalancer: { ingress: [{ ip: '192.0.2.10' }] } }),
+    [],
+    own,
+  )
+  assert.deepEqual(port!.addresses, ['10.43.0.20', '192.0.2.9'])
+  assert.deepEqual(port!.guarded, { addresses: ['192.0.2.10'], ranges: ['198.51.100.0/24'] })
 })

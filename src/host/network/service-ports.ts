@@ -2,7 +2,7 @@
 // and the hostPorts of Pods (pure).
 
 import type { StoredObject } from '../../api/meta.ts'
-import { parseAddress } from './addresses.ts'
+import { parseAddress, parseRange } from './addresses.ts'
 import type { Endpoint, Protocol, ServicePort } from './ruleset.ts'
 
 /** Label of an EndpointSlice that names its Service. */
@@ -17,6 +17,7 @@ interface SlicePort {
 export interface SliceEndpoint {
   addresses?: string[]
   conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean }
+  nodeName?: string
   hostname?: string
   targetRef?: { name?: string; kind?: string }
 }
@@ -24,13 +25,21 @@ export interface SliceEndpoint {
 const protocols = new Set(['TCP', 'UDP', 'SCTP'])
 const isIPv4 = (text: unknown): text is string => typeof text === 'string' && parseAddress(text) !== undefined
 
+const isIPv4Range = (text: string): boolean => text.includes('/') && parseRange(text) !== undefined
+
 /** Unknown readiness counts as ready (EndpointSlice API). */
 export const isReady = (endpoint: SliceEndpoint): boolean => endpoint.conditions?.ready !== false
 
 /** Where traffic of a kube-proxy would go when nothing is ready: endpoints that end but still serve (KEP-1669). */
 const stillServes = ({ conditions }: SliceEndpoint): boolean => Boolean(conditions?.serving && conditions.terminating)
 
-function endpointsFor(slices: StoredObject[], portName: string, protocol: Protocol): Endpoint[] {
+/** Every endpoint of a port of the Service, and those on this node alone. */
+interface Candidates {
+  all: Endpoint[]
+  local: Endpoint[]
+}
+
+function endpointsFor(slices: StoredObject[], portName: string, protocol: Protocol, nodeName: string): Candidates {
   const candidates = slices
     .filter((slice) => slice.addressType === 'IPv4')
     .flatMap((slice) => {
@@ -38,6 +47,13 @@ function endpointsFor(slices: StoredObject[], portName: string, protocol: Protoc
       const port = ports.find((each) => (each.name ?? '') === portName && (each.protocol ?? 'TCP') === protocol)?.port
       return port ? ((slice.endpoints ?? []) as SliceEndpoint[]).map((endpoint) => ({ endpoint, port })) : []
     })
+  return {
+    all: chosen(candidates),
+    local: chosen(candidates.filter(({ endpoint }) => endpoint.nodeName === nodeName)),
+  }
+}
+
+function chosen(candidates: { endpoint: SliceEndpoint; port: number }[]): Endpoint[] {
   const ready = candidates.filter(({ endpoint }) => isReady(endpoint))
   const used = ready.length > 0 ? ready : candidates.filter(({ endpoint }) => stillServes(endpoint))
   // A Pod may stand in two slices while the controller moves it.
@@ -51,29 +67,77 @@ function endpointsFor(slices: StoredObject[], portName: string, protocol: Protoc
 
 const defaultAffinitySeconds = 10800
 
-/** `own`: addresses at which Tandem itself listens, so no packet to them may be translated. */
-export function portsOfService(service: StoredObject, slices: StoredObject[], own: Set<string>): ServicePort[] {
+export interface ServicePlace {
+  /** Addresses at which Tandem itself listens: no packet to them may be translated. */
+  own: ReadonlySet<string>
+  nodeName: string
+}
+
+interface Port {
+  name?: string
+  protocol?: Protocol
+  port: number
+  nodePort?: number
+}
+
+const usable = (addresses: unknown[], own: ReadonlySet<string>): string[] =>
+  [...new Set(addresses)].filter((address): address is string => isIPv4(address) && !own.has(address))
+
+/** The port as it is reached inside the cluster and, where another traffic policy holds there, from outside. */
+export function portsOfService(service: StoredObject, slices: StoredObject[], place: ServicePlace): ServicePort[] {
   const spec = service.spec ?? {}
+  const { own, nodeName } = place
   if (spec.type === 'ExternalName' || !isIPv4(spec.clusterIP) || own.has(spec.clusterIP)) return []
-  const ingress = ((service.status?.loadBalancer?.ingress ?? []) as { ip?: string }[]).map(({ ip }) => ip)
-  const addresses = [...new Set([spec.clusterIP, ...(spec.externalIPs ?? []), ...ingress])].filter(
-    (address) => isIPv4(address) && !own.has(address),
-  )
+  const outer = outerAddresses(service, own)
   const affinitySeconds =
     spec.sessionAffinity === 'ClientIP'
       ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
       : undefined
-  return ((spec.ports ?? []) as { name?: string; protocol?: Protocol; port: number; nodePort?: number }[])
+  return ((spec.ports ?? []) as Port[])
     .filter(({ protocol = 'TCP' }) => protocols.has(protocol))
-    .map(({ name = '', protocol = 'TCP', port, nodePort }) => ({
-      key: `${service.metadata.namespace}/${service.metadata.name}`,
-      protocol,
-      port,
-      addresses,
-      ...(nodePort && { nodePort }),
-      ...(affinitySeconds && { affinitySeconds }),
-      endpoints: endpointsFor(slices, name, protocol),
-    }))
+    .flatMap(({ name = '', protocol = 'TCP', port, nodePort }) => {
+      const found = endpointsFor(slices, name, protocol, nodeName)
+      const key = `${service.metadata.namespace}/${service.metadata.name}`
+      const common = { protocol, port, ...(affinitySeconds && { affinitySeconds }) }
+      const inner = {
+        ...common,
+        key,
+        addresses: [spec.clusterIP as string],
+        ...reach(found, spec.internalTrafficPolicy),
+      }
+      const isOuter = nodePort || outer.addresses.length > 0 || outer.guarded
+      if (!isOuter) return [inner]
+      const external = {
+        ...common,
+        ...outer,
+        ...(nodePort && { nodePort }),
+        ...reach(found, spec.externalTrafficPolicy),
+      }
+      if (sameReach(inner, external))
+        return [{ ...inner, ...external, key, addresses: [...inner.addresses, ...outer.addresses] }]
+      return [inner, { ...external, key: `${key}/external` }]
+    })
+}
+
+function reach({ all, local }: Candidates, policy: string | undefined): Pick<ServicePort, 'endpoints' | 'elsewhere'> {
+  if (policy !== 'Local') return { endpoints: all }
+  return { endpoints: local, ...(local.length === 0 && all.length > 0 && { elsewhere: true }) }
+}
+
+const sameReach = (a: Pick<ServicePort, 'endpoints' | 'elsewhere'>, b: Pick<ServicePort, 'endpoints' | 'elsewhere'>) =>
+  a.elsewhere === b.elsewhere && a.endpoints.length === b.endpoints.length
+
+function outerAddresses({ spec = {}, status }: StoredObject, own: ReadonlySet<string>) {
+  const ingress = (status?.loadBalancer?.ingress ?? []) as { ip?: string; ipMode?: string }[]
+  // Upstream: an address in mode Proxy is the balancer's own business.
+  const balanced =
+    spec.type === 'LoadBalancer' ? ingress.filter(({ ipMode }) => ipMode !== 'Proxy').map(({ ip }) => ip) : []
+  const ranges = ((spec.loadBalancerSourceRanges ?? []) as string[]).map((range) => range.trim()).filter(isIPv4Range)
+  const isGuarded = ranges.length > 0 && balanced.length > 0
+  return {
+    addresses: usable([...(spec.externalIPs ?? []), ...(isGuarded ? [] : balanced)], own),
+    ...(isGuarded && { guarded: { addresses: usable(balanced, own), ranges } }),
+  }
 }
 
 interface ContainerPort {

@@ -1,10 +1,11 @@
-// Keeps the packet rules of this machine equal to the Services, EndpointSlices and hostPorts of the API: changes are
-// collected for a few milliseconds and applied as one transaction.
+// Keeps the packet rules of this machine equal to the Services, EndpointSlices, NetworkPolicies and hostPorts of the API:
+// changes are collected for a few milliseconds and applied as one transaction.
 
 import type { StoredObject } from '../../api/meta.ts'
 import { objectKey } from '../../api/meta.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
 import { run } from '../exec.ts'
+import { followPolicies } from './policies.ts'
 import {
   buildRuleset,
   type Ruleset,
@@ -31,6 +32,8 @@ export interface ServiceRules {
   follow(): void
   /** Resolves when everything seen so far is in the kernel. */
   settled(): Promise<void>
+  /** Resolves when the policies for this workload at this address are in the kernel. @throws when they cannot be. */
+  protect(workload: StoredObject, address: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -38,6 +41,7 @@ export interface ServiceRulesOptions {
   table: TableSettings
   /** Addresses at which Tandem itself listens. */
   own: string[]
+  nodeName: string
   informers: InformerFactory
   /** Told about what went wrong; the next change or the next check tries again. */
   warn: (message: string) => void
@@ -68,11 +72,20 @@ async function forgetUdp(gone: { address: string; port: number }[]): Promise<voi
   }
 }
 
-export function serviceRules({ table, own, informers, warn }: ServiceRulesOptions): ServiceRules {
+/** Two rule sets with nothing in common, as one. */
+const joined = (a: Ruleset, b: Ruleset): Ruleset => ({
+  sets: new Map([...a.sets, ...b.sets]),
+  chains: new Map([...a.chains, ...b.chains]),
+  elements: new Map([...a.elements, ...b.elements]),
+})
+
+export function serviceRules({ table, own, nodeName, informers, warn }: ServiceRulesOptions): ServiceRules {
   const services = informers.informer(serviceRef)
   const slices = informers.informer(sliceRef)
   const pods = informers.informer(podRef)
-  const ownAddresses = new Set(own)
+  const place = { own: new Set(own), nodeName }
+  const policies = followPolicies({ informers, dnsAddress: table.dnsAddress, changed: () => schedule() })
+  let failure: Error | undefined
   let applied: { services: ServicePort[]; ruleset: Ruleset } | undefined
   let following = false
   let stopped = false
@@ -87,13 +100,13 @@ export function serviceRules({ table, own, informers, warn }: ServiceRulesOption
   const desired = (): ServicePort[] => [
     ...services
       .list()
-      .flatMap((service) => portsOfService(service, slices.byIndex(bySlicedService, objectKey(service)), ownAddresses)),
+      .flatMap((service) => portsOfService(service, slices.byIndex(bySlicedService, objectKey(service)), place)),
     ...pods.list().flatMap(hostPortsOfPod),
   ]
 
   async function apply(): Promise<void> {
     const next = desired()
-    const ruleset = buildRuleset(next)
+    const ruleset = joined(buildRuleset(next), policies.rules())
     const change = applied && renderChange(table, applied.ruleset, ruleset)
     if (change === undefined) await nft(renderTable(table, ruleset))
     // Somebody else may have touched the table; writing it whole is always right.
@@ -108,9 +121,11 @@ export function serviceRules({ table, own, informers, warn }: ServiceRulesOption
     dirty = false
     try {
       await apply()
+      failure = undefined
     } catch (error) {
       applied = undefined
-      warn(`cannot write the rules of Services: ${(error as Error).message}`)
+      failure = error as Error
+      warn(`cannot write the rules of Services and policies: ${(error as Error).message}`)
       schedule(retryMs)
     }
   }
@@ -132,6 +147,8 @@ export function serviceRules({ table, own, informers, warn }: ServiceRulesOption
   }, checkMs)
   checker.unref()
 
+  const synced = () => Promise.all([services.synced(), slices.synced(), pods.synced(), policies.synced()])
+
   indexSlices(slices)
   const handler = { changed: (_object: StoredObject) => schedule(), removed: () => schedule() }
   // Pods change often and few have a hostPort.
@@ -151,15 +168,24 @@ export function serviceRules({ table, own, informers, warn }: ServiceRulesOption
     follow() {
       for (const informer of [services, slices]) informer.addHandler(handler)
       pods.addHandler(podHandler)
-      void Promise.all([services.synced(), slices.synced(), pods.synced()]).then(() => {
+      void synced().then(() => {
         following = true
         schedule()
       })
     },
     async settled() {
-      await Promise.all([services.synced(), slices.synced(), pods.synced()])
+      await synced()
       while (dirty && !stopped) await new Promise((resolve) => setTimeout(resolve, settleMs))
       await working
+    },
+    async protect(workload, address) {
+      policies.expect(workload, address)
+      await synced()
+      if (!policies.inUse()) return
+      dirty = true
+      working = working.then(work)
+      await working
+      if (failure) throw new Error(`the network policies are not in place: ${failure.message}`)
     },
     async stop() {
       stopped = true
