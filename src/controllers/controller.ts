@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
 import type { Informer, InformerFactory } from '../client/informer.ts'
 import { createReconciler, type Reconcile, type Reconciler } from '../client/reconciler.ts'
+import type { RequestFacts } from './csr-signers.ts'
 import type { EventRecorder } from '../client/record.ts'
 
 /** How volumes of the local StorageClass come to be and go on the machine. */
@@ -20,7 +21,16 @@ export interface LocalVolumes {
   remove(path: string): Promise<void>
 }
 
+/** Tandem's own authority, for the built-in signers. */
+export interface CertificateAuthority {
+  readRequest(request: string): Promise<RequestFacts>
+  /** PEM in base64. */
+  signRequest(order: { request: string; usages: string[]; expirationSeconds?: number }): Promise<string>
+}
+
 export interface ControllerSettings {
+  /** Without one no request for a certificate is approved or signed. */
+  certificates?: CertificateAuthority
   volumes: LocalVolumes
   /** PEM of the CA that signed the API server's certificate: published to every namespace. */
   caCertificate: string

@@ -1,6 +1,7 @@
 // The list of controllers.
 
 import type { ControllerDefinition } from './controller.ts'
+import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { deployment } from './deployment.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
@@ -44,4 +45,7 @@ export const controllers: ControllerDefinition[] = [
   garbageCollector,
   podCollector,
   nodeLifecycle,
+  csrApprover,
+  csrSigner,
+  csrCleaner,
 ]

@@ -120,6 +120,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     recorder,
     kinds: () => kinds,
     settings: {
+      certificates: pki,
       volumes: options.volumes,
       caCertificate: pki.caCert,
       api: options.api,

@@ -12,12 +12,12 @@ export interface Pair {
   key: string
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+export const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const day = 24 * 3600 * 1000
 
 x509.cryptoProvider.set(webcrypto as unknown as Crypto)
 
-const serial = () => `00${randomBytes(15).toString('hex')}`.slice(0, 30).replace(/^00/, '01')
+export const serial = (): string => `00${randomBytes(15).toString('hex')}`.slice(0, 30).replace(/^00/, '01')
 
 /** A minute ago, so that a client whose clock is a little behind accepts it. */
 const validity = (days: number) => ({
@@ -32,7 +32,7 @@ async function pemOfKey(key: CryptoKey): Promise<string> {
     .toString()
 }
 
-async function keyFromPem(pem: string): Promise<CryptoKey> {
+export async function keyFromPem(pem: string): Promise<CryptoKey> {
   const der = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' })
   return (await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign'])) as CryptoKey
 }

@@ -7,6 +7,7 @@ import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Pair } from './certificates.ts'
+import type { RequestFacts, SigningOrder } from './signing-requests.ts'
 
 export interface PkiOptions {
   directory: string
@@ -26,11 +27,16 @@ export interface Pki {
   accountPublicKey: KeyObject
   /** Issues a client certificate signed by the CA (node agents, fleet members, people). */
   issueClient(name: string, groups: string[], days?: number): Promise<Pair>
+  /** What a CertificateSigningRequest asks for. */
+  readRequest(request: string): Promise<RequestFacts>
+  /** The certificate for one, PEM in base64. */
+  signRequest(order: SigningOrder): Promise<string>
 }
 
 const day = 24 * 3600 * 1000
 
 const making = () => import('./certificates.ts')
+const signing = () => import('./signing-requests.ts')
 
 async function write(file: string, text: string, mode: number): Promise<void> {
   // Renamed into place: a crash leaves the old file or the new one, never half of one.
@@ -99,6 +105,8 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     accountKey,
     accountPublicKey: createPublicKey(accountKey),
     issueClient,
+    readRequest: async (request) => (await signing()).requestFacts(request),
+    signRequest: async (order) => (await signing()).signRequest(ca, order),
   }
 }
 
