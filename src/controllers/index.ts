@@ -2,6 +2,7 @@
 
 import type { ControllerDefinition } from './controller.ts'
 import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
+import { daemonSet } from './daemonset.ts'
 import { deployment } from './deployment.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
@@ -12,11 +13,12 @@ import { kubernetesService } from './kubernetes-service.ts'
 import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
-import { replicaSet } from './replicaset.ts'
+import { replicaSet, replicationController } from './replicaset.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
 import { serviceLoadBalancer } from './service-load-balancer.ts'
+import { statefulSet } from './statefulset.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
@@ -28,6 +30,9 @@ export const controllers: ControllerDefinition[] = [
   kubernetesService,
   deployment,
   replicaSet,
+  replicationController,
+  statefulSet,
+  daemonSet,
   job,
   jobExpiry,
   scheduler,

@@ -42,16 +42,48 @@ export async function claimObjects(
   for (const object of candidates) {
     const claim = claimOf(owner.object, object, matches(object))
     if (claim === 'keep') claimed.push(object)
-    else if (claim === 'release') await setOwners(client, ref, object, ownersWithout(object, owner.object.metadata.uid))
+    else if (claim === 'release') await release(client, ref, object, owner.object)
     else if (claim === 'adopt') {
       mayAdopt ??= isStillAlive(client, owner)
       if (!(await mayAdopt)) continue
-      const owners = [...(object.metadata.ownerReferences ?? []), controllerReference(owner.object)]
-      const adopted = await setOwners(client, ref, object, owners)
+      const adopted = await adopt(client, ref, object, owner.object)
       if (adopted) claimed.push(adopted)
     }
   }
   return claimed
+}
+
+/**
+ * Adds or removes one owner, whatever else of the object changes at the same moment: a Pod that is being started must not
+ * slip through. Undefined when the object is gone, or when somebody else has become its controller.
+ */
+async function changeOwner(
+  client: Client,
+  ref: ResourceRef,
+  object: StoredObject,
+  owner: object,
+): Promise<StoredObject | undefined> {
+  const { name, namespace, uid } = object.metadata
+  try {
+    return await client.patch(ref, name, namespace, 'strategic', { metadata: { uid, ownerReferences: [owner] } })
+  } catch (error) {
+    if (isApiError(error, 'NotFound') || isApiError(error, 'Invalid') || isApiError(error, 'Conflict')) return undefined
+    throw error
+  }
+}
+
+/** Custom resources have no strategic patches. */
+const isBuiltIn = ({ group }: ResourceRef): boolean => !group.includes('.')
+
+async function adopt(client: Client, ref: ResourceRef, object: StoredObject, owner: StoredObject) {
+  const reference = controllerReference(owner)
+  if (isBuiltIn(ref)) return changeOwner(client, ref, object, reference)
+  return setOwners(client, ref, object, [...(object.metadata.ownerReferences ?? []), reference])
+}
+
+async function release(client: Client, ref: ResourceRef, object: StoredObject, { metadata: { uid } }: StoredObject) {
+  if (isBuiltIn(ref)) return changeOwner(client, ref, object, { $patch: 'delete', uid })
+  return setOwners(client, ref, object, ownersWithout(object, uid))
 }
 
 export const ownersWithout = (object: StoredObject, uid: string): OwnerReference[] =>

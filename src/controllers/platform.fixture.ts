@@ -16,6 +16,7 @@ import { createApiServer, transportFor } from '../server/apiserver.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { bootstrap } from './bootstrap.ts'
 import { controllers } from './index.ts'
+import { isFinished } from './pod-state.ts'
 import { nodes, pods, serviceAccounts, virtualMachineInstances } from './resources.ts'
 
 export interface TestPlatform {
@@ -172,7 +173,8 @@ function pretendKubelet(client: Client, informers: InformerFactory, { fate = () 
       }
       const wish = fate(pod)
       const phase = { run: 'Running', succeed: 'Succeeded', fail: 'Failed', ignore: undefined }[wish]
-      if (!phase || pod.status?.phase === phase) return
+      // What has ended stays as it ended, whoever said so.
+      if (!phase || pod.status?.phase === phase || isFinished(pod)) return
       const time = formatTime(Date.now())
       const patch = {
         status: {

@@ -1,7 +1,9 @@
-// ReplicaSet: keeps the wanted number of Pods of one template. Behaviour of pkg/controller/replicaset (1.32).
+// ReplicaSet and ReplicationController: keep the wanted number of Pods of one template. Behaviour of
+// pkg/controller/replicaset (1.36), which serves both as well.
 
-import type { StoredObject } from '../api/meta.ts'
-import { selectorMatcher } from '../api/selector.ts'
+import type { ResourceRef, StoredObject } from '../api/meta.ts'
+import { controllerOf } from '../api/meta.ts'
+import { type LabelMatcher, labelsMatcher, nothing, selectorMatcher } from '../api/selector.ts'
 import { formatTime } from '../api/time.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type Condition, withCondition, withoutCondition } from './conditions.ts'
@@ -22,8 +24,8 @@ import {
   isNamespaceTerminating,
   podFromTemplate,
 } from './pod-control.ts'
-import { deletionOrder, isActive, isAvailable, isReady, readySince } from './pod-state.ts'
-import { pods, replicaSets } from './resources.ts'
+import { deletionOrder, isActive, isAvailable, isFinished, isReady, readySince } from './pod-state.ts'
+import { pods, replicaSets, replicationControllers } from './resources.ts'
 
 /** How many Pods to create (positive), or which to delete. Pure. */
 export function planReplicas(
@@ -68,36 +70,60 @@ export function nextAvailability(active: StoredObject[], minReadySeconds: number
   return waits.length ? Math.max(Math.min(...waits), 1) : undefined
 }
 
-export const replicaSet: ControllerDefinition = {
+/** What the two kinds differ in. */
+interface Flavour {
+  name: string
+  kind: string
+  ref: ResourceRef
+  matcher: (set: StoredObject) => LabelMatcher
+  /** ReplicationControllers have no field for it. */
+  countsTerminating: boolean
+}
+
+export const replicaSet = replicaController({
   name: 'replicaset',
-  start(context) {
-    const sync = createSync(context)
-    const informer = context.informers.informer(replicaSets)
-    return reconcileOn(
-      context,
-      'replicaset',
-      [
-        { ref: replicaSets, keys: itself },
-        // An orphan concerns every ReplicaSet whose selector it matches.
-        { ref: pods, keys: (pod) => ownerKeys(pod, informer.list(pod.metadata.namespace)) },
-      ],
-      sync,
-    )
-  },
+  kind: 'ReplicaSet',
+  ref: replicaSets,
+  matcher: (set) => selectorMatcher(set.spec.selector),
+  countsTerminating: true,
+})
+
+export const replicationController = replicaController({
+  name: 'replication',
+  kind: 'ReplicationController',
+  ref: replicationControllers,
+  matcher: (set) => (set.spec.selector ? labelsMatcher(set.spec.selector) : nothing),
+  countsTerminating: false,
+})
+
+function replicaController(flavour: Flavour): ControllerDefinition {
+  return {
+    name: flavour.name,
+    start(context) {
+      const informer = context.informers.informer(flavour.ref)
+      const keysOfPod = (pod: StoredObject): string[] => {
+        if (controllerOf(pod)) return controllerOfKind(flavour.kind)(pod)
+        // An orphan concerns everything whose selector it matches.
+        const { namespace, labels } = pod.metadata
+        return informer
+          .list(namespace)
+          .filter((set) => flavour.matcher(set).matches(labels))
+          .flatMap(itself)
+      }
+      const watched = [
+        { ref: flavour.ref, keys: itself },
+        { ref: pods, keys: keysOfPod },
+      ]
+      return reconcileOn(context, flavour.name, watched, createSync(context, flavour))
+    },
+  }
 }
 
-function ownerKeys(pod: StoredObject, candidates: StoredObject[]): string[] {
-  if (pod.metadata.ownerReferences?.some((owner) => owner.controller)) return controllerOfKind('ReplicaSet')(pod)
-  return candidates
-    .filter((candidate) => selectorMatcher(candidate.spec.selector).matches(pod.metadata.labels))
-    .flatMap(itself)
-}
-
-function createSync(context: ControllerContext) {
+function createSync(context: ControllerContext, { name, ref, matcher, countsTerminating }: Flavour) {
   const { client, informers, clock } = context
-  const sets = informers.informer(replicaSets)
+  const sets = informers.informer(ref)
   const podInformer = informers.informer(pods)
-  const podControl = createPodControl(client, context.recorder('replicaset-controller'))
+  const podControl = createPodControl(client, context.recorder(`${name}-controller`))
 
   async function act(
     set: StoredObject,
@@ -114,20 +140,27 @@ function createSync(context: ControllerContext) {
     }
   }
 
+  const terminatingOf = (set: StoredObject): number =>
+    podInformer
+      .list(set.metadata.namespace)
+      .filter((pod) => pod.metadata.deletionTimestamp && !isFinished(pod))
+      .filter((pod) => controllerOf(pod)?.uid === set.metadata.uid).length
+
   return async (key: string): Promise<ReconcileResult | undefined> => {
     const set = sets.get(key)
     if (!set) return undefined
     const { namespace } = splitKey(key)
-    const { matches } = selectorMatcher(set.spec.selector)
+    const { matches } = matcher(set)
     const candidates = podInformer.list(namespace).filter(isActive)
-    const active = await claimObjects(client, { ref: replicaSets, object: set }, pods, candidates, (pod) =>
+    const active = await claimObjects(client, { ref, object: set }, pods, candidates, (pod) =>
       matches(pod.metadata.labels),
     )
     const failed = set.metadata.deletionTimestamp ? undefined : await act(set, active)
     const failure = failed && { reason: failed.reason, message: (failed.error as Error).message }
     const now = clock.now()
-    const status = replicaSetStatus(set, active, failure, now)
-    if (!semanticallyEqual(status, set.status)) await client.updateStatus(replicaSets, { ...set, status })
+    const counted = replicaSetStatus(set, active, failure, now)
+    const status = countsTerminating ? { ...counted, terminatingReplicas: terminatingOf(set) } : counted
+    if (!semanticallyEqual(status, set.status)) await client.updateStatus(ref, { ...set, status })
     if (failed) throw failed.error
     const wait = nextAvailability(active, set.spec.minReadySeconds ?? 0, now)
     return wait === undefined ? undefined : { requeueAfter: wait }

@@ -15,9 +15,16 @@ export const configMaps = core('configmaps')
 export const serviceAccounts = core('serviceaccounts')
 export const persistentVolumes = core('persistentvolumes')
 export const persistentVolumeClaims = core('persistentvolumeclaims')
+export const replicationControllers = core('replicationcontrollers')
 export const deployments = apps('deployments')
 export const replicaSets = apps('replicasets')
+export const statefulSets = apps('statefulsets')
+export const daemonSets = apps('daemonsets')
+export const controllerRevisions = apps('controllerrevisions')
 export const jobs: ResourceRef = { group: 'batch', version: 'v1', resource: 'jobs' }
+export const cronJobs: ResourceRef = { group: 'batch', version: 'v1', resource: 'cronjobs' }
+export const podDisruptionBudgets: ResourceRef = { group: 'policy', version: 'v1', resource: 'poddisruptionbudgets' }
+export const autoscalers: ResourceRef = { group: 'autoscaling', version: 'v2', resource: 'horizontalpodautoscalers' }
 export const endpointSlices: ResourceRef = { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' }
 const networking = (resource: string): ResourceRef => ({ group: 'networking.k8s.io', version: 'v1', resource })
 export const ipAddresses = networking('ipaddresses')

@@ -99,7 +99,7 @@ export function matchesNodeTerms(node: StoredObject, terms: any[]): boolean {
   })
 }
 
-function matchesNode(pod: StoredObject, node: StoredObject): boolean {
+export function matchesNode(pod: StoredObject, node: StoredObject): boolean {
   const labels = node.metadata.labels ?? {}
   const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([name, value]) => labels[name] === value)
   const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
