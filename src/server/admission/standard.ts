@@ -7,9 +7,13 @@ import { checkEscalation, type RoleRules } from '../auth/escalation.ts'
 import type { Objects } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import type { AdmissionPlugin } from './admission.ts'
+import { createByNamespace } from './by-namespace.ts'
+import { certificateRequests } from './certificates.ts'
+import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { namespaceLifecycle } from './namespaces.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
+import { resourceQuotas } from './quotas.ts'
 import { type ServiceRanges, serviceAllocation } from './services.ts'
 import { defaultStorageClass, inUseProtection } from './storage.ts'
 import { createAsk } from './webhooks/ask.ts'
@@ -23,6 +27,7 @@ export function standardPlugins(options: {
   authorizer: Authorizer
   roleRules: RoleRules
   log: Logger
+  now: () => number
   /** How webhooks are asked (default: over HTTPS). */
   askWebhook?: AskWebhook
 }): AdmissionPlugin[] {
@@ -35,19 +40,24 @@ export function standardPlugins(options: {
     convert: (object, from, to) => (from === to ? object : { ...object, apiVersion: to.apiVersion }),
     log: options.log,
   }
+  const ranges = createByNamespace(objects, registry, '', 'limitranges')
+  const quotas = createByNamespace(objects, registry, '', 'resourcequotas')
   return [
     namespaceLifecycle(lookup),
+    limitRanger(ranges),
     serviceAccounts(lookup),
     runtimeClasses(lookup),
     priorities(lookup),
     defaultTolerations,
     defaultStorageClass(lookup),
     inUseProtection,
+    certificateRequests(options.authorizer),
     escalation(options.authorizer, options.roleRules),
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
     validatingWebhooks(createWebhookSource(objects, registry, 'validatingwebhookconfigurations'), webhooks),
     // Last of those that complete: what it takes is given back when a later step refuses.
     serviceAllocation(objects, registry, options.services),
+    resourceQuotas(quotas, lookup, options.now),
   ]
 }
 
