@@ -25,6 +25,7 @@ import { componentStatus } from './core/componentstatus.ts'
 import { configMap } from './core/configmap.ts'
 import { endpoints } from './core/endpoints.ts'
 import { event } from './core/event.ts'
+import { limitRange } from './core/limitrange.ts'
 import { namespace } from './core/namespace.ts'
 import { node } from './core/node.ts'
 import { persistentVolume } from './core/persistentvolume.ts'
@@ -32,6 +33,7 @@ import { persistentVolumeClaim } from './core/persistentvolumeclaim.ts'
 import { pod } from './core/pod.ts'
 import { podTemplate } from './core/podtemplate.ts'
 import { replicationController } from './core/replicationcontroller.ts'
+import { resourceQuota } from './core/resourcequota.ts'
 import { secret } from './core/secret.ts'
 import { service } from './core/service.ts'
 import { serviceAccount } from './core/serviceaccount.ts'
@@ -117,6 +119,8 @@ export const kinds: KindDefinition[] = [
   certificateSigningRequest,
   flowSchema,
   priorityLevelConfiguration,
+  limitRange,
+  resourceQuota,
   validatingWebhookConfiguration,
   mutatingWebhookConfiguration,
   deviceClass,

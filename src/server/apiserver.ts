@@ -102,6 +102,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       authorizer,
       roleRules,
       log: log.child('admission'),
+      now,
       ...(options.askWebhook && { askWebhook: options.askWebhook }),
     }),
   )
