@@ -1,6 +1,7 @@
 // The list of controllers.
 
 import type { ControllerDefinition } from './controller.ts'
+import { clusterRoleAggregation } from './clusterrole-aggregation.ts'
 import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
 import { deployment } from './deployment.ts'
@@ -50,6 +51,7 @@ export const controllers: ControllerDefinition[] = [
   garbageCollector,
   podCollector,
   nodeLifecycle,
+  clusterRoleAggregation,
   csrApprover,
   csrSigner,
   csrCleaner,

@@ -242,3 +242,30 @@ test('access reviews answer for oneself and for others', async () => {
   )
   assert.ok(rules.status.resourceRules.some((rule: any) => rule.resources.includes('pods')))
 })
+
+test('an aggregated role needs cluster-admin, and the built-in ones hold what their parts hold', async () => {
+  const tandem = await startServer()
+  const everyone = { kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: 'system:authenticated' }
+  await tandem.ok('POST', `${rbac}/clusterroles`, {
+    ...role('role-maker', ['create'], ['clusterroles']),
+    kind: 'ClusterRole',
+    rules: [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], verbs: ['create'] }],
+  })
+  await tandem.ok('POST', `${rbac}/clusterrolebindings`, {
+    ...binding('b', 'role-maker', everyone, 'ClusterRole'),
+    kind: 'ClusterRoleBinding',
+  })
+  const grown = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'grown' },
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] },
+  }
+  assert.match(
+    await tandem.refused(403, 'POST', `${rbac}/clusterroles`, grown, bob),
+    /must have cluster-admin privileges to use an aggregationRule/,
+  )
+  const admin = await tandem.ok('GET', `${rbac}/clusterroles/admin`)
+  const resources = admin.rules.flatMap((rule: { resources?: string[] }) => rule.resources ?? [])
+  for (const one of ['pods', 'secrets', 'rolebindings', 'virtualmachines']) assert.ok(resources.includes(one), one)
+})

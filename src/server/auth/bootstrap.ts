@@ -1,229 +1,192 @@
-// The roles and bindings that exist from the first start (plugin/pkg/auth/authorizer/rbac/bootstrappolicy, 1.36), for the
-// resources that Tandem serves, and KubeVirt's and CDI's parts of admin, edit and view.
+// The roles and bindings that exist from the first start: upstream's (bootstrap-policy.json; names and rules of
+// plugin/pkg/auth/authorizer/rbac/bootstrappolicy, 1.36), and KubeVirt's and CDI's, which join admin, edit and view by
+// their labels.
 
+import type { ApiObject } from '../../api/meta.ts'
+import { aggregatedRules } from '../../kinds/rbac/aggregation.ts'
 import type { PolicyRule } from './authz.ts'
+import policy from './bootstrap-policy.json' with { type: 'json' }
 
 export interface BootstrapObject {
-  plural: 'clusterroles' | 'clusterrolebindings'
-  object: Record<string, unknown> & { metadata: { name: string } }
+  plural: 'clusterroles' | 'clusterrolebindings' | 'roles' | 'rolebindings'
+  object: ApiObject
+  /** What is put back at each start; the rules of an aggregated role are its controller's. */
+  owned: string[]
 }
 
-const rbac = 'rbac.authorization.k8s.io'
-const read = ['get', 'list', 'watch']
-const readWrite = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
-const write = ['create', 'delete', 'deletecollection', 'patch', 'update']
+interface CompactRule {
+  verbs: string
+  groups?: string
+  resources?: string
+  names?: string
+  urls?: string
+}
 
-const rule = (apiGroups: string[], resources: string[], verbs: string[]): PolicyRule => ({
-  verbs,
-  apiGroups,
-  resources,
-})
-const urls = (nonResourceURLs: string[], verbs = ['get']): PolicyRule => ({ verbs, nonResourceURLs })
+const group = 'rbac.authorization.k8s.io'
 
-const viewRules: PolicyRule[] = [
-  rule(
-    [''],
-    [
-      'configmaps',
-      'endpoints',
-      'persistentvolumeclaims',
-      'persistentvolumeclaims/status',
-      'pods',
-      'pods/log',
-      'pods/status',
-      'replicationcontrollers',
-      'replicationcontrollers/scale',
-      'replicationcontrollers/status',
-      'serviceaccounts',
-      'services',
-      'services/status',
-      'bindings',
-      'events',
-      'limitranges',
-      'namespaces',
-      'namespaces/status',
-      'resourcequotas',
-      'resourcequotas/status',
-    ],
-    read,
-  ),
-  rule(['discovery.k8s.io'], ['endpointslices'], read),
-  rule(
-    ['apps'],
-    ['controllerrevisions', 'daemonsets', 'deployments', 'replicasets', 'statefulsets'].flatMap(withStatusAndScale),
-    read,
-  ),
-  rule(['autoscaling'], ['horizontalpodautoscalers', 'horizontalpodautoscalers/status'], read),
-  rule(['batch'], ['cronjobs', 'cronjobs/status', 'jobs', 'jobs/status'], read),
-  rule(['policy'], ['poddisruptionbudgets', 'poddisruptionbudgets/status'], read),
-  rule(['networking.k8s.io'], ['ingresses', 'ingresses/status', 'networkpolicies'], read),
-  rule(['kubevirt.io'], ['virtualmachines', 'virtualmachineinstances', 'virtualmachineinstancereplicasets'], read),
-  rule(
-    ['subresources.kubevirt.io'],
-    [
-      'virtualmachineinstances/guestosinfo',
-      'virtualmachineinstances/filesystemlist',
-      'virtualmachineinstances/userlist',
-    ],
-    ['get'],
-  ),
-  rule(['cdi.kubevirt.io'], ['datavolumes', 'datasources', 'dataimportcrons'], read),
-  rule(['metrics.k8s.io'], ['pods', 'nodes'], read),
+const wordsOf = (text: string): string[] => text.split(' ')
+
+function ruleOf({ verbs, groups, resources, names, urls }: CompactRule): PolicyRule {
+  if (urls !== undefined) return { verbs: wordsOf(verbs), nonResourceURLs: wordsOf(urls) }
+  return {
+    verbs: wordsOf(verbs),
+    apiGroups: wordsOf(groups ?? '').map((name) => (name === 'core' ? '' : name)),
+    resources: wordsOf(resources ?? ''),
+    ...(names !== undefined && { resourceNames: wordsOf(names) }),
+  }
+}
+
+const readWrite = 'create delete deletecollection get list patch update watch'
+const machines = 'virtualmachines virtualmachineinstances virtualmachineinstancereplicasets'
+const seen = (names: string): CompactRule => ({ verbs: 'get', groups: 'subresources.kubevirt.io', resources: names })
+
+const viewMachines: CompactRule[] = [
+  { verbs: 'get list watch', groups: 'kubevirt.io', resources: machines },
+  seen('virtualmachineinstances/guestosinfo virtualmachineinstances/filesystemlist virtualmachineinstances/userlist'),
 ]
 
-const editRules: PolicyRule[] = [
-  rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy', 'secrets', 'services/proxy'], read),
-  rule([''], ['serviceaccounts'], ['impersonate']),
-  rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy'], write),
-  rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
-  rule(
-    [''],
-    [
-      'configmaps',
-      'events',
-      'persistentvolumeclaims',
-      'replicationcontrollers',
-      'replicationcontrollers/scale',
-      'secrets',
-      'serviceaccounts',
-      'services',
-      'services/proxy',
-    ],
-    write,
+const editMachines: CompactRule[] = [
+  { verbs: readWrite, groups: 'kubevirt.io', resources: machines },
+  seen(
+    'virtualmachineinstances/console virtualmachineinstances/vnc virtualmachineinstances/vnc/screenshot virtualmachineinstances/portforward virtualmachines/portforward virtualmachines/expand-spec',
   ),
-  rule(
-    ['apps'],
-    ['daemonsets', 'deployments', 'deployments/rollback', 'deployments/scale', 'replicasets', 'replicasets/scale'],
-    write,
-  ),
-  rule(['apps'], ['statefulsets', 'statefulsets/scale'], write),
-  rule(['autoscaling'], ['horizontalpodautoscalers'], write),
-  rule(['batch'], ['cronjobs', 'jobs'], write),
-  rule(['policy'], ['poddisruptionbudgets'], write),
-  rule(['networking.k8s.io'], ['ingresses', 'networkpolicies'], write),
-  rule(['coordination.k8s.io'], ['leases'], readWrite),
-  rule(['kubevirt.io'], ['virtualmachines', 'virtualmachineinstances', 'virtualmachineinstancereplicasets'], readWrite),
-  rule(
-    ['subresources.kubevirt.io'],
-    [
-      'virtualmachineinstances/console',
-      'virtualmachineinstances/vnc',
-      'virtualmachineinstances/vnc/screenshot',
-      'virtualmachineinstances/portforward',
-      'virtualmachines/portforward',
-      'virtualmachines/expand-spec',
-    ],
-    ['get'],
-  ),
-  rule(
-    ['subresources.kubevirt.io'],
-    [
+  {
+    verbs: 'update',
+    groups: 'subresources.kubevirt.io',
+    resources: [
       ...['start', 'stop', 'restart', 'addvolume', 'removevolume'].map((name) => `virtualmachines/${name}`),
       ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
         (name) => `virtualmachineinstances/${name}`,
       ),
+    ].join(' '),
+  },
+]
+
+const images = 'datavolumes datasources dataimportcrons'
+const viewImages: CompactRule[] = [{ verbs: 'get list watch', groups: 'cdi.kubevirt.io', resources: images }]
+const editImages: CompactRule[] = [{ verbs: readWrite, groups: 'cdi.kubevirt.io', resources: images }]
+
+/** KubeVirt's and CDI's public roles, by the names that their manuals tell people to bind. */
+const ownRoles: Record<string, { rules: CompactRule[]; joins?: string }> = {
+  'kubevirt.io:default': {
+    rules: [
+      { verbs: 'get list', groups: 'subresources.kubevirt.io', resources: 'version guestfs' },
+      { verbs: 'get', urls: '/apis/subresources.kubevirt.io /apis/subresources.kubevirt.io/*' },
     ],
-    ['update'],
-  ),
-  rule(['cdi.kubevirt.io'], ['datavolumes', 'datasources', 'dataimportcrons'], readWrite),
-]
-
-const adminRules: PolicyRule[] = [
-  rule(['authorization.k8s.io'], ['localsubjectaccessreviews'], ['create']),
-  rule([rbac], ['rolebindings', 'roles'], readWrite),
-]
-
-function withStatusAndScale(plural: string): string[] {
-  return plural === 'controllerrevisions' ? [plural] : [plural, `${plural}/scale`, `${plural}/status`]
+  },
+  'kubevirt.io:view': { rules: viewMachines, joins: 'view' },
+  'kubevirt.io:edit': { rules: [...viewMachines, ...editMachines], joins: 'edit' },
+  'kubevirt.io:admin': { rules: [...viewMachines, ...editMachines], joins: 'admin' },
+  'cdi.kubevirt.io:view': { rules: viewImages, joins: 'view' },
+  'cdi.kubevirt.io:edit': { rules: editImages, joins: 'edit' },
+  'cdi.kubevirt.io:admin': { rules: editImages, joins: 'admin' },
 }
 
-const roles: Record<string, PolicyRule[]> = {
-  'cluster-admin': [rule(['*'], ['*'], ['*']), urls(['*'], ['*'])],
-  admin: [...viewRules, ...editRules, ...adminRules],
-  edit: [...viewRules, ...editRules],
-  view: viewRules,
-  'system:discovery': [
-    urls([
-      '/api',
-      '/api/*',
-      '/apis',
-      '/apis/*',
-      '/healthz',
-      '/livez',
-      '/openapi',
-      '/openapi/*',
-      '/readyz',
-      '/version',
-      '/version/',
-    ]),
-  ],
-  'system:public-info-viewer': [urls(['/healthz', '/livez', '/readyz', '/version', '/version/'])],
-  'system:basic-user': [
-    rule(['authorization.k8s.io'], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
-    rule(['authentication.k8s.io'], ['selfsubjectreviews'], ['create']),
-  ],
-  'system:service-account-issuer-discovery': [urls(['/.well-known/openid-configuration', '/openid/v1/jwks'])],
-  'system:auth-delegator': [
-    rule(['authentication.k8s.io'], ['tokenreviews'], ['create']),
-    rule(['authorization.k8s.io'], ['subjectaccessreviews'], ['create']),
-  ],
-  'system:node': [
-    rule([''], ['nodes'], ['create', ...read, 'update', 'patch', 'delete']),
-    rule([''], ['nodes/status', 'pods/status'], ['update', 'patch']),
-    rule([''], ['pods'], ['create', 'delete', ...read]),
-    rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
-    rule([''], ['configmaps', 'secrets', 'services', 'persistentvolumeclaims', 'persistentvolumes'], read),
-    rule([''], ['events'], ['create', 'update', 'patch']),
-    rule(['coordination.k8s.io'], ['leases'], ['create', 'get', 'update', 'patch', 'delete']),
-    rule(['node.k8s.io'], ['runtimeclasses'], read),
-    rule(['storage.k8s.io'], ['csidrivers', 'csinodes'], read),
-  ],
-  // KubeVirt's public roles, by the names that its manual tells people to bind.
-  'kubevirt.io:default': [
-    rule(['subresources.kubevirt.io'], ['version', 'guestfs'], ['get', 'list']),
-    urls(['/apis/subresources.kubevirt.io', '/apis/subresources.kubevirt.io/*']),
-  ],
-  'kubevirt.io:view': viewRules.filter((one) => one.apiGroups?.some((name) => name.includes('kubevirt'))),
-  'kubevirt.io:edit': [...viewRules, ...editRules].filter((one) =>
-    one.apiGroups?.some((name) => name.includes('kubevirt')),
-  ),
-  'kubevirt.io:admin': [...viewRules, ...editRules].filter((one) =>
-    one.apiGroups?.some((name) => name.includes('kubevirt')),
-  ),
-}
+const aggregateLabel = (name: string): string => `rbac.authorization.k8s.io/aggregate-to-${name}`
 
-const bindings: Record<string, { role?: string; groups: string[] }> = {
-  'cluster-admin': { groups: ['system:masters'] },
-  'system:discovery': { groups: ['system:authenticated'] },
-  'system:basic-user': { groups: ['system:authenticated'] },
-  'system:public-info-viewer': { groups: ['system:authenticated', 'system:unauthenticated'] },
-  'system:service-account-issuer-discovery': { groups: ['system:serviceaccounts'] },
-  'kubevirt.io:default': { groups: ['system:authenticated', 'system:unauthenticated'] },
-}
-
-const metadata = (name: string) => ({
-  name,
-  labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' },
-  annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' },
+const make = (kind: string, name: string, fields: object, namespace = '', joins = ''): ApiObject => ({
+  apiVersion: `${group}/v1`,
+  kind,
+  metadata: {
+    name,
+    ...(namespace && { namespace }),
+    labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults', ...(joins && { [aggregateLabel(joins)]: 'true' }) },
+    annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' },
+  },
+  ...fields,
 })
 
+/** view is a part of edit and edit of admin. */
+const aggregated: Record<string, string> = { view: 'edit', edit: 'admin', admin: '' }
+
+function clusterRoles(): ApiObject[] {
+  const plain = [
+    ...Object.entries(policy.clusterRoles as Record<string, CompactRule[]>),
+    ...Object.entries(policy.controllerRoles as Record<string, CompactRule[]>).map(
+      ([name, rules]) => [`system:controller:${name}`, rules] as const,
+    ),
+  ].map(([name, rules]) => {
+    const joins = /^system:aggregate-to-(.+)$/.exec(name)?.[1] ?? ''
+    return make('ClusterRole', name, { rules: rules.map(ruleOf) }, '', joins)
+  })
+  const own = Object.entries(ownRoles).map(([name, { rules, joins }]) =>
+    make('ClusterRole', name, { rules: rules.map(ruleOf) }, '', joins),
+  )
+  const all = [...plain, ...own]
+  for (const [name, joins] of Object.entries(aggregated)) {
+    const clusterRoleSelectors = [{ matchLabels: { [aggregateLabel(name)]: 'true' } }]
+    const role = make('ClusterRole', name, { aggregationRule: { clusterRoleSelectors }, rules: [] }, '', joins)
+    role.rules = aggregatedRules(role, all)
+    all.push(role)
+  }
+  return all
+}
+
+/** 'group system:masters', 'user system:kube-scheduler', 'account kube-system/kube-dns'. */
+function subjectOf(text: string): object {
+  const [kind = '', name = ''] = text.split(' ')
+  if (kind !== 'account') return { apiGroup: group, kind: kind === 'user' ? 'User' : 'Group', name }
+  const [namespace, account] = name.split('/')
+  return { kind: 'ServiceAccount', name: account, namespace }
+}
+
+const binding = (kind: 'Role' | 'ClusterRole', name: string, role: string, to: string[], namespace = ''): ApiObject =>
+  make(
+    `${kind}Binding`,
+    name,
+    {
+      roleRef: { apiGroup: group, kind, name: role },
+      ...(to.length > 0 && { subjects: to.map(subjectOf) }),
+    },
+    namespace,
+  )
+
+interface Binding {
+  role?: string
+  to: string[]
+}
+
+const splitName = (key: string): [namespace: string, name: string] => {
+  const slash = key.indexOf('/')
+  return [key.slice(0, slash), key.slice(slash + 1)]
+}
+
 export function bootstrapObjects(): BootstrapObject[] {
-  const result: BootstrapObject[] = []
-  for (const [name, rules] of Object.entries(roles))
-    result.push({
-      plural: 'clusterroles',
-      object: { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: metadata(name), rules },
-    })
-  for (const [name, { role = name, groups }] of Object.entries(bindings))
-    result.push({
-      plural: 'clusterrolebindings',
-      object: {
-        apiVersion: `${rbac}/v1`,
-        kind: 'ClusterRoleBinding',
-        metadata: metadata(name),
-        roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: role },
-        subjects: groups.map((group) => ({ apiGroup: rbac, kind: 'Group', name: group })),
-      },
-    })
-  return result
+  const clusterBindings: [string, Binding][] = [
+    ...Object.entries(policy.clusterRoleBindings as Record<string, Binding>),
+    ...Object.keys(policy.controllerRoles).map((name): [string, Binding] => [
+      `system:controller:${name}`,
+      { to: [`account kube-system/${name}`] },
+    ]),
+    ['kubevirt.io:default', { to: ['group system:authenticated', 'group system:unauthenticated'] }],
+  ]
+  const bindingFields = ['roleRef', 'subjects']
+  return [
+    ...clusterRoles().map((object) => ({
+      plural: 'clusterroles' as const,
+      object,
+      owned: [object.aggregationRule ? 'aggregationRule' : 'rules'],
+    })),
+    ...clusterBindings.map(([name, { role = name, to }]) => ({
+      plural: 'clusterrolebindings' as const,
+      object: binding('ClusterRole', name, role, to),
+      owned: bindingFields,
+    })),
+    ...Object.entries(policy.roles as Record<string, CompactRule[]>).map(([key, rules]) => {
+      const [namespace, name] = splitName(key)
+      return {
+        plural: 'roles' as const,
+        object: make('Role', name, { rules: rules.map(ruleOf) }, namespace),
+        owned: ['rules'],
+      }
+    }),
+    ...Object.entries(policy.roleBindings as Record<string, Binding>).map(([key, { role, to }]) => {
+      const [namespace, name] = splitName(key)
+      return {
+        plural: 'rolebindings' as const,
+        object: binding('Role', name, role ?? name, to, namespace),
+        owned: bindingFields,
+      }
+    }),
+  ]
 }

@@ -3,10 +3,16 @@
 
 import type { UserInfo } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { equalJson } from '../../api/walk/plain.ts'
 import type { Resource } from '../registry.ts'
 import { type Attributes, type Authorizer, forbiddenObject, type PolicyRule } from './authz.ts'
 
 const group = 'rbac.authorization.k8s.io'
+
+const everything: PolicyRule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+]
 
 /** Looks up the rules of a role that a binding names. */
 export type RoleRules = (kind: string, name: string, namespace: string) => PolicyRule[] | undefined
@@ -39,8 +45,13 @@ export function checkEscalation(
   const plural = resource.plural
   let wanted: PolicyRule[]
   if (plural === 'roles' || plural === 'clusterroles') {
-    if (old && JSON.stringify(old.rules) === JSON.stringify(object.rules)) return
+    const sameRules = old && equalJson(old.rules ?? [], object.rules ?? [])
+    const sameAggregation = equalJson(old?.aggregationRule ?? null, object.aggregationRule ?? null)
+    if (sameRules && sameAggregation) return
     if (may('escalate', plural, name)) return
+    // Who lets a role grow by itself could give anything away.
+    if (object.aggregationRule && uncovered(authorizer.rulesFor(user, ''), everything).length > 0)
+      throw forbiddenObject(group, plural, name, 'must have cluster-admin privileges to use an aggregationRule')
     wanted = object.rules ?? []
   } else {
     const same =
