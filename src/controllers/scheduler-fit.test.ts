@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
 import { object } from './sample.fixture.ts'
-import { failureText, machineRequests, misfits, podRequests, tolerates, usedOn } from './scheduler-fit.ts'
+import { placeWith, SchedulerBook } from './scheduler-book.ts'
+import { failureText, noVictimsText } from './scheduler-choice.ts'
+import { type Misfit, machineRequests, misfits, podRequests, tolerates } from './scheduler-fit.ts'
 
 const node = (spec: Record<string, unknown> = {}, labels: Record<string, string> = {}): StoredObject =>
   object('Node', 'n1', {
@@ -17,8 +19,12 @@ const pod = (spec: Record<string, unknown> = {}): StoredObject =>
 const asking = (cpu: string, memory = '0'): StoredObject =>
   pod({ containers: [{ resources: { requests: { cpu, memory } } }] })
 
-const why = (candidate: StoredObject, on = node(), others: StoredObject[] = []): string[] =>
-  misfits(candidate, on, usedOn(others, []), others).map(({ reason }) => reason)
+function why(candidate: StoredObject, on = node(), others: StoredObject[] = []): string[] {
+  const book = new SchedulerBook()
+  book.setNode(on)
+  for (const other of others) book.setPod(other, 'n1')
+  return misfits(candidate, placeWith(book.at('n1')!, new Set())).map(({ reason }) => reason)
+}
 
 const milli = (amounts: Map<string, bigint>, name: string): number => Number((amounts.get(name) ?? 0n) / 1_000_000n)
 
@@ -87,12 +93,27 @@ test('tolerations', () => {
 })
 
 test('the text that an Event has', () => {
-  assert.equal(failureText(0, []), 'no nodes available to schedule pods')
+  const text = (found: Misfit[][]) => failureText(found, noVictimsText(found))
+  assert.equal(text([]), 'no nodes available to schedule pods')
+  const small = [
+    { reason: 'Insufficient memory', helped: true },
+    { reason: 'Insufficient cpu', helped: false },
+  ]
   assert.equal(
-    failureText(1, [
-      { reason: 'Insufficient memory', helped: true },
-      { reason: 'Insufficient cpu', helped: false },
-    ]),
+    text([small]),
     '0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
   )
+  assert.equal(
+    text([small, [{ reason: 'Insufficient memory', helped: true }]]),
+    '0/2 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
+  )
+})
+
+test('a granted resize counts until the smaller one is in effect', () => {
+  const status = { containerStatuses: [{ name: 'c', allocatedResources: { cpu: '2' } }] }
+  const resizing = object('Pod', 'p', {
+    spec: { containers: [{ name: 'c', resources: { requests: { cpu: '1' } } }] },
+    status,
+  })
+  assert.equal(milli(podRequests(resizing), 'cpu'), 2000)
 })

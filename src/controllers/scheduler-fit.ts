@@ -2,7 +2,6 @@
 
 import type { StoredObject } from '../api/meta.ts'
 import { tryParseQuantity } from '../api/quantity.ts'
-import { isFinished } from './pod-state.ts'
 
 /** Amounts by resource name, in nano units. */
 export type Amounts = Map<string, bigint>
@@ -13,7 +12,7 @@ export interface Misfit {
   helped: boolean
 }
 
-function add(into: Amounts, amounts: Record<string, string> | undefined): void {
+export function add(into: Amounts, amounts: Record<string, string> | undefined): void {
   for (const [name, text] of Object.entries(amounts ?? {}))
     into.set(name, (into.get(name) ?? 0n) + (tryParseQuantity(String(text))?.nanos ?? 0n))
 }
@@ -22,14 +21,32 @@ function atLeast(into: Amounts, other: Amounts): void {
   for (const [name, amount] of other) if (amount > (into.get(name) ?? 0n)) into.set(name, amount)
 }
 
+/** The more of what a container asks for and what the node has granted it: a resize may not be settled yet. */
+function requestsOf(pod: StoredObject, container: any): Record<string, string> | undefined {
+  const requests = container.resources?.requests
+  const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+  const granted = statuses.find(({ name }: any) => name === container.name)?.allocatedResources
+  if (!granted) return requests
+  const infeasible = pod.status?.conditions?.some(
+    ({ type, reason }: any) => type === 'PodResizePending' && reason === 'Infeasible',
+  )
+  if (infeasible) return { ...requests, ...granted }
+  const more: Record<string, string> = { ...requests }
+  for (const [name, amount] of Object.entries(granted as Record<string, string>))
+    if (nanos(amount) > nanos(more[name])) more[name] = amount
+  return more
+}
+
+const nanos = (amount: unknown): bigint => tryParseQuantity(String(amount ?? '0'))?.nanos ?? 0n
+
 /** What a Pod asks for: its containers together, or more if an init container needs more, and the runtime's overhead. */
 export function podRequests(pod: StoredObject): Amounts {
   const total: Amounts = new Map()
-  for (const container of pod.spec.containers ?? []) add(total, container.resources?.requests)
+  for (const container of pod.spec.containers ?? []) add(total, requestsOf(pod, container))
   const peak: Amounts = new Map()
   const sidecars: Amounts = new Map()
   for (const container of pod.spec.initContainers ?? []) {
-    const requests = container.resources?.requests
+    const requests = container.restartPolicy === 'Always' ? requestsOf(pod, container) : container.resources?.requests
     if (container.restartPolicy === 'Always') {
       add(total, requests)
       add(sidecars, requests)
@@ -60,13 +77,13 @@ export function machineRequests(machine: StoredObject): Amounts {
   return total
 }
 
-interface HostPort {
+export interface HostPort {
   port: number
   protocol: string
   ip: string
 }
 
-function hostPorts(pod: StoredObject): HostPort[] {
+export function hostPorts(pod: StoredObject): HostPort[] {
   const found: HostPort[] = []
   for (const container of [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])])
     for (const { hostPort, containerPort, protocol = 'TCP', hostIP } of container.ports ?? []) {
@@ -106,7 +123,7 @@ export function matchesNode(pod: StoredObject, node: StoredObject): boolean {
   return selected && (!required || matchesNodeTerms(node, required.nodeSelectorTerms ?? []))
 }
 
-interface Taint {
+export interface Taint {
   key: string
   value?: string
   effect: string
@@ -123,8 +140,17 @@ export function tolerates(tolerations: any[] | undefined, taint: Taint): boolean
 
 const unschedulableTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
 
-/** Everything of the node that a Pod must get past; the first kind of reason is the one that is told, as upstream. */
-export function misfits(pod: StoredObject, node: StoredObject, used: Amounts, others: StoredObject[]): Misfit[] {
+/** A node as one Pod meets it: with what is there already. */
+export interface Place {
+  node: StoredObject
+  used: Amounts
+  podCount: number
+  ports: HostPort[]
+}
+
+/** What the node itself says; the first kind of reason is the one that is told, as upstream. */
+export function misfits(pod: StoredObject, place: Place): Misfit[] {
+  const { node, ports } = place
   const final = (reason: string): Misfit[] => [{ reason, helped: false }]
   const { tolerations } = pod.spec
   if (node.spec?.unschedulable && !tolerates(tolerations, unschedulableTaint))
@@ -135,42 +161,20 @@ export function misfits(pod: StoredObject, node: StoredObject, used: Amounts, ot
   if (taint) return final(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`)
   if (!matchesNode(pod, node)) return final("node(s) didn't match Pod's node affinity/selector")
   const wanted = hostPorts(pod)
-  if (wanted.length && others.some((other) => hostPorts(other).some((port) => wanted.some((own) => clash(own, port)))))
+  if (wanted.length && ports.some((port) => wanted.some((own) => clash(own, port))))
     return [{ reason: "node(s) didn't have free ports for the requested pod ports", helped: true }]
-  return resourceMisfits(pod, node, used, others.length)
+  return resourceMisfits(pod, place)
 }
 
-function resourceMisfits(pod: StoredObject, node: StoredObject, used: Amounts, podCount: number): Misfit[] {
+function resourceMisfits(pod: StoredObject, { node, used, podCount }: Place): Misfit[] {
   const allocatable: Record<string, string> = node.status?.allocatable ?? {}
-  const amount = (name: string): bigint => tryParseQuantity(String(allocatable[name] ?? '0'))?.nanos ?? 0n
   const found: Misfit[] = []
-  const capacity = Number(amount('pods') / 1_000_000_000n)
+  const capacity = Number(nanos(allocatable.pods) / 1_000_000_000n)
   if (podCount + 1 > capacity) found.push({ reason: 'Too many pods', helped: true })
   for (const [name, wanted] of podRequests(pod)) {
-    if (wanted === 0n) continue
-    if (wanted > amount(name) - (used.get(name) ?? 0n))
-      found.push({ reason: `Insufficient ${name}`, helped: wanted <= amount(name) })
+    const there = nanos(allocatable[name])
+    if (wanted > 0n && wanted > there - (used.get(name) ?? 0n))
+      found.push({ reason: `Insufficient ${name}`, helped: wanted <= there })
   }
   return found
-}
-
-/** What runs on the node already takes this. */
-export function usedOn(pods: StoredObject[], machines: StoredObject[]): Amounts {
-  const used: Amounts = new Map()
-  const addAll = (amounts: Amounts) => {
-    for (const [name, amount] of amounts) used.set(name, (used.get(name) ?? 0n) + amount)
-  }
-  for (const pod of pods) if (!isFinished(pod)) addAll(podRequests(pod))
-  for (const machine of machines) if (!isFinished(machine)) addAll(machineRequests(machine))
-  return used
-}
-
-/** '0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. preemption: …' */
-export function failureText(nodes: number, found: Misfit[]): string {
-  if (nodes === 0) return 'no nodes available to schedule pods'
-  const reasons = found.map(({ reason }) => `1 ${reason}`).sort()
-  const preemption = found.every(({ helped }) => helped)
-    ? 'No preemption victims found for incoming pod.'
-    : 'Preemption is not helpful for scheduling.'
-  return `0/${nodes} nodes are available: ${reasons.join(', ')}. preemption: 0/${nodes} nodes are available: 1 ${preemption}`
 }
