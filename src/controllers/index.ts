@@ -15,6 +15,7 @@ import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
+import { resourceQuota } from './resource-quota.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
@@ -48,6 +49,7 @@ export const controllers: ControllerDefinition[] = [
   serviceAddresses,
   serviceRanges,
   serviceLoadBalancer,
+  resourceQuota,
   garbageCollector,
   podCollector,
   nodeLifecycle,
