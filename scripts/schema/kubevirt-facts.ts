@@ -27,7 +27,8 @@ export const kubevirtFields: {
     'kubevirt.v1.Port.port': { format: 'int32' },
     'kubevirt.v1.ContainerDiskSource.imagePullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
     'kubevirt.v1.VirtualMachineSpec.runStrategy': {
-      enum: ['Always', 'Halted', 'Manual', 'Once', 'RerunOnFailure', 'WaitAsReceiver'],
+      // Hibernated is Tandem's own.
+      enum: ['Always', 'Halted', 'Hibernated', 'Manual', 'Once', 'RerunOnFailure', 'WaitAsReceiver'],
     },
   },
   added: {

@@ -2,12 +2,13 @@
 // (pkg/virt-controller/watch/vm, 1.8).
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
 import { isFinished } from './pod-state.ts'
 import { templateHash } from './template-hash.ts'
 
-export type RunStrategy = 'Always' | 'Halted' | 'Manual' | 'RerunOnFailure' | 'Once'
+export type RunStrategy = 'Always' | 'Halted' | 'Manual' | 'RerunOnFailure' | 'Once' | 'Hibernated'
 
 /** Holds an instance until nothing of it runs any more; the host takes it away. */
 export const instanceFinalizer = 'foregroundDeleteVirtualMachine'
@@ -27,12 +28,19 @@ export type Step =
   | { kind: 'start'; paused: boolean }
   /** `again`: a start is asked for as soon as the instance is gone. */
   | { kind: 'stop'; again: boolean }
+  /** The instance is stopped with its memory saved. */
+  | { kind: 'hibernate' }
+  /** The machine went on: what was saved is no more. */
+  | { kind: 'resumed' }
   /** A halted machine that was asked to start (paused): the strategy becomes Always. */
   | { kind: 'always' }
   | { kind: 'wait'; ms: number }
 
 export const strategyOf = (machine: StoredObject): RunStrategy =>
   machine.spec.runStrategy ?? (machine.spec.running ? 'Always' : 'Halted')
+
+/** Its memory waits on disk. */
+export const isSaved = (machine: StoredObject): boolean => machine.metadata.annotations?.[savedAnnotation] === 'true'
 
 export const requestsOf = (machine: StoredObject): StateChange[] => machine.status?.stateChangeRequests ?? []
 
@@ -64,6 +72,8 @@ export function nextStep(machine: StoredObject, instance: StoredObject | undefin
       : { kind: 'none' }
   }
   if (instance?.metadata.deletionTimestamp) return { kind: 'none' }
+  if (instance && strategyOf(machine) === 'Hibernated') return { kind: 'hibernate' }
+  if (instance?.status?.phase === 'Running' && isSaved(machine)) return { kind: 'resumed' }
   return instance ? stepWith(machine, instance) : stepWithout(machine, now)
 }
 
@@ -82,6 +92,7 @@ function stepWith(machine: StoredObject, instance: StoredObject): Step {
     case 'Once':
       return none
     case 'Halted':
+    case 'Hibernated':
       return stop
   }
 }
@@ -91,6 +102,7 @@ function stepWithout(machine: StoredObject, now: number): Step {
   const paused = request?.data?.paused === 'true'
   const strategy = strategyOf(machine)
   const start: Step = { kind: 'start', paused }
+  if (strategy === 'Hibernated') return { kind: 'none' }
   if (strategy === 'Halted') return request ? { kind: 'always' } : { kind: 'none' }
   if (strategy === 'Manual') return request ? start : { kind: 'none' }
   // It ran to its end, or was stopped by hand, under the same strategy: it is not started by itself.
@@ -120,6 +132,7 @@ export function instanceFor(machine: StoredObject, paused: boolean): ApiObject {
         ...template.metadata?.annotations,
         [generationAnnotation]: String(generation ?? 1),
         [templateAnnotation]: templateHash(template),
+        ...(isSaved(machine) && { [resumeAnnotation]: 'true' }),
       },
       finalizers: [instanceFinalizer],
       ownerReferences: [controllerReference(machine)],

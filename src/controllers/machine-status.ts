@@ -6,6 +6,7 @@ import { formatTime } from '../api/time.ts'
 import { type Condition, findCondition, isTrue, withCondition, withoutCondition } from './conditions.ts'
 import {
   generationAnnotation,
+  isSaved,
   isStartExpected,
   needsRestart,
   openRequests,
@@ -76,6 +77,7 @@ export function printableStatus(facts: MachineFacts, failure: StartFailure | und
   const isStarting = instance ? !isOver : isStartExpected(machine) && !failure
   if (isStarting) return startingStatus(instance, claims)
   if (failure && isStartExpected(machine)) return 'CrashLoopBackOff'
+  if (isSaved(machine)) return 'Hibernated'
   return 'Stopped'
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
+import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import { instanceFor, needsRestart, nextStep, openRequests } from './machine-plan.ts'
 import { machineStatus, startBackoff, startFailure } from './machine-status.ts'
 import { at, object, ready, stamp } from './sample.fixture.ts'
@@ -18,6 +19,7 @@ const vmi = (phase: string, fields: Record<string, any> = {}): StoredObject =>
   })
 
 const leaving = { metadata: { deletionTimestamp: 'x' } }
+const saved = { annotations: { [savedAnnotation]: 'true' } }
 const requested = (...stateChangeRequests: object[]) => ({ stateChangeRequests })
 
 test('the next step of each run strategy', () => {
@@ -44,6 +46,12 @@ test('the next step of each run strategy', () => {
     [vm('RerunOnFailure'), vmi('Failed'), 'stop again'],
     [vm('Always', { startFailure: { retryAfterTimestamp: stamp(30) } }), undefined, 'wait 30000'],
     [vm('Always', { startFailure: { retryAfterTimestamp: stamp(-1) } }), undefined, 'start'],
+    [vm('Hibernated'), undefined, 'none'],
+    [vm('Hibernated'), vmi('Running'), 'hibernate'],
+    [vm('Hibernated'), vmi('Running', leaving), 'none'],
+    [vm('Always', {}, saved), undefined, 'start'],
+    [vm('Always', {}, saved), vmi('Scheduled'), 'none'],
+    [vm('Always', {}, saved), vmi('Running'), 'resumed'],
     [vm('Always', {}, leaving.metadata), vmi('Running'), stop],
     [vm('Always', {}, leaving.metadata), undefined, 'none'],
   ]
@@ -75,6 +83,8 @@ test('an instance is its machine’s, and remembers the template', () => {
   assert.equal(needsRestart(machine, made), false)
   const changed = { ...machine, spec: { ...machine.spec, template: { ...template, spec: { domain: {} } } } }
   assert.equal(needsRestart(changed as StoredObject, made), true)
+  assert.equal(made.metadata.annotations?.[resumeAnnotation], undefined)
+  assert.equal(instanceFor(vm('Always', {}, saved), false).metadata.annotations?.[resumeAnnotation], 'true')
 })
 
 const ended = (uid: string, ranFor: number | undefined) => {
@@ -105,6 +115,8 @@ test('the printable status', () => {
   const paused = { status: { phase: 'Running', conditions: [{ type: 'Paused', status: 'True' }] } }
   const table: [StoredObject, StoredObject | undefined, (StoredObject | undefined)[], string][] = [
     [vm('Halted'), undefined, [], 'Stopped'],
+    [vm('Hibernated', {}, saved), undefined, [], 'Hibernated'],
+    [vm('Hibernated'), undefined, [], 'Stopped'],
     [vm('Halted'), undefined, [undefined], 'Stopped'],
     [vm('Always'), undefined, [], 'Starting'],
     [vm('Always'), vmi('Pending'), [bound], 'Starting'],

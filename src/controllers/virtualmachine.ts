@@ -4,6 +4,7 @@ import { isApiError } from '../api/errors.ts'
 import type { StoredObject } from '../api/meta.ts'
 import { controllerOf, objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
+import { hibernateAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import {
   type ControllerContext,
   type ControllerDefinition,
@@ -139,6 +140,25 @@ function createSync(context: ControllerContext) {
     }
   }
 
+  /** First both sides know that the memory is to be saved, then the instance goes. */
+  async function hibernate(machine: StoredObject, instance: StoredObject): Promise<Outcome> {
+    if (isFinished(instance)) return stop(machine, instance)
+    const mark = (name: string) => ({ metadata: { annotations: { [name]: 'true' } } })
+    const { name, namespace } = machine.metadata
+    await client.patch(virtualMachines, name, namespace, 'merge', mark(savedAnnotation))
+    await client.patch(virtualMachineInstances, name, namespace, 'merge', mark(hibernateAnnotation))
+    return stop(machine, instance)
+  }
+
+  async function forgetSaved(machine: StoredObject): Promise<Outcome> {
+    const { name, namespace } = machine.metadata
+    await client.patch(virtualMachines, name, namespace, 'merge', {
+      metadata: { annotations: { [savedAnnotation]: null } },
+    })
+    record(machine, 'Normal', 'Resumed', 'The virtual machine went on where it was hibernated')
+    return {}
+  }
+
   async function take(
     key: string,
     step: Step,
@@ -152,6 +172,10 @@ function createSync(context: ControllerContext) {
         // Noted first: should we end here, the machine is started again all the same.
         if (step.again) await writeStatus(key, { addStart: true })
         return stop(machine, instance!)
+      case 'hibernate':
+        return hibernate(machine, instance!)
+      case 'resumed':
+        return forgetSaved(machine)
       case 'wait':
         return { requeueAfter: step.ms }
       case 'always': {

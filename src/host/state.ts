@@ -19,6 +19,8 @@ export interface StatePaths {
   podLogs: string
   /** machines/<uid>/ : qmp.sock, console.sock, serial.log, disks, seed.iso */
   machines: string
+  /** saved/<uid of a VirtualMachine>/ : machines that are suspended to disk. */
+  saved: string
   /** Disks unpacked from containerDisk images, by image digest. */
   images: string
   /** Local PersistentVolumes: volumes/<pv name>/ */
@@ -55,6 +57,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     pods: at('pods'),
     podLogs: at('pod-logs'),
     machines: at('machines'),
+    saved: at('saved'),
     images: at('images'),
     volumes: at('volumes'),
     netns: '/run/netns',

@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Config } from '../config.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
+import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress } from '../host/node.ts'
@@ -154,7 +155,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     record: platform.recorder('virt-handler'),
     log: log.child('machines'),
   })
-  await keepAddresses({ informers, network, log })
+  await Promise.all([keepAddresses({ informers, network, log }), keepSavedStates({ informers, paths })])
   const host = createHost({
     client,
     informers,

@@ -49,7 +49,8 @@ function baseArgs(plan: MachinePlan): string[] {
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-action', 'shutdown=pause,panic=pause,reboot=reset'],
     ...['-msg', option('', { timestamp: true })],
-    ...(startStrategy === 'Paused' ? ['-S'] : []),
+    ...(startStrategy === 'Paused' && !plan.resuming ? ['-S'] : []),
+    ...(plan.resuming ? ['-incoming', 'defer'] : []),
   ]
 }
 

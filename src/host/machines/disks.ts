@@ -1,7 +1,7 @@
 // From the volumes of a machine to the files that QEMU opens. Run anew for each start: what does not outlive the machine
 // is made again, a claim's disk is used as it is.
 
-import { closeSync, fstatSync } from 'node:fs'
+import { closeSync, fstatSync, statSync } from 'node:fs'
 import { chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
@@ -36,18 +36,22 @@ export interface PreparedDisks {
   close(): void
 }
 
-/** @throws Waiting for what may still come; Error for what is wrong. */
+/**
+ * With `resuming` the machine's own disks lie in its directory already.
+ * @throws Waiting for what may still come; Error for what is wrong.
+ */
 export async function prepareDisks(
   rooms: DiskRooms,
   machine: StoredObject,
   uuid: string,
   directory: string,
   signal: AbortSignal,
+  resuming: boolean,
 ): Promise<PreparedDisks> {
   const spec = specOf(machine)
   const wanted = disksOf(spec)
   const targets = diskTargets(wanted)
-  const work: Work = { rooms, machine, uuid, directory, signal, files: [], shared: [] }
+  const work: Work = { rooms, machine, uuid, directory, signal, resuming, files: [], shared: [] }
   const close = () => {
     for (const file of work.files.splice(0)) closeSync(file)
   }
@@ -77,6 +81,7 @@ interface Work {
   directory: string
   /** Aborted when the machine is not wanted any more. */
   signal: AbortSignal
+  resuming: boolean
   files: number[]
   shared: string[]
 }
@@ -124,7 +129,7 @@ async function containerDisk(work: Work, name: string, volume: Volume, plain: bo
   work.shared.push(file.path)
   const shared = handOver(work, openDisk(file.path, false), false)
   if (plain) return { format: file.format, file: shared, readOnly: true, direct: false, ephemeral: false }
-  await createQcow2(work.directory, name, file.virtualSize, owner, file)
+  if (!work.resuming) await createQcow2(work.directory, name, file.virtualSize, owner, file)
   return overlay(name, file.format, shared)
 }
 
@@ -149,7 +154,7 @@ const overlay = (name: string, format: DiskFormat, file: string): Prepared => ({
 
 async function emptyDisk(work: Work, name: string, volume: Volume): Promise<Prepared> {
   const size = quantity(volume.emptyDisk!.capacity)
-  await createQcow2(work.directory, name, Math.ceil(size / 512) * 512, work.rooms.owner)
+  if (!work.resuming) await createQcow2(work.directory, name, Math.ceil(size / 512) * 512, work.rooms.owner)
   return { format: 'qcow2', file: name, readOnly: false, direct: false, ephemeral: true, status: { size } }
 }
 
@@ -169,7 +174,8 @@ async function ephemeralClaim(work: Work, name: string, volume: Volume): Promise
   const path = join(bound.path, 'disk.img')
   const file = openDisk(path, false)
   const shared = handOver(work, file, false)
-  await createQcow2(work.directory, name, fstatSync(file).size, work.rooms.owner, { path, format: 'raw' })
+  if (!work.resuming)
+    await createQcow2(work.directory, name, fstatSync(file).size, work.rooms.owner, { path, format: 'raw' })
   return { ...overlay(name, 'raw', shared), status: claimStatus(claim, bound) }
 }
 
@@ -187,10 +193,13 @@ const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: bo
 async function seedDisk(work: Work, name: string, readOnly: boolean, seed: Seed): Promise<Prepared> {
   const path = join(work.directory, name)
   const image = isoImage(seed.label, seed.files, new Date())
+  const disk = { format: 'raw', file: name, readOnly, direct: false, ephemeral: true } as const
+  // The guest that goes on has this disk mounted: it stays as it was.
+  if (work.resuming) return { ...disk, status: { size: statSync(path).size } }
   await writeFile(path, image, { mode: 0o600 })
   const { owner } = work.rooms
   if (owner) await chown(path, owner.uid, owner.gid)
-  return { format: 'raw', file: name, readOnly, direct: false, ephemeral: true, status: { size: image.length } }
+  return { ...disk, status: { size: image.length } }
 }
 
 /** The name under which QEMU opens a file that it is given open: no path to walk, no link to follow. */

@@ -9,7 +9,12 @@ import type { VmiSpec } from './vmi.ts'
 const ovmf = '/usr/share/OVMF'
 
 /** undefined for a BIOS machine, which is the default. */
-export async function prepareFirmware(spec: VmiSpec, directory: string, owner?: Owner): Promise<Firmware | undefined> {
+export async function prepareFirmware(
+  spec: VmiSpec,
+  directory: string,
+  owner: Owner | undefined,
+  resuming: boolean,
+): Promise<Firmware | undefined> {
   const efi = spec.domain.firmware?.bootloader?.efi
   if (!efi) return undefined
   // KubeVirt: Secure Boot is on unless it is switched off, and it needs System Management Mode.
@@ -17,6 +22,8 @@ export async function prepareFirmware(spec: VmiSpec, directory: string, owner?: 
   const [code, vars] = secure
     ? ['OVMF_CODE_4M.secboot.fd', 'OVMF_VARS_4M.ms.fd']
     : ['OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd']
+  const firmware = { code: join(ovmf, code), vars: machineFiles.nvram, secure }
+  if (resuming) return firmware
   const copy = join(directory, machineFiles.nvram)
   try {
     await copyFile(join(ovmf, vars), copy)
@@ -26,5 +33,5 @@ export async function prepareFirmware(spec: VmiSpec, directory: string, owner?: 
     })
   }
   if (owner) await chown(copy, owner.uid, owner.gid)
-  return { code: join(ovmf, code), vars: machineFiles.nvram, secure }
+  return firmware
 }

@@ -6,16 +6,19 @@ import { fieldErrorBody } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import { backoffDelay } from '../../base/retry.ts'
+import { hibernateAnnotation, hibernatedReason } from '../../kinds/kubevirt/hibernation.ts'
 import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
 import { outOfMemory, unconfine } from './cgroup.ts'
+import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
 import { Inexpressible } from './option.ts'
 import { startProbes } from './probes.ts'
 import { isAlive, killAndWait, type ProcessUser, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
+import type { SavedStates } from './saved-states.ts'
 import type { Sources } from './sources.ts'
 import { startMachine } from './start.ts'
 import { type Observed, type Phase, statusOf } from './status.ts'
@@ -30,6 +33,7 @@ export interface LifecycleOptions extends Omit<MachinesOptions, 'user' | 'emulat
   machines: Map<string, Machine>
   observer: Observer
   sources: Sources
+  saved: SavedStates
   emulator(): { program: string; version: string } | undefined
   /** Why there is no emulator. */
   missing(): string
@@ -99,8 +103,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
 
   function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
     const abort = new AbortController()
-    const { images, volumes, sources, network, instance, user } = options
-    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator }
+    const { images, volumes, sources, network, instance, user, saved } = options
+    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved }
     machine.starting = { abort, phase: 'Scheduling', done: Promise.resolve() }
     machine.starting.done = startMachine({ ...rooms, accelerator: options.accelerator() }, machine, object, observer)
       .then(
@@ -167,14 +171,32 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     if (!machine) return {}
     machine.starting?.abort.abort(new Error('the machine was deleted'))
     if (machine.starting) return { requeueAfter: 500 }
+    if (machine.saving) return report(object, machine)
     if (!isRunning(machine)) {
       if (!machine.record.result) end(machine, machine.record.process ? vanished : neverStarted)
       return report(object, machine)
     }
+    if (object.metadata.annotations?.[hibernateAnnotation] === 'true') return save(machine, object)
     const { signalled, requeueAfter, killed } = await stopStep(machine, specOf(object), now(), log)
     if (signalled) event(object, 'Normal', 'ShuttingDown', 'Signaled Graceful Shutdown')
     if (killed) end(machine, killed)
     return { ...report(object, machine), requeueAfter }
+  }
+
+  /** Suspends the machine to disk; a failure is told and tried again, and the guest runs on meanwhile. */
+  function save(machine: Machine, object: StoredObject): SyncResult {
+    const wait = machine.retryAt - now()
+    if (wait > 0) return { ...report(object, machine), requeueAfter: wait }
+    machine.saving = hibernate(options.saved, machine, object, () => letGo(machine), options.user)
+      .then(
+        () => end(machine, hibernated),
+        (error) => failed(machine, object, 'HibernateFailed', (error as Error).message),
+      )
+      .finally(() => {
+        machine.saving = undefined
+        observer.changed(machine.record.uid)
+      })
+    return report(object, machine)
   }
 
   /** Idempotent: the machine gets its result, QEMU goes, and what it held on this machine is given back. */
@@ -267,6 +289,12 @@ function removeEphemeralDisks(directory: string): void {
   } catch {
     // The directory is gone already.
   }
+}
+
+export const hibernated: MachineResult = {
+  phase: 'Succeeded',
+  reason: hibernatedReason,
+  message: 'The VirtualMachineInstance was suspended to disk.',
 }
 
 const neverStarted: MachineResult = {

@@ -33,6 +33,8 @@ export interface Machine {
   problem?: { reason: string; message: string }
   failures: number
   retryAt: number
+  /** The guest's memory is being written to disk; QEMU ends with it. */
+  saving?: Promise<void>
   /** The end in progress: QEMU is being told to go and its traces removed. */
   ending?: Promise<void>
   reconnecting?: Promise<void>

@@ -16,11 +16,22 @@ import type { Volumes } from '../volumes/volumes.ts'
 import type { EventRecorder, FoundWorkload, SyncResult, WorkloadDriver } from '../workload.ts'
 import { type Accelerator, proveAccelerator } from './accelerator.ts'
 import { createControl, type MachineControl } from './control.ts'
-import { createLifecycle } from './lifecycle.ts'
+import { recoverHalfway } from './hibernate.ts'
+import { createLifecycle, hibernated } from './lifecycle.ts'
 import { trimLogs } from './logs.ts'
-import { attach, isRunning, keepConnecting, type Machine, newMachine, type Observer, vanished } from './machine.ts'
+import {
+  attach,
+  detach,
+  isRunning,
+  keepConnecting,
+  type Machine,
+  newMachine,
+  type Observer,
+  vanished,
+} from './machine.ts'
 import { type ProcessUser, processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
+import { createSavedStates } from './saved-states.ts'
 import { createSources } from './sources.ts'
 
 export interface MachinesOptions {
@@ -71,6 +82,7 @@ export function createMachines(options: MachinesOptions): Machines {
     for (const listener of listeners) listener(uid)
   }
   const observer: Observer = { log, changed, ended: (machine, result) => lifecycle.end(machine, result) }
+  const saved = createSavedStates(options.paths.saved)
   const lifecycle = createLifecycle({
     ...options,
     log,
@@ -79,6 +91,7 @@ export function createMachines(options: MachinesOptions): Machines {
     machines,
     observer,
     sources: createSources(options.client),
+    saved,
     emulator: () => emulator,
     missing: () => missing,
     accelerator: () => accelerator!,
@@ -122,13 +135,26 @@ export function createMachines(options: MachinesOptions): Machines {
     const machine = newMachine(directory, record)
     if (!known && !record.result) return
     machines.set(uid, machine)
-    if (record.result) lifecycle.end(machine, record.result)
-    else if (!isRunning(machine)) lifecycle.end(machine, vanished)
-    else
+    if (record.result) {
+      lifecycle.end(machine, record.result)
+      return
+    }
+    if (isRunning(machine))
       await attach(machine, observer, 5_000).catch((error) => {
         log.warn('a machine does not answer', { machine: record.name, error })
         keepConnecting(machine, observer)
       })
+    switch (await recoverHalfway(saved, machine)) {
+      case 'hibernated':
+        lifecycle.end(machine, hibernated)
+        break
+      case 'again':
+        detach(machine)
+        machines.delete(uid)
+        break
+      case 'as it is':
+        if (!isRunning(machine)) lifecycle.end(machine, vanished)
+    }
   }
 
   return {
@@ -166,7 +192,10 @@ export function createMachines(options: MachinesOptions): Machines {
     },
 
     disksInUse: () =>
-      [...machines.values()].filter(isRunning).flatMap(({ record }) => record.started?.sharedDisks ?? []),
+      [
+        ...[...machines.values()].filter(isRunning).map(({ record }) => record.started),
+        ...saved.all().map(([, state]) => state.started),
+      ].flatMap((started) => started?.sharedDisks ?? []),
     sync: (object: StoredObject): Promise<SyncResult> => lifecycle.sync(object),
     stopped: (uid) => lifecycle.stopped(uid),
     remove: (workload) => lifecycle.remove(workload),
@@ -175,7 +204,8 @@ export function createMachines(options: MachinesOptions): Machines {
     async stop() {
       clearInterval(trimming)
       for (const machine of machines.values()) machine.starting?.abort.abort(new Error('Tandem stops'))
-      await Promise.allSettled([...machines.values()].map((machine) => machine.starting?.done))
+      // A memory that is half on disk is written to its end.
+      await Promise.allSettled([...machines.values()].flatMap((machine) => [machine.starting?.done, machine.saving]))
       // The proof ends by itself within seconds; it writes its result below the state directory.
       await accelerator?.catch(() => {})
       lifecycle.close()

@@ -41,6 +41,8 @@ export interface MachinePlan {
   network?: { tap: string; mac: string; mtu: number }
   /** Absent: SeaBIOS. */
   firmware?: Firmware
+  /** It goes on from a saved state: QEMU waits for it. */
+  resuming?: boolean
 }
 
 export const isQ35 = (plan: MachinePlan): boolean => {

@@ -35,6 +35,8 @@ export interface MachineRecord {
   /** Absent until QEMU was started. */
   process?: ProcessIdentity
   started?: StartedMachine
+  /** The VirtualMachine from whose saved state it is going on, and whether it is to be paused then; absent once it has. */
+  resuming?: { owner: string; paused: boolean }
   /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
   stopDeadline?: number
   result?: MachineResult

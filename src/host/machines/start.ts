@@ -12,12 +12,14 @@ import { qemuArgs } from './args.ts'
 import { confine } from './cgroup.ts'
 import { type DiskRooms, prepareDisks } from './disks.ts'
 import { prepareFirmware } from './firmware.ts'
+import { goOn, requireSame, stateToResume } from './hibernate.ts'
 import { firmwareUuid } from './identity.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { killAndWait, launch, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
+import type { SavedState, SavedStates } from './saved-states.ts'
 import { hostnameOf, interfacesOf, specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
@@ -28,6 +30,7 @@ export interface StartRooms extends DiskRooms {
   accelerator: Promise<Accelerator>
   user?: ProcessUser
   log: Logger
+  saved: SavedStates
 }
 
 /** How long QEMU may take from its start until it answers on QMP. */
@@ -40,16 +43,19 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   const memoryBytes = guestMemory(spec.domain)
   requireMemory(memoryBytes)
   const uuid = firmwareUuid(object)
+  const resuming = stateToResume(rooms, object, spec)
   makeDirectory(machine, rooms.user)
+  if (resuming) rooms.saved.lend(resuming.owner, machine.directory)
   const { signal } = machine.starting!.abort
   const [disks, firmware, network, accelerator] = await settled([
-    prepareDisks(rooms, object, uuid, machine.directory, signal),
-    prepareFirmware(spec, machine.directory, rooms.user),
+    prepareDisks(rooms, object, uuid, machine.directory, signal, resuming !== undefined),
+    prepareFirmware(spec, machine.directory, rooms.user, resuming !== undefined),
     attachNetwork(rooms, object),
     rooms.accelerator,
   ])
   try {
     signal.throwIfAborted()
+    if (resuming) requireSame(resuming.state, disks.shared, accelerator)
     const plan: MachinePlan = {
       title: `${object.metadata.namespace}/${object.metadata.name}`,
       uuid,
@@ -60,6 +66,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       disks: disks.disks,
       network,
       firmware,
+      ...(resuming && { resuming: true }),
     }
     const started: StartedMachine = {
       accelerator: accelerator.kind,
@@ -74,17 +81,18 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     }
     machine.starting!.phase = 'Scheduled'
     observer.changed(machine.record.uid)
-    await run(rooms, machine, plan, started, network, disks.files)
+    await run(rooms, machine, plan, started, network, disks.files, resuming)
   } finally {
     disks.close()
   }
   limit(rooms, machine, object)
   try {
     await attach(machine, observer, answerTimeoutMs)
+    if (resuming) await goOn(rooms.saved, machine, observer, resuming.owner)
   } catch (error) {
     const said = lastWords(machine.directory)
     await killAndWait(machine.record.process!)
-    machine.record = { ...machine.record, process: undefined, started: undefined }
+    machine.record = { ...machine.record, process: undefined, started: undefined, resuming: undefined }
     writeRecord(machine.directory, machine.record)
     throw said ? new Error(said, { cause: error }) : error
   }
@@ -107,6 +115,7 @@ async function run(
   started: StartedMachine,
   network: MachineNetwork | undefined,
   files: number[],
+  resuming: { owner: string; state: SavedState } | undefined,
 ): Promise<void> {
   const identity = await launch(
     {
@@ -120,7 +129,12 @@ async function run(
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
   )
-  machine.record = { ...machine.record, process: identity, started }
+  machine.record = {
+    ...machine.record,
+    process: identity,
+    started,
+    ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
+  }
   writeRecord(machine.directory, machine.record)
 }
 

@@ -1,4 +1,4 @@
-// start, stop and restart of VirtualMachines.
+// start, stop, restart, hibernate and resume of VirtualMachines.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -85,6 +85,27 @@ test('restart: stop and start together', async () => {
     await (await machine('Always', 'Running')).refused(400, 'PUT', `${doors}/restart`, { gracePeriodSeconds: 5 }),
     'For force restart, only gracePeriod=0 is supported for now',
   )
+})
+
+test('hibernate and resume: there and back to the former strategy', async () => {
+  const tandem = await machine('Manual', 'Running')
+  assert.equal((await tandem.call('PUT', `${doors}/hibernate`, {})).status, 202)
+  assert.equal((await current(tandem)).spec.runStrategy, 'Hibernated')
+  await refusedWith(tandem, 'hibernate', 'VM is hibernated already')
+  await tandem.ok('DELETE', `${group}/virtualmachineinstances/vm`)
+  await tandem.call('PUT', `${doors}/resume`, {})
+  const { spec, status, metadata } = await current(tandem)
+  assert.equal(spec.runStrategy, 'Manual')
+  assert.deepEqual(status.stateChangeRequests, [{ action: 'Start' }])
+  assert.deepEqual(metadata.annotations ?? {}, {})
+  await refusedWith(await machine('Always', 'Running'), 'resume', 'VM is not hibernated')
+  await refusedWith(await machine('Halted'), 'hibernate', 'VM is not running')
+})
+
+test('start wakes a hibernated machine', async () => {
+  const tandem = await machine('Hibernated')
+  assert.equal((await tandem.call('PUT', `${doors}/start`, {})).status, 202)
+  assert.equal((await current(tandem)).spec.runStrategy, 'Always')
 })
 
 test('the doors have their own permissions and methods', async () => {

@@ -1,4 +1,4 @@
-// subresources.kubevirt.io: start, stop and restart of VirtualMachines, by changing the object through the same door as
+// subresources.kubevirt.io: start, stop and restart of VirtualMachines (and Tandem's hibernate and resume), by changing the object through the same door as
 // everybody (kubevirt pkg/virt-api/rest/lifecycle.go, 1.9). What needs the running guest (pause, console …) is given in
 // by main.ts.
 
@@ -6,6 +6,7 @@ import { ApiError, notFound } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { copyJson } from '../../api/walk/plain.ts'
+import { formerStrategyAnnotation, hibernatedStrategy } from '../../kinds/kubevirt/hibernation.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, type Engine } from '../call.ts'
 import type { Stored } from '../objects.ts'
@@ -48,6 +49,8 @@ export const machineHandlers: Record<string, KubevirtHandler> = {
   'virtualmachines/start': (call) => changing(call, start),
   'virtualmachines/stop': (call) => changing(call, stop),
   'virtualmachines/restart': (call) => changing(call, restart),
+  'virtualmachines/hibernate': (call) => changing(call, hibernate),
+  'virtualmachines/resume': (call) => changing(call, resume),
 }
 
 async function changing(
@@ -102,6 +105,8 @@ async function start(machine: Machine, options: Record<string, any>): Promise<un
     case 'Halted':
       if (paused) return request(machine, options, [{ action: 'Start', ...data }])
       return setStrategy(machine, options, 'Always')
+    case hibernatedStrategy:
+      return resume(machine, options)
     case 'RerunOnFailure':
       if (instance?.status?.phase === 'Failed')
         throw refused(call, `${strategy} does not support starting VM from failed state`)
@@ -126,6 +131,7 @@ async function stop(machine: Machine, options: Record<string, any>): Promise<unk
   if (typeof grace === 'number') await shortenGrace(machine, options, grace)
   switch (strategy) {
     case 'Halted':
+    case hibernatedStrategy:
       return undefined
     case 'Always':
     case 'Once':
@@ -141,11 +147,36 @@ async function restart(machine: Machine, options: Record<string, any>): Promise<
   if (typeof grace === 'number' && grace > 0)
     throw badRequest('For force restart, only gracePeriod=0 is supported for now')
   if (typeof grace === 'number' && grace < 0) throw badRequest('gracePeriodSeconds has to be greater or equal to 0')
-  if (strategy === 'Halted' || strategy === 'Once')
+  if (['Halted', 'Once', hibernatedStrategy].includes(strategy))
     throw refused(call, `RunStategy ${strategy} does not support manual restart requests`)
   if (!instance || isFinal(instance)) throw refused(call, `VM is not running: ${strategy}`)
   if (grace === 0) await shortenGrace(machine, options, 0)
   return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }, { action: 'Start' }])
+}
+
+async function hibernate(machine: Machine, options: Record<string, any>): Promise<unknown> {
+  const { call, current, strategy, instance } = machine
+  if (strategy === hibernatedStrategy) throw refused(call, 'VM is hibernated already')
+  if (instance?.status?.phase !== 'Running' || instance.metadata.deletionTimestamp)
+    throw refused(call, 'VM is not running')
+  const next = copyJson<ApiObject>(current.object)
+  next.metadata.annotations = { ...next.metadata.annotations, [formerStrategyAnnotation]: strategy }
+  delete next.spec.running
+  next.spec.runStrategy = hibernatedStrategy
+  return updateObject(call, current, next, { ...writing(options), subresource: '' })
+}
+
+/** Back to the run strategy from before, and running whatever it is. */
+async function resume(machine: Machine, options: Record<string, any>): Promise<unknown> {
+  const { call, current, strategy } = machine
+  if (strategy !== hibernatedStrategy) throw refused(call, 'VM is not hibernated')
+  const next = copyJson<ApiObject>(current.object)
+  const { [formerStrategyAnnotation]: former, ...annotations } = next.metadata.annotations ?? {}
+  next.metadata.annotations = annotations
+  next.spec.runStrategy = former && former !== 'Halted' ? former : 'Always'
+  const stored = await updateObject(call, current, next, { ...writing(options), subresource: '' })
+  if (next.spec.runStrategy !== 'Manual') return stored
+  return request({ ...machine, current: stored }, options, [{ action: 'Start' }])
 }
 
 const dry = (options: Record<string, any>): boolean => Array.isArray(options.dryRun) && options.dryRun.includes('All')

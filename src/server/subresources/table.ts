@@ -48,9 +48,18 @@ export const aggregatedVersions = ['v1', 'v1alpha3']
 
 /** Paths of subresources.kubevirt.io and their verbs (virt-api pkg/virt-api/api.go, 1.9). */
 export const kubevirtSubresources = new Map<string, 'get' | 'update'>([
-  ...['start', 'stop', 'restart', 'migrate', 'addvolume', 'removevolume', 'memorydump', 'removememorydump'].map(
-    (name) => [`virtualmachines/${name}`, 'update'] as const,
-  ),
+  ...[
+    'start',
+    'stop',
+    'restart',
+    'migrate',
+    'addvolume',
+    'removevolume',
+    'memorydump',
+    'removememorydump',
+    'hibernate',
+    'resume',
+  ].map((name) => [`virtualmachines/${name}`, 'update'] as const),
   ...['expand-spec', 'portforward'].map((name) => [`virtualmachines/${name}`, 'get'] as const),
   ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
     (name) => [`virtualmachineinstances/${name}`, 'update'] as const,
