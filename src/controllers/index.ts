@@ -21,6 +21,7 @@ import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
 import { serviceLoadBalancer } from './service-load-balancer.ts'
 import { statefulSet } from './statefulset.ts'
+import { taintEviction } from './taint-eviction.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
@@ -53,6 +54,7 @@ export const controllers: ControllerDefinition[] = [
   garbageCollector,
   podCollector,
   nodeLifecycle,
+  taintEviction,
   clusterRoleAggregation,
   csrApprover,
   csrSigner,

@@ -51,6 +51,8 @@ export async function bind(call: Call): Promise<ApiResponse> {
       throw conflict('pods/binding', name, `pod ${name} is being deleted, cannot be assigned to a host`)
     if (pod.spec.nodeName)
       throw conflict('pods/binding', name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
+    if (pod.spec.schedulingGates?.length)
+      throw conflict('pods/binding', name, `pod ${name} has non-empty .spec.schedulingGates`)
     pod.spec.nodeName = target.name
     const annotations = binding.metadata?.annotations
     if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
@@ -59,9 +61,12 @@ export async function bind(call: Call): Promise<ApiResponse> {
       status: 'True',
       lastProbeTime: null,
       lastTransitionTime: formatTime(call.engine.now()),
+      ...(pod.metadata.generation && { observedGeneration: pod.metadata.generation }),
     }
     const others = (pod.status?.conditions ?? []).filter((one: { type: string }) => one.type !== 'PodScheduled')
-    pod.status = { ...pod.status, conditions: [...others, condition] }
+    // The nomination has done its work (1.35).
+    const { nominatedNodeName: _nominated, ...status } = pod.status ?? {}
+    pod.status = { ...status, conditions: [...others, condition] }
     await updateObject(own, current, pod, { ...writeOptions(call), subresource: 'binding', owns: ['spec', 'status'] })
   }
   await readAndWrite({ call: own, operation: 'UPDATE', key, retries: true, action })
