@@ -62,6 +62,8 @@ export interface FieldError {
   /** "spec.containers[0].name" */
   field: string
   value?: unknown
+  /** The value is a whole object or list: the message leaves it out. */
+  hideValue?: boolean
   detail: string
 }
 
@@ -171,6 +173,7 @@ export function fieldErrorBody(error: FieldError): string {
   }
   const title = titles[error.type]
   const hidesValue = ['FieldValueRequired', 'FieldValueForbidden', 'FieldValueTooLong']
-  const shown = hidesValue.includes(error.type) ? title : `${title}: ${JSON.stringify(error.value ?? null)}`
+  const shown =
+    error.hideValue || hidesValue.includes(error.type) ? title : `${title}: ${JSON.stringify(error.value ?? null)}`
   return error.detail ? `${shown}: ${error.detail}` : shown
 }
