@@ -9,6 +9,7 @@ import { createBackoff } from './backoff.ts'
 import { removeCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
+import { createImageVolumes } from './image-volumes.ts'
 import { rotateLog } from './log-rotation.ts'
 import { labels } from './names.ts'
 import type { PodsOptions, Shared } from './options.ts'
@@ -64,6 +65,7 @@ export function createPods(options: PodsOptions): Pods {
   const { cri } = containerd
   const files = createPodFiles(options.paths, options.clusterDomain)
   const puller = createPuller(shared)
+  const imageVolumes = createImageVolumes(containerd.socket, files, puller)
   const starter = createStarter(shared, files)
   /** Pods that had something in the runtime when we started: their workers look before they act. */
   const inherited = new Set<string>()
@@ -89,6 +91,7 @@ export function createPods(options: PodsOptions): Pods {
       shared,
       files,
       puller,
+      imageVolumes,
       starter,
       changed: () => listener(uid),
       owns: (runtimeId) => owners.set(runtimeId, uid),
@@ -210,6 +213,7 @@ export function createPods(options: PodsOptions): Pods {
     const { items } = await cri.listPodSandbox({ filter: { labelSelector: { [labels.podUid]: uid } } })
     await Promise.all(items.map(({ id }) => removeSandbox(cri, id)))
     await unbindAll(subPathRoot(files, uid))
+    await imageVolumes.unmountAll(uid)
     await shared.volumes.unmountAll(uid)
     await removeCgroups(`${options.cgroupParent}/pod${uid}`)
     await files.remove(workload)

@@ -5,9 +5,11 @@ import { mkdir, readFile } from 'node:fs/promises'
 import type { StoredObject } from '../../api/meta.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
 import { parseResolvConf, podResolver } from './dns.ts'
+import type { ImageVolumes } from './image-volumes.ts'
 import type { Shared } from './options.ts'
 import type { PodObject } from './pod.ts'
 import type { PodFiles } from './pod-files.ts'
+import { ImageNotReady } from './pulling.ts'
 import { type SandboxRecord, sandboxRecord } from './records.ts'
 import { find } from './sources.ts'
 import { type SandboxConfig, sandboxConfig } from './spec.ts'
@@ -19,12 +21,16 @@ export class SandboxProblem extends Error {
   override name = 'SandboxProblem'
 }
 
-export async function mountVolumes(shared: Shared, pod: PodObject): Promise<MountedVolumes> {
+export async function mountVolumes(shared: Shared, images: ImageVolumes, pod: PodObject): Promise<MountedVolumes> {
   const volumes = await Promise.all(
     (pod.spec.volumes ?? []).map(async (volume) => {
+      const { image } = volume as { image?: { reference?: string; pullPolicy?: string } }
       try {
+        if (image) return { name: volume.name, path: await images.mount(pod, volume.name, image), readOnly: true }
         return await shared.volumes.mount(pod, volume as { name: string; [source: string]: unknown })
       } catch (error) {
+        // The puller has told of it.
+        if (error instanceof ImageNotReady) throw new SandboxProblem(error.message, { cause: error })
         const reason = error instanceof VolumeNotReady ? error.reason : 'FailedMount'
         const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`
         shared.record(pod, 'Warning', reason, message)

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
 import type { SyncResult } from '../workload.ts'
 import { runHook } from './hooks.ts'
+import type { ImageVolumes } from './image-volumes.ts'
 import { lastWords } from './last-words.ts'
 import { nodeAbilities } from './node-abilities.ts'
 import { refusal } from './node-admission.ts'
@@ -37,6 +38,7 @@ export interface WorkerTools {
   shared: Shared
   files: PodFiles
   puller: Puller
+  imageVolumes: ImageVolumes
   starter: ContainerStarter
   /** Something is new: the host should call sync. */
   changed(): void
@@ -224,7 +226,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       const old = view.sandbox
       if (old) await cri.stopPodSandbox({ podSandboxId: old.id }).catch(ignoreNotFound)
       if (old) await refreshAll()
-      volumes = await mountVolumes(shared, view.pod)
+      volumes = await mountVolumes(shared, tools.imageVolumes, view.pod)
       if (quit.signal.aborted) return
       await resizing.limitPod()
       const made = await runSandbox(shared, files, view.pod, attempt)
@@ -256,7 +258,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       if (!image || quit.signal.aborted || !sandbox?.ready) return
       countRestart(container)
       config ??= await configOfSandbox(shared, view.pod, sandbox.attempt)
-      volumes ??= await mountVolumes(shared, view.pod)
+      volumes ??= await mountVolumes(shared, tools.imageVolumes, view.pod)
       const record = await tools.starter.start({
         pod: view.pod,
         container: withGranted(container),
