@@ -189,7 +189,8 @@ export async function updateObject(
     settle(object)
     const admitted = engine.admission.admit(request)
     if (admitted) await admitted
-    if (resource.hasGeneration && specChanged(object, old))
+    // The scheduler's word is no change of what is wanted (registry/core/pod/storage BindingREST).
+    if (resource.hasGeneration && options.subresource !== 'binding' && specChanged(object, old))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1
     const errors: FieldError[] = [
       ...validateMetaUpdate(object.metadata, old.metadata),
