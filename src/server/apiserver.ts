@@ -7,9 +7,15 @@ import type { StoredObject } from '../api/meta.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import { type Store, StoreUnavailable } from '../store/store.ts'
 import { createAdmission } from './admission/admission.ts'
+import { createLookup } from './admission/lookup.ts'
 import type { ServiceRanges } from './admission/services.ts'
 import { standardPlugins } from './admission/standard.ts'
+import { createAsk } from './admission/webhooks/ask.ts'
 import type { AskWebhook } from './admission/webhooks/dispatch.ts'
+import { type Aggregation, createAggregation } from './aggregation/aggregation.ts'
+import type { ReachRemote } from './aggregation/forward.ts'
+import { resolveService } from './aggregation/resolve-service.ts'
+import type { Audit } from './audit/audit.ts'
 import { authenticate, impersonation, systemUser } from './auth/authn.ts'
 import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
 import type { Pki } from './auth/pki.ts'
@@ -18,9 +24,12 @@ import { createTokens, type Tokens } from './auth/tokens.ts'
 import { bootstrap } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
 import { admitConnect } from './connect.ts'
+import { createDefinitions } from './custom/definitions.ts'
+import { withConversions } from './custom/stored-form.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
 import { type Checks, health, serverVersion } from './health.ts'
+import { createGate } from './gate.ts'
 import { createObjects, type Objects } from './objects.ts'
 import { createOpenApi } from './openapi/openapi.ts'
 import { createRegistry, type Registry } from './registry.ts'
@@ -32,7 +41,7 @@ import { aggregatedGroup, aggregatedVersions, kubevirtSubresources } from './sub
 export interface ApiServerOptions {
   store: Store
   kinds: readonly KindDefinition[]
-  pki: Pick<Pki, 'accountKey'>
+  pki: Pick<Pki, 'accountKey'> & Partial<Pick<Pki, 'caCert' | 'proxy' | 'proxyCaCert'>>
   services: ServiceRanges
   /** host:port that discovery shows. */
   address?: string
@@ -45,9 +54,13 @@ export interface ApiServerOptions {
   checks?: Checks
   /** How admission webhooks are asked (default: over HTTPS). */
   askWebhook?: AskWebhook
+  /** How servers behind APIServices are reached (default: over HTTPS). */
+  reachRemote?: ReachRemote
   clusterDomain?: string
   log?: Logger
-  /** Called after each answer (audit, metrics). Never given bodies. */
+  /** Writes down who does what, where a policy asks for it. */
+  audit?: Audit
+  /** Called after each answer. Never given bodies. */
   requestLog?: (entry: RequestLogEntry) => void
   now?: () => number
 }
@@ -78,6 +91,7 @@ export interface ApiServer {
   readonly objects: Objects
   readonly authorizer: Authorizer
   readonly tokens: Tokens
+  readonly aggregation: Aggregation
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -94,6 +108,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       return resource !== undefined && objects.get(resource, namespace, name)?.object.metadata.uid === uid
     },
   })
+  const ask =
+    options.askWebhook ?? createAsk((...service) => resolveService(createLookup(objects, registry), ...service))
   const admission = createAdmission(
     standardPlugins({
       objects,
@@ -103,11 +119,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       roleRules,
       log: log.child('admission'),
       now,
-      ...(options.askWebhook && { askWebhook: options.askWebhook }),
+      askWebhook: ask,
     }),
   )
   const engine: Engine = { objects, registry, admission, now, log }
-  const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443')
+  const gate = createGate(objects, registry, options.audit)
+  const aggregation = createAggregation({
+    engine,
+    handle: (request) => handle(request),
+    identity: () => options.pki.proxy,
+    log: log.child('aggregator'),
+    reach: options.reachRemote,
+  })
+  const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443', aggregation)
   const openapi = options.openapi ?? createOpenApi()
   const tools = { authorizer, tokens, handlers: options.handlers ?? {} }
   const machines = { ...machineHandlers, ...options.machineHandlers }
@@ -125,29 +149,71 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function serve(request: ApiRequest, info: RequestInfo, warnings: string[]): Promise<ApiResponse> {
     if (!request.user) request.user = await authenticate({ headers: request.headers }, tokens)
-    const user = permit(request, info)
+    return gate.pass(request, info, {
+      permit: () => permit(request, info),
+      serve: (user) => serveFor(user, request, info, warnings),
+      failure: (error) => failure(error, log, info),
+    })
+  }
+
+  async function serveFor(
+    user: UserInfo,
+    request: ApiRequest,
+    info: RequestInfo,
+    warnings: string[],
+  ): Promise<ApiResponse> {
     authorize(authorizer, user, info satisfies Attributes)
+    const remote = aggregation.find(info.group, info.version)
+    if (remote) return aggregation.forward(remote, request, user)
     if (info.isResource && info.resource !== '') {
       if (info.group === aggregatedGroup) return serveMachine({ engine, request, info, user, warnings }, machines)
       const resource = registry.find(info.group, info.version, info.resource)
       if (!resource) throw noSuchPath()
-      return serveResource({ engine, request, info, resource, user, warnings }, tools)
+      if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
+      const call: Call = { engine, request, info, resource, user, warnings }
+      return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }
     const known =
       discovery.answer(request) ??
       protobufOpenApi(request) ??
       openapi(request, registry) ??
-      health(request, options.checks ?? {}, stopping)
+      health(request, options.checks ?? {}, stopping) ??
+      gate.page(request)
     if (known) return known
     if (request.path === '/version' || request.path === '/version/') return { status: 200, object: serverVersion }
     return (await issuerPages(request, tokens)) ?? rootPage(request, registry)
   }
+
+  async function handle(request: ApiRequest): Promise<ApiResponse> {
+    const begun = performance.now()
+    const info = parseRequest(request)
+    const warnings: string[] = []
+    let response: ApiResponse
+    try {
+      response = await serve(withEnd(request, info, ending.signal), info, warnings)
+    } catch (error) {
+      response = failure(error, log, info)
+    }
+    if (warnings.length > 0) response.warnings = [...new Set(warnings)]
+    options.requestLog?.({
+      method: request.method,
+      path: request.path,
+      verb: info.verb,
+      user: request.user?.name ?? '',
+      status: response.status,
+      milliseconds: performance.now() - begun,
+    })
+    return response
+  }
+
+  const definitions = createDefinitions({ engine, handle, ask, log: log.child('definitions') })
 
   return {
     registry,
     objects,
     authorizer,
     tokens,
+    aggregation,
     authenticate: (input) => authenticate(input, tokens),
     async admitStream(request) {
       const info = parseRequest(request)
@@ -162,32 +228,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (!stored) throw notFound(plural, name, group)
       return stored.object
     },
-    async handle(request) {
-      const begun = performance.now()
-      const info = parseRequest(request)
-      const warnings: string[] = []
-      let response: ApiResponse
-      try {
-        response = await serve(withEnd(request, info, ending.signal), info, warnings)
-      } catch (error) {
-        response = failure(error, log, info)
-      }
-      if (warnings.length > 0) response.warnings = [...new Set(warnings)]
-      options.requestLog?.({
-        method: request.method,
-        path: request.path,
-        verb: info.verb,
-        user: request.user?.name ?? '',
-        status: response.status,
-        milliseconds: performance.now() - begun,
-      })
-      return response
-    },
+    handle,
     async start() {
+      definitions.start()
+      await aggregation.start()
       await bootstrap(this)
     },
     stop() {
       stopping = true
+      definitions.stop()
+      aggregation.stop()
       ending.abort()
     },
   }

@@ -4,6 +4,7 @@
 import { conflict } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { type Entry, RevisionMismatch, type Store, type StoreEvent, type Watch } from '../store/store.ts'
+import { NotConverted, type StoredForm } from './custom/stored-form.ts'
 import type { Resource } from './registry.ts'
 
 export const objectModified =
@@ -44,7 +45,14 @@ export interface Objects {
   replace(resource: Resource, current: Stored, object: ApiObject): Promise<Stored>
   /** Resolves with the last state, as watchers see it. */
   remove(resource: Resource, current: Stored, last?: ApiObject): Promise<Stored>
-  watch(resource: Resource, namespace: string, after: number, listener: (changes: Change[]) => void): Watch
+  /** `failed`: no more changes will come, because objects could not be converted. */
+  watch(
+    resource: Resource,
+    namespace: string,
+    after: number,
+    listener: (changes: Change[]) => void,
+    failed?: (error: unknown) => void,
+  ): Watch
   /** Runs `action` when no other one with this key runs: read-modify-write without losing races to ourselves. */
   exclusively<T>(key: string, action: () => Promise<T>): Promise<T>
 }
@@ -61,9 +69,16 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
     const object = parsed.of(entry.revision, entry.value)
     return asVersion(resource, { key: entry.key, revision: entry.revision, object, json: entry.value })
   }
+  const storedAll = (resource: Resource, entries: Entry[]): Stored[] => {
+    if (resource.form?.remote) {
+      const missing = resource.form.missing(entries.map((entry) => parsed.of(entry.revision, entry.value)))
+      if (missing.length > 0) throw new NotConverted(resource.form, missing)
+    }
+    return entries.map((entry) => stored(resource, entry))
+  }
 
   async function put(resource: Resource, key: string, expected: number, given: ApiObject): Promise<Stored> {
-    const object = toStored(resource, given)
+    const object = resource.form ? await resource.form.write(given) : toStored(resource, given)
     let json = ''
     const entry = await store.write({
       key,
@@ -75,6 +90,7 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
         return json
       },
     })
+    if (resource.form?.remote) await resource.form.load([object as StoredObject])
     return asVersion(resource, { key, revision: entry.revision, object: object as StoredObject, json: entry.value })
   }
 
@@ -83,6 +99,38 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
   }
 
   const changes = changeReader(parsed)
+
+  /** Events wait for the conversion of those before them. */
+  function watchConverted(
+    resource: Resource,
+    prefix: string,
+    after: number,
+    listener: (changes: Change[]) => void,
+    failed?: (error: unknown) => void,
+  ): Watch {
+    let tail = Promise.resolve()
+    let closed = false
+    const deliver = async (events: StoreEvent[]): Promise<void> => {
+      if (closed) return
+      const entries = events.flatMap((event) => (event.previous ? [event, event.previous] : [event]))
+      await resource.form!.load(entries.map((entry) => parsed.of(entry.revision, entry.value)))
+      if (!closed) listener(events.map((event) => changes(resource, event)))
+    }
+    const watch = store.watch(prefix, after, (events) => {
+      tail = tail
+        .then(() => deliver(events))
+        .catch((error) => {
+          close()
+          failed?.(error)
+        })
+    })
+    const close = () => {
+      closed = true
+      watch.close()
+    }
+    return { close }
+  }
+
   return {
     store,
     key: keyOf,
@@ -90,11 +138,10 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
       const entry = store.get(keyOf(resource, namespace, name))
       return entry && stored(resource, entry)
     },
-    list: (resource, namespace, page) =>
-      store.list(prefixOf(resource, namespace), page).map((entry) => stored(resource, entry)),
+    list: (resource, namespace, page) => storedAll(resource, store.list(prefixOf(resource, namespace), page)),
     async listAt(resource, namespace, revision, page) {
       const entries = await store.listAt(prefixOf(resource, namespace), revision, page)
-      return entries.map((entry) => stored(resource, entry))
+      return storedAll(resource, entries)
     },
     count: (resource, namespace) => store.count(prefixOf(resource, namespace)),
     create(resource, object) {
@@ -109,7 +156,8 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
       }
     },
     async remove(resource, current, given = current.object) {
-      const last = toStored(resource, given)
+      // Whoever reads the last state of a custom resource finds its version in it.
+      const last = resource.form ? given : toStored(resource, given)
       let object = last as StoredObject
       let json = ''
       try {
@@ -129,10 +177,12 @@ export function createObjects(store: Store, cacheBytes = 48 * 1024 * 1024): Obje
         throw lost(resource, error, object.metadata.name)
       }
     },
-    watch: (resource, namespace, after, listener) =>
-      store.watch(prefixOf(resource, namespace), after, (events) =>
-        listener(events.map((event) => changes(resource, event))),
-      ),
+    watch: (resource, namespace, after, listener, failed) =>
+      resource.form?.remote
+        ? watchConverted(resource, prefixOf(resource, namespace), after, listener, failed)
+        : store.watch(prefixOf(resource, namespace), after, (events) =>
+            listener(events.map((event) => changes(resource, event))),
+          ),
     exclusively: createLocks(),
   }
 }
@@ -142,6 +192,10 @@ const toStored = (resource: Resource, object: ApiObject): ApiObject =>
 
 /** A stored object read through another version. Versions that have no conversion have the same fields. */
 function asVersion(resource: Resource, stored: Stored): Stored {
+  if (resource.form) {
+    const object = resource.form.read(stored.object)
+    return object === stored.object ? stored : { ...stored, object, json: textOf(object) }
+  }
   if (stored.object.apiVersion === resource.apiVersion) return stored
   const object = converted(resource, stored.object)
   return { ...stored, object, json: JSON.stringify(object) }
@@ -149,6 +203,35 @@ function asVersion(resource: Resource, stored: Stored): Stored {
 
 const converted = (resource: Resource, object: StoredObject): StoredObject =>
   (resource.kind.storedAs?.fromStored(object) ?? { ...object, apiVersion: resource.apiVersion }) as StoredObject
+
+const texts = new WeakMap<StoredObject, string>()
+
+/** The text of an object that is not stored as it is, made once. */
+function textOf(object: StoredObject): string {
+  let text = texts.get(object)
+  if (text === undefined) {
+    text = JSON.stringify(object)
+    texts.set(object, text)
+  }
+  return text
+}
+
+/** Changes of custom resources as a version shows them; every watch of the version gets the same one. */
+const formed = new WeakMap<StoredForm, WeakMap<StoreEvent, Change>>()
+
+function inForm(resource: Resource, event: StoreEvent, change: Change): Change {
+  const form = resource.form!
+  const known = formed.get(form) ?? new WeakMap<StoreEvent, Change>()
+  formed.set(form, known)
+  let own = known.get(event)
+  if (!own) {
+    const { object, json } = asVersion(resource, { ...change, key: '' })
+    const previous = change.previous && form.read(change.previous)
+    own = object === change.object && previous === change.previous ? change : { ...change, object, json, previous }
+    known.set(event, own)
+  }
+  return own
+}
 
 /** Store events as changes; every watch of one event gets the same objects. */
 function changeReader(parsed: ParsedCache) {
@@ -167,6 +250,7 @@ function changeReader(parsed: ParsedCache) {
       }
       memo.set(event, change)
     }
+    if (resource.form) return inForm(resource, event, change)
     if (change.object.apiVersion === resource.apiVersion) return change
     const { object, json } = asVersion(resource, { ...change, key: '' })
     const previous = change.previous && converted(resource, change.previous)

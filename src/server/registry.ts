@@ -2,6 +2,8 @@
 
 import type { KindDefinition, ScaleSubresource } from '../api/kind.ts'
 import { groupVersion } from '../api/meta.ts'
+import type { StoredForm } from './custom/stored-form.ts'
+import { byPreference } from './custom/version-order.ts'
 
 export interface Resource {
   kind: KindDefinition
@@ -21,6 +23,8 @@ export interface Resource {
   hasGeneration: boolean
   scale: ScaleSubresource | undefined
   verbs: ReadonlySet<string>
+  /** Set for what a CustomResourceDefinition defines: objects are not stored exactly as they are shown. */
+  form: StoredForm | undefined
 }
 
 const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
@@ -32,15 +36,15 @@ export interface Registry {
   /** Any served version of a resource; the first declared one is preferred. */
   preferred(group: string, plural: string): Resource | undefined
   all(): readonly Resource[]
-  /** group → versions, in order of declaration. */
+  /** group → versions, in order of declaration; those that CustomResourceDefinitions have a part in, by maturity and age. */
   groups(): ReadonlyMap<string, string[]>
-  add(kind: KindDefinition): void
+  add(kind: KindDefinition, form?: StoredForm): void
   remove(group: string, version: string, plural: string): void
   /** Grows with every change: a cache of what is derived from the whole list compares it. */
   generation(): number
 }
 
-export function resourceFor(kind: KindDefinition): Resource {
+export function resourceFor(kind: KindDefinition, form?: StoredForm): Resource {
   const { group, version, plural } = kind
   const spec = kind.schema.properties?.spec !== undefined
   return {
@@ -58,6 +62,7 @@ export function resourceFor(kind: KindDefinition): Resource {
     hasGeneration: kind.hasGeneration ?? spec,
     scale: kind.subresources?.scale,
     verbs: new Set(kind.virtual ? ['create'] : (kind.verbs ?? allVerbs)),
+    form,
   }
 }
 
@@ -81,15 +86,18 @@ export function createRegistry(kinds: readonly KindDefinition[]): Registry {
     groups() {
       if (groups) return groups
       groups = new Map()
-      for (const { group, version } of byUrl.values()) {
+      const defined = new Set<string>()
+      for (const { group, version, form } of byUrl.values()) {
         const versions = groups.get(group) ?? []
         if (!versions.includes(version)) versions.push(version)
         groups.set(group, versions)
+        if (form) defined.add(group)
       }
+      for (const group of defined) groups.get(group)!.sort(byPreference)
       return groups
     },
-    add(kind) {
-      const resource = resourceFor(kind)
+    add(kind, form) {
+      const resource = resourceFor(kind, form)
       byUrl.set(`${kind.group}/${kind.version}/${kind.plural}`, resource)
       byKind.set(`${kind.group}/${kind.version}/${kind.kind}`, resource)
       groups = undefined

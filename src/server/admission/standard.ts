@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.ts'
 import { resolveService } from '../aggregation/resolve-service.ts'
 import type { Authorizer } from '../auth/authz.ts'
 import { checkEscalation, type RoleRules } from '../auth/escalation.ts'
+import { customResources } from '../custom/admission.ts'
 import type { Objects } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import type { AdmissionPlugin } from './admission.ts'
@@ -44,6 +45,7 @@ export function standardPlugins(options: {
   const quotas = createByNamespace(objects, registry, '', 'resourcequotas')
   return [
     namespaceLifecycle(lookup),
+    customResources(registry),
     limitRanger(ranges),
     serviceAccounts(lookup),
     runtimeClasses(lookup),

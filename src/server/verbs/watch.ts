@@ -1,7 +1,7 @@
 // watch: history from a revision, then what happens, filtered by selectors (an object that starts to match is ADDED, one
 // that stops is DELETED), with bookmarks, initial events (WatchList) and an end.
 
-import { ApiError, type FieldError, invalid } from '../../api/errors.ts'
+import { ApiError, type FieldError, invalid, isApiError } from '../../api/errors.ts'
 import type { ApiResponse, WatchEvent } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { Compacted } from '../../store/store.ts'
@@ -78,13 +78,24 @@ function start(
     if (how.endOfInitial) queue.push(bookmark(call, form, after, { 'k8s.io/initial-events-end': 'true' }))
   }
   if (after === 0) after = objects.store.revision()
+  const unreadable = (error: unknown) => {
+    const told = isApiError(error) ? error : new ApiError('InternalError', (error as Error).message)
+    queue.push({ type: 'ERROR', object: told.toStatus() as unknown as ApiObject })
+    queue.end()
+  }
   try {
-    const watching = objects.watch(call.resource, call.info.namespace, after, (changes) => {
-      for (const change of changes) {
-        const event = eventOf(change, matcher, form)
-        if (event) queue.push(event)
-      }
-    })
+    const watching = objects.watch(
+      call.resource,
+      call.info.namespace,
+      after,
+      (changes) => {
+        for (const change of changes) {
+          const event = eventOf(change, matcher, form)
+          if (event) queue.push(event)
+        }
+      },
+      unreadable,
+    )
     cleanups.push(() => watching.close())
   } catch (error) {
     if (!(error instanceof Compacted)) throw error
@@ -123,12 +134,13 @@ function limitTime(call: Call, queue: EventQueue, cleanups: (() => void)[], aske
   // An idle watch must not keep a process alive that has nothing else to do.
   timer.unref()
   cleanups.push(() => clearTimeout(timer))
-  const { signal } = call.request
-  if (!signal) return
   const stop = () => queue.end()
-  if (signal.aborted) stop()
-  else signal.addEventListener('abort', stop, { once: true })
-  cleanups.push(() => signal.removeEventListener('abort', stop))
+  for (const signal of [call.request.signal, call.resource.form?.gone]) {
+    if (!signal) continue
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    cleanups.push(() => signal.removeEventListener('abort', stop))
+  }
 }
 
 function validateWatchOptions(query: URLSearchParams): void {
