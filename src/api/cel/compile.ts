@@ -32,10 +32,10 @@ export const matchConditionsBudget = 2_500_000
 export interface CelOptions {
   /** What the expression may name. `authorizer.requestResource` and its like are names too. */
   variables: Record<string, Type>
-  /** Types that it may have; any when undefined. dyn fits every type. */
+  /** Types that it may have; any when undefined. */
   resultTypes?: readonly Type[]
   /** The text when it has another. */
-  resultProblem?: string
+  resultProblem?: (type: Type) => string
   /** Object types that it may build: `Object{…}`. */
   structs?: (name: string) => Type | undefined
   /** With the functions of JSON patches. */
@@ -95,10 +95,8 @@ export function compileCel(source: string, options: CelOptions): Compiled {
   const { type, issues } = check(expr, scope)
   if (issues.length === 0) issues.push(...literalIssues(expr))
   if (issues.length > 0) throw new CelCompileError(source, issues)
-  const { resultTypes, resultProblem = 'unexpected type of result' } = options
-  if (resultTypes && type.kind !== 'dyn' && !resultTypes.some((one) => sameType(one, type))) {
-    throw new CelResultError(resultProblem)
-  }
+  const { resultTypes, resultProblem = () => 'unexpected type of result' } = options
+  if (resultTypes && !resultTypes.some((one) => sameType(one, type))) throw new CelResultError(resultProblem(type))
   return createCompiled(source, expr, type, options.variables)
 }
 

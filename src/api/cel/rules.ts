@@ -56,7 +56,7 @@ export function compileRule(rule: ValidationRule, schema: Schema, type: Type): C
   const result: CompiledRule = { rule, usesOld: false }
   if (rule.rule.trim() === '') return result
   try {
-    const resultProblem = 'cel expression must evaluate to a bool'
+    const resultProblem = () => 'cel expression must evaluate to a bool'
     result.program = compileCel(rule.rule, { variables, resultTypes: [boolType], resultProblem })
     result.usesOld = result.program.uses('oldSelf')
   } catch (error) {
@@ -65,7 +65,7 @@ export function compileRule(rule: ValidationRule, schema: Schema, type: Type): C
   }
   if (rule.messageExpression) {
     try {
-      const resultProblem = 'messageExpression must evaluate to a string'
+      const resultProblem = () => 'messageExpression must evaluate to a string'
       result.message = compileCel(rule.messageExpression, { variables, resultTypes: [stringType], resultProblem })
     } catch (error) {
       result.messageProblem = problemText(error, 'messageExpression compilation failed: ')
