@@ -19,6 +19,8 @@ export interface ApiRequest {
   headers: Record<string, string>
   /** Bytes from the network, or an object when client and server share a process (never changed by the server). */
   body?: Uint8Array | object
+  /** Address of a client on the network. */
+  source?: string
   /** Set by the transport in-process, by authentication over the network. */
   user?: UserInfo
   /** Aborted when the client goes away: ends a watch. */

@@ -1,0 +1,79 @@
+// The audit log: what the policy lets through, and what is written of it.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { configMap, maps, startServer, userNamed } from '../server.fixture.ts'
+import { createAudit } from './audit.ts'
+import { openLogFile } from './log-file.ts'
+import { readPolicy } from './policy.ts'
+
+const policy = (...rules: object[]) => readPolicy({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules })
+
+async function audited(...rules: object[]) {
+  const lines: any[] = []
+  const audit = createAudit({ policy: policy(...rules), write: (line) => lines.push(JSON.parse(line)) })
+  const tandem = await startServer({ audit })
+  lines.length = 0
+  return { ...tandem, lines }
+}
+
+test('a policy that says nothing sensible is refused with what to change', () => {
+  assert.throws(() => readPolicy({}), /must be a Policy of audit.k8s.io\/v1/)
+  assert.throws(() => policy({ level: 'Some' }), /rules\[0\].level must be one of None, Metadata/)
+  assert.throws(() => policy({ level: 'None', user: ['x'] }), /rules\[0\].user is no field/)
+  assert.throws(
+    () => policy({ level: 'None', nonResourceURLs: ['/a'], namespaces: ['b'] }),
+    /cannot apply to both regular resources and non-resource URLs/,
+  )
+})
+
+test('the first rule that fits decides how much is written', async () => {
+  const { ok, refused, lines } = await audited(
+    { level: 'None', users: ['quiet'] },
+    { level: 'RequestResponse', resources: [{ resources: ['configmaps'] }], omitStages: ['RequestReceived'] },
+    { level: 'Metadata', omitManagedFields: true },
+  )
+  await refused(403, 'GET', maps, undefined, { user: userNamed('quiet') })
+  assert.equal(lines.length, 0)
+  await ok('POST', maps, configMap('a', { k: 'v' }))
+  assert.deepEqual(
+    lines.map(({ stage, verb, level }) => [stage, verb, level]),
+    [['ResponseComplete', 'create', 'RequestResponse']],
+  )
+  const [event] = lines
+  assert.equal(event.requestObject.data.k, 'v')
+  assert.equal(event.responseObject.metadata.name, 'a')
+  assert.deepEqual(event.objectRef, { resource: 'configmaps', namespace: 'default', apiVersion: 'v1' })
+  assert.equal(event.user.username, 'system:apiserver')
+  lines.length = 0
+  await refused(403, 'GET', '/api/v1/nodes', undefined, { user: userNamed('eve') })
+  assert.deepEqual(
+    lines.map(({ stage }) => stage),
+    ['RequestReceived', 'ResponseComplete'],
+  )
+  assert.deepEqual([lines[1].responseStatus.code, lines[1].requestObject], [403, undefined])
+})
+
+test('who acts as somebody else is written down as both', async () => {
+  const { ok, lines } = await audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+  await ok('GET', '/version', undefined, { headers: { 'impersonate-user': 'eve' } })
+  assert.deepEqual([lines[0].user.username, lines[0].impersonatedUser.username], ['system:apiserver', 'eve'])
+})
+
+test('a file that is full becomes an old one, and only so many stay', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'audit-'))
+  context.after(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'audit.log')
+  await writeFile(path, 'old\n')
+  const file = openLogFile({ path, size: 8, keep: 2, failed: assert.fail })
+  for (const line of ['one', 'two', 'three', 'four', 'five']) file.write(line)
+  await file.close()
+  const read = (name: string) => readFile(join(folder, name), 'utf8')
+  assert.equal(await read('audit.log'), 'five\n')
+  assert.equal(await read('audit.log.1'), 'four\n')
+  assert.equal(await read('audit.log.2'), 'three\n')
+  await assert.rejects(read('audit.log.3'))
+})

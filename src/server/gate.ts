@@ -1,0 +1,77 @@
+// What every request passes on its way, whatever it asks: priority and fairness, the counters, the audit log.
+
+import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
+import type { Audit } from './audit/audit.ts'
+import { createFlowControl } from './flow/flow-control.ts'
+import { createMeters } from './metrics.ts'
+import type { Objects } from './objects.ts'
+import type { Registry } from './registry.ts'
+import type { RequestInfo } from './request.ts'
+
+export interface Steps {
+  /** Whom the request acts as. @throws ApiError */
+  permit(): UserInfo
+  serve(user: UserInfo): Promise<ApiResponse>
+  /** An error as an answer. */
+  failure(error: unknown): ApiResponse
+}
+
+export interface Gate {
+  /** Never rejects. */
+  pass(request: ApiRequest, info: RequestInfo, steps: Steps): Promise<ApiResponse>
+  /** /metrics; undefined for every other path. */
+  page(request: ApiRequest): ApiResponse | undefined
+}
+
+export function createGate(objects: Objects, registry: Registry, audit: Audit | undefined): Gate {
+  const flow = createFlowControl(objects, registry)
+  const meters = createMeters()
+
+  const counts = () =>
+    registry
+      .all()
+      .filter(({ kind, verbs }) => !kind.virtual && !kind.storedAs && verbs.has('create'))
+      .map((resource) => ({
+        group: resource.group,
+        resource: resource.plural,
+        count: objects.count(resource, ''),
+      }))
+
+  return {
+    async pass(request, info, steps) {
+      const begun = performance.now()
+      meters.begun(info)
+      const audited = audit?.begin(request, info)
+      let response: ApiResponse
+      let headers: Record<string, string> | undefined
+      try {
+        const user = steps.permit()
+        audited?.acting(user)
+        const entered = flow.enter(user, info)
+        const seat = entered instanceof Promise ? await entered : entered
+        headers = seat.headers
+        try {
+          response = await steps.serve(user)
+        } finally {
+          seat.leave()
+        }
+      } catch (error) {
+        headers ??= (error as { headers?: Record<string, string> }).headers
+        response = steps.failure(error)
+      }
+      if (headers) response.headers = response.headers ? { ...response.headers, ...headers } : headers
+      const seconds = (performance.now() - begun) / 1000
+      meters.done(info, response.status, seconds, request.query.has('dryRun'))
+      audited?.done(response)
+      return response
+    },
+    page(request) {
+      if (request.path !== '/metrics') return undefined
+      return {
+        status: 200,
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+        text: meters.text({ levels: flow.levels(), counts: counts() }),
+      }
+    },
+  }
+}
