@@ -1,10 +1,12 @@
 // The list of controllers.
 
-import type { ControllerDefinition } from './controller.ts'
 import { clusterRoleAggregation } from './clusterrole-aggregation.ts'
+import type { ControllerDefinition } from './controller.ts'
+import { cronJob } from './cronjob.ts'
 import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
 import { deployment } from './deployment.ts'
+import { disruption } from './disruption.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { garbageCollector } from './garbage-collector.ts'
@@ -36,7 +38,9 @@ export const controllers: ControllerDefinition[] = [
   replicationController,
   statefulSet,
   daemonSet,
+  disruption,
   job,
+  cronJob,
   jobExpiry,
   scheduler,
   virtualMachine,
