@@ -4,6 +4,7 @@ import { readFileSync, statfsSync } from 'node:fs'
 import { arch, cpus, hostname, networkInterfaces, release, totalmem } from 'node:os'
 import { isApiError } from '../api/errors.ts'
 import type { ResourceRef, StoredObject } from '../api/meta.ts'
+import { equalJson } from '../api/walk/plain.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
@@ -15,6 +16,9 @@ const leases: ResourceRef = { group: 'coordination.k8s.io', version: 'v1', resou
 const leaseRenewMs = 10_000
 const leaseSeconds = 40
 const statusReportMs = 300_000
+
+/** The kubelet's own port. Nobody listens there: what it serves comes through the API (nodes/<name>/proxy). */
+export const kubeletPort = 10250
 
 export interface NodeCondition {
   type: string
@@ -53,11 +57,24 @@ export function createNodeAgent(options: NodeOptions): NodeAgent {
   let stopped = false
 
   async function report(): Promise<void> {
+    await reportNow(true)
+  }
+
+  /** Somebody else may write the same status, as whoever brings resources of another kind: then once more. */
+  async function reportNow(always: boolean, tries = 3): Promise<void> {
     const node = await client.get(nodes, nodeName)
     const status = nodeStatus(node, options, clock.now(), (await options.images?.()) ?? [])
-    await client.patch(nodes, nodeName, undefined, 'json', [{ op: 'add', path: '/status', value: status }], {
-      subresource: 'status',
-    })
+    if (!always && equalJson(withoutHeartbeats(status), withoutHeartbeats(node.status))) return
+    const patch = [
+      { op: 'test', path: '/metadata/resourceVersion', value: node.metadata.resourceVersion },
+      { op: 'add', path: '/status', value: status },
+    ]
+    try {
+      await client.patch(nodes, nodeName, undefined, 'json', patch, { subresource: 'status' })
+    } catch (error) {
+      if (tries > 1 && isApiError(error, 'Invalid')) return reportNow(always, tries - 1)
+      throw error
+    }
     reportedAt = clock.now()
   }
 
@@ -85,7 +102,12 @@ export function createNodeAgent(options: NodeOptions): NodeAgent {
   async function beat(): Promise<void> {
     try {
       await renewLease()
-      if (clock.now() - reportedAt >= statusReportMs) await report()
+      await reportNow(clock.now() - reportedAt >= statusReportMs).catch(async (error) => {
+        if (!isApiError(error, 'NotFound')) throw error
+        // Deleted under our feet: as a kubelet that starts, it comes again.
+        await register()
+        await reportNow(true)
+      })
     } catch (error) {
       log.warn('cannot report this node; trying again', { error })
     }
@@ -132,7 +154,10 @@ function nodeStatus(
   now: number,
   images: { names: string[]; sizeBytes: number }[],
 ): Record<string, unknown> {
-  const resources = machineResources(options.stateDir)
+  const own = machineResources(options.stateDir)
+  // Resources of other kinds are somebody else's (a device plugin); what there is of them may be asked for.
+  const others = Object.entries(node.status?.capacity ?? {}).filter(([name]) => name.includes('/'))
+  const resources = { ...Object.fromEntries(others), ...own }
   return {
     ...node.status,
     addresses: [
@@ -143,9 +168,19 @@ function nodeStatus(
     allocatable: resources,
     conditions: mergeConditions(node.status?.conditions ?? [], readiness(options), now),
     nodeInfo: nodeInfo(options),
-    daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
+    daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
+    runtimeHandlers: ['', 'runc'].map((name) => ({
+      name,
+      features: { recursiveReadOnlyMounts: false, userNamespaces: false },
+    })),
+    features: { supplementalGroupsPolicy: false },
     images: images.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, 50),
   }
+}
+
+function withoutHeartbeats(status: Record<string, any> = {}): unknown {
+  const conditions = (status.conditions ?? []).map(({ lastHeartbeatTime: _heartbeat, ...rest }: any) => rest)
+  return { ...status, conditions }
 }
 
 /** The kubelet's four conditions; Ready is False while a driver says that it is not. */
@@ -161,11 +196,13 @@ function readiness(options: NodeOptions): NodeCondition[] {
     reason,
     message,
   })
+  const told = (type: string) => drivers.find((condition) => condition.type === type)
   return [
-    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
-    diskPressure(options.stateDir),
+    told('MemoryPressure') ??
+      fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    told('DiskPressure') ?? diskPressure(options.stateDir),
     fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
-    ...drivers.filter((condition) => condition.type !== 'Ready'),
+    ...drivers.filter(({ type }) => !['Ready', 'MemoryPressure', 'DiskPressure'].includes(type)),
     ready,
   ]
 }
