@@ -37,6 +37,7 @@ export function standardPlugins(options: {
   const webhooks: WebhookTools = {
     lookup,
     registry,
+    authorizer: options.authorizer,
     ask: options.askWebhook ?? createAsk((...service) => resolveService(lookup, ...service)),
     convert: (object, from, to) => (from === to ? object : { ...object, apiVersion: to.apiVersion }),
     log: options.log,

@@ -7,6 +7,7 @@ import type { ApiObject } from '../../../api/meta.ts'
 import { applyJsonPatch } from '../../../api/patch/json.ts'
 import { copyJson, equalJson } from '../../../api/walk/plain.ts'
 import type { Logger } from '../../../base/log.ts'
+import type { Authorizer } from '../../auth/authz.ts'
 import type { Registry, Resource } from '../../registry.ts'
 import type { AdmissionPlugin, AdmissionRequest, AdmissionTarget, Waiting } from '../admission.ts'
 import type { Lookup } from '../lookup.ts'
@@ -22,6 +23,8 @@ export interface WebhookTools {
   lookup: Lookup
   registry: Registry
   ask: AskWebhook
+  /** Whom match conditions may ask. */
+  authorizer: Authorizer
   /** The object in another version of its resource. */
   convert(object: ApiObject, from: Resource, to: Resource): ApiObject
   log: Logger

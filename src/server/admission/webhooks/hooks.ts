@@ -60,7 +60,9 @@ export function readWebhooks(configuration: string, webhooks: Record<string, any
     equivalent: hook.matchPolicy !== 'Exact',
     namespaces: selectorMatcher(hook.namespaceSelector ?? {}),
     objects: selectorMatcher(hook.objectSelector ?? {}),
-    conditions: hook.matchConditions?.length ? compileConditions(hook.matchConditions) : undefined,
+    conditions: hook.matchConditions?.length
+      ? compileConditions(hook.matchConditions, hook.failurePolicy === 'Ignore')
+      : undefined,
     failOpen: hook.failurePolicy === 'Ignore',
     seconds: hook.timeoutSeconds ?? 10,
     reinvocable: hook.reinvocationPolicy === 'IfNeeded',
