@@ -50,6 +50,8 @@ export interface KindDefinition {
   prepareUpdate?(object: ApiObject, old: ApiObject, subresource?: string): void
   /** Rules that a schema cannot say; `old` is set on update, `subresource` as with prepareUpdate. */
   validate?(object: ApiObject, old?: ApiObject, subresource?: string): FieldError[]
+  /** Rules for objects that are well-formed otherwise; `errors` are those found before. */
+  conclude?(object: ApiObject, old: ApiObject | undefined, errors: readonly FieldError[]): FieldError[]
   /** Warnings for the client (Warning headers); `old` is set on update. */
   warnings?(object: ApiObject, old?: ApiObject): string[]
   /** A warning for every request of this version: it is deprecated. */

@@ -88,10 +88,11 @@ export function validateObject(
   old?: ApiObject,
   subresource?: string,
 ): FieldError[] {
-  const errors = validateSchema(object, shapeOf(resource), modeOf(resource))
+  const errors = validateSchema(object, shapeOf(resource), modeOf(resource), '', resource.custom ? old : undefined)
   const entries = entriesOf(resource)
   if (entries.length > 0) errors.push(...checkSupport(entries, object, old).refused)
   if (resource.kind.validate) errors.push(...resource.kind.validate(object, old, subresource))
+  if (resource.kind.conclude) errors.push(...resource.kind.conclude(object, old, errors))
   return errors
 }
 
@@ -99,7 +100,7 @@ export function validateObject(
 export function warningsOf(resource: Resource, object: ApiObject, old?: ApiObject): string[] {
   const entries = entriesOf(resource)
   return [
-    ...(resource.kind.warnings?.(object) ?? []),
+    ...(resource.kind.warnings?.(object, old) ?? []),
     ...(entries.length > 0 ? checkSupport(entries, object, old).warnings : []),
   ]
 }

@@ -3,8 +3,8 @@
 
 import type { FieldError } from '../errors.ts'
 import type { DecodeMode } from './decode.ts'
-import { isPlainObject } from './plain.ts'
-import { checkCount, checkDuplicates, checkEnum, checkNumber, checkString, invalidValue } from './rules.ts'
+import { equalJson, isPlainObject, own } from './plain.ts'
+import { checkCount, checkDuplicates, checkEnum, checkNumber, checkString, invalidValue, stableText } from './rules.ts'
 import type { Shape } from './shape.ts'
 
 interface Run {
@@ -18,31 +18,47 @@ const maxErrors = 100
  * Every problem that the schema finds, at most 100. In `typed` mode (built-in kinds, whose types decoding has checked)
  * numbers and booleans need not be there and status is free, because Go fills them with zero; list keys may repeat,
  * because upstream leaves that to each kind.
+ *
+ * `old` is what an update replaces: a part that stayed as it was is let through even if it would be refused today
+ * (CRDValidationRatcheting, apiextensions pkg/apiserver/validation/ratcheting.go, 1.36).
  */
-export function validateSchema(value: unknown, shape: Shape, mode: DecodeMode, path = ''): FieldError[] {
+export function validateSchema(
+  value: unknown,
+  shape: Shape,
+  mode: DecodeMode,
+  path = '',
+  old: unknown = undefined,
+): FieldError[] {
   const run: Run = { structural: mode === 'structural', errors: [] }
-  check(run, shape, value, path)
+  check(run, shape, value, path, old)
   return run.errors.slice(0, maxErrors)
 }
 
-function check(run: Run, shape: Shape, value: unknown, path: string): void {
+function check(run: Run, shape: Shape, value: unknown, path: string, old?: unknown): void {
   if (run.errors.length >= maxErrors) return
+  const before = run.errors.length
+  checkValue(run, shape, value, path, old)
+  if (old !== undefined && run.errors.length > before && equalJson(old, value)) run.errors.length = before
+}
+
+function checkValue(run: Run, shape: Shape, value: unknown, path: string, old: unknown): void {
   if (run.structural) {
     if (!checkType(run, shape, value, path)) return
     if (value === null) return
   } else if (!shape.hasRules || value === null || value === undefined) return
   if (shape.schema.enum) checkEnum(run.errors, shape.schema, value, path)
   if (typeof value === 'object') {
-    if (Array.isArray(value)) checkList(run, shape, value, path)
-    else checkObject(run, shape, value as Record<string, unknown>, path)
+    if (Array.isArray(value)) checkList(run, shape, value, path, old)
+    else checkObject(run, shape, value as Record<string, unknown>, path, old)
   } else if (typeof value === 'string') checkString(run.errors, shape, value, path, run.structural)
   else if (typeof value === 'number') checkNumber(run.errors, shape.schema, value, path)
   if (shape.schema.allOf || shape.schema.anyOf || shape.schema.oneOf || shape.schema.not)
-    checkCombined(run, shape, value, path)
+    checkCombined(run, shape, value, path, old)
 }
 
-function checkObject(run: Run, shape: Shape, object: Record<string, unknown>, path: string): void {
+function checkObject(run: Run, shape: Shape, object: Record<string, unknown>, path: string, old?: unknown): void {
   const { schema } = shape
+  const before = isPlainObject(old) && schema.mapType !== 'atomic' ? old : undefined
   if (schema.minProperties !== undefined || schema.maxProperties !== undefined)
     checkCount(run.errors, Object.keys(object).length, schema.minProperties, schema.maxProperties, 'properties', path)
   for (const name of shape.required) {
@@ -54,8 +70,9 @@ function checkObject(run: Run, shape: Shape, object: Record<string, unknown>, pa
     const part = object[key]
     const field = shape.fields.get(key)
     if (part === undefined || (!run.structural && skips(field ?? shape.values, key, path))) continue
-    if (field) check(run, field, part, child(path, key))
-    else if (shape.values) check(run, shape.values, part, run.structural ? child(path, key) : `${path}[${key}]`)
+    const was = before && own(before, key)
+    if (field) check(run, field, part, child(path, key), was)
+    else if (shape.values) check(run, shape.values, part, run.structural ? child(path, key) : `${path}[${key}]`, was)
   }
 }
 
@@ -68,14 +85,33 @@ function isMissing(run: Run, field: Shape | undefined, value: unknown): boolean 
   return value === undefined || value === null || value === ''
 }
 
-function checkList(run: Run, shape: Shape, list: unknown[], path: string): void {
+function checkList(run: Run, shape: Shape, list: unknown[], path: string, old: unknown): void {
   const { schema } = shape
   if (schema.minItems !== undefined || schema.maxItems !== undefined)
     checkCount(run.errors, list.length, schema.minItems, schema.maxItems, 'items', path)
-  if (run.structural && (shape.associative || schema.uniqueItems)) checkDuplicates(run.errors, shape, list, path)
+  const had = Array.isArray(old) ? old : []
+  if (run.structural && (shape.associative || schema.uniqueItems) && !hasDuplicates(shape, had))
+    checkDuplicates(run.errors, shape, list, path)
   const items = shape.items
   if (!items || (!run.structural && !items.hasRules)) return
-  for (let index = 0; index < list.length; index++) check(run, items, list[index], `${path}[${index}]`)
+  const find = had.length > 0 ? sameItem(shape, had) : undefined
+  for (let index = 0; index < list.length; index++)
+    check(run, items, list[index], `${path}[${index}]`, find?.(list[index]))
+}
+
+function hasDuplicates(shape: Shape, list: unknown[]): boolean {
+  const errors: FieldError[] = []
+  checkDuplicates(errors, shape, list, '')
+  return errors.length > 0
+}
+
+/** Items that keys identify can be compared with what they were. */
+function sameItem(shape: Shape, old: unknown[]): ((item: unknown) => unknown) | undefined {
+  if (shape.listKeys.length === 0) return undefined
+  const identity = (item: unknown) =>
+    stableText(shape.listKeys.map((key) => (isPlainObject(item) ? own(item, key) : null)))
+  const known = new Map(old.map((item) => [identity(item), item]))
+  return (item) => known.get(identity(item))
 }
 
 const child = (path: string, name: string): string => (path ? `${path}.${name}` : name)
@@ -121,13 +157,13 @@ function jsonType(value: unknown): string {
   return typeof value
 }
 
-function checkCombined(run: Run, shape: Shape, value: unknown, path: string): void {
+function checkCombined(run: Run, shape: Shape, value: unknown, path: string, old: unknown): void {
   const passes = (part: Shape): boolean => {
     const probe: Run = { structural: run.structural, errors: [] }
-    checkPart(probe, part, value, path)
+    checkPart(probe, part, value, path, old)
     return probe.errors.length === 0
   }
-  for (const part of shape.allOf) checkPart(run, part, value, path)
+  for (const part of shape.allOf) checkPart(run, part, value, path, old)
   const say = (text: string) => run.errors.push(invalidValue('<nil>', '', `${JSON.stringify(path)} ${text}`))
   if (shape.anyOf.length && !shape.anyOf.some(passes)) say('must validate at least one schema (anyOf)')
   if (shape.oneOf.length) {
@@ -139,8 +175,7 @@ function checkCombined(run: Run, shape: Shape, value: unknown, path: string): vo
 }
 
 /** A part of allOf, anyOf … often names no type, only required fields or a pattern. */
-function checkPart(run: Run, part: Shape, value: unknown, path: string): void {
-  if (part.schema.type !== undefined || part.kind === 'int-or-string' || !run.structural) check(run, part, value, path)
-  else if (isPlainObject(value)) checkObject({ ...run, structural: run.structural }, part, value, path)
-  else check(run, { ...part, kind: 'any' }, value, path)
+function checkPart(run: Run, part: Shape, value: unknown, path: string, old: unknown): void {
+  const open = part.schema.type === undefined && part.kind !== 'int-or-string' && run.structural
+  check(run, open ? { ...part, kind: 'any' } : part, value, path, old)
 }

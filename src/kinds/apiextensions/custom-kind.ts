@@ -1,11 +1,14 @@
 // One version of a CustomResourceDefinition as a kind like any other.
 
+import { compileRules, hasRules, type Rules } from '../../api/cel/rules.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { firstAt, jsonPath } from '../../api/jsonpath.ts'
 import type { Column, KindDefinition, ScaleSubresource } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { groupVersion } from '../../api/meta.ts'
+import type { Schema } from '../../api/schema.ts'
 import { ageText } from '../../api/table.ts'
+import { invalidValue } from '../../api/walk/rules.ts'
 import { types } from '../types.ts'
 import { finalizerWarnings } from './finalizer-warnings.ts'
 import { type JsonSchema, schemaFromJson, someSchema } from './json-schema.ts'
@@ -28,6 +31,7 @@ export function customKind(definition: ApiObject, versionName: string, names: Ac
   const { status, scale } = version.subresources ?? {}
   const columns: Record<string, any>[] = version.additionalPrinterColumns ?? []
   const rules = rulesOf(json, scale)
+  const schema: Schema = spec.preserveUnknownFields ? { type: 'object', preserveUnknown: true } : schemaFromJson(json)
   const kind: KindDefinition = {
     group: spec.group,
     version: versionName,
@@ -38,12 +42,13 @@ export function customKind(definition: ApiObject, versionName: string, names: Ac
     ...(names.shortNames?.length && { shortNames: names.shortNames }),
     ...(names.categories?.length && { categories: names.categories }),
     scope: spec.scope,
-    schema: spec.preserveUnknownFields ? { type: 'object', preserveUnknown: true } : schemaFromJson(json),
+    schema,
     types,
     subresources: { status: status !== undefined, ...(scale && { scale: scaleOf(scale) }) },
     columns: columns.length ? columns.map(columnOf) : [creationAge],
     validate: (object) => rules.flatMap((rule) => rule(object)),
     warnings: finalizerWarnings,
+    ...concluding(schema),
     fields: selectors(version.selectableFields ?? []),
     hasGeneration: true,
     protobuf: false,
@@ -53,6 +58,31 @@ export function customKind(definition: ApiObject, versionName: string, names: Ac
   if (version.deprecated)
     kind.deprecation = version.deprecationWarning ?? `${spec.group}/${versionName} ${names.kind} is deprecated`
   return kind
+}
+
+const blocking: readonly FieldError['type'][] = [
+  ...(['FieldValueNotSupported', 'FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany'] as const),
+  'FieldValueTypeInvalid',
+]
+
+/** x-kubernetes-validations, compiled when the first object comes. */
+function concluding(schema: Schema): Pick<KindDefinition, 'conclude'> {
+  if (!hasRules(schema)) return {}
+  let rules: Rules | undefined
+  return {
+    conclude(object, old, errors) {
+      if (errors.some((error) => blocking.includes(error.type)))
+        return [
+          invalidValue(
+            '<nil>',
+            'null',
+            'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+          ),
+        ]
+      rules ??= compileRules(schema)
+      return rules.validate(object, old).errors
+    },
+  }
 }
 
 type Rule = (object: ApiObject) => FieldError[]

@@ -1,9 +1,10 @@
 // Rules for the schema in a CustomResourceDefinition beside being structural
 // (apiextensions pkg/apis/apiextensions/validation/validation.go, 1.36).
 
+import { normalizeFieldPath } from '../../api/cel/field-path.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
-import { itemsOf, type JsonSchema, valuesOf } from './json-schema.ts'
+import { itemsOf, type JsonSchema, schemaFromJson, valuesOf } from './json-schema.ts'
 
 const schemaTypes = ['array', 'boolean', 'integer', 'number', 'object', 'string']
 const metaFields = ['metadata', 'kind', 'apiVersion']
@@ -42,7 +43,7 @@ function check(errors: FieldError[], schema: JsonSchema, place: Place): void {
   checkListMap(errors, schema, path)
   checkItemIdentity(errors, schema, path)
   for (const [index, rule] of (schema['x-kubernetes-validations'] ?? []).entries())
-    checkRule(errors, rule, `${path}.x-kubernetes-validations[${index}]`)
+    checkRule(errors, rule, schema, `${path}.x-kubernetes-validations[${index}]`)
   checkBelow(errors, schema, place)
 }
 
@@ -200,6 +201,7 @@ const lineBreak = /[\n\r]/
 function checkRule(
   errors: FieldError[],
   rule: NonNullable<JsonSchema['x-kubernetes-validations']>[number],
+  schema: JsonSchema,
   path: string,
 ): void {
   const { rule: text = '', message = '', messageExpression = '', fieldPath = '' } = rule
@@ -215,4 +217,6 @@ function checkRule(
   if (fieldPath && !fieldPath.trim()) errors.push(invalidValue(`${path}.fieldPath`, fieldPath, notEmpty))
   if (lineBreak.test(fieldPath))
     errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'must not contain line breaks'))
+  if (fieldPath && normalizeFieldPath(fieldPath, schemaFromJson(schema)) === undefined)
+    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'must be a valid path'))
 }

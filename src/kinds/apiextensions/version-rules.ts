@@ -1,11 +1,12 @@
 // The rules of one version of a CustomResourceDefinition: schema, columns, subresources, selectable fields
 // (apiextensions pkg/apis/apiextensions/validation/validation.go, 1.36).
 
+import { ruleProblems } from '../../api/cel/rule-problems.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue, tooMany } from '../../api/walk/rules.ts'
 import { defaultProblems } from './default-rules.ts'
-import type { JsonSchema } from './json-schema.ts'
+import { type JsonSchema, schemaFromJson } from './json-schema.ts'
 import { schemaProblems } from './schema-rules.ts'
 import { structuralProblems } from './structural.ts'
 
@@ -74,7 +75,9 @@ function wholeSchemaProblems(
   const structural = structuralProblems(schema, root)
   errors.push(...structural)
   if (structural.length === 0) errors.push(...defaultProblems(schema, root))
-  return [...errors, ...schemaProblems(schema, root)]
+  errors.push(...schemaProblems(schema, root))
+  // Only a good schema gives the expressions of its rules their types.
+  return errors.length > 0 ? errors : ruleProblems(schemaFromJson(schema), root)
 }
 
 /** With a status subresource the schema of status is taken out of the whole: logic at the root would get lost. */
