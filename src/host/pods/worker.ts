@@ -501,7 +501,11 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
         // Asked again with less patience.
         if (view.terminating && graceOf(pod) < graceOf(before)) clock.after(graceOf(pod) * second, () => hurry.abort())
         view.terminating = true
-      } else if (needsRefresh(pod) && describedDifferently(before, pod)) refreshVolumes()
+      } else {
+        // Before the next report: a status that has seen the new spec says what became of it.
+        resizing.settle()
+        if (needsRefresh(pod) && describedDifferently(before, pod)) refreshVolumes()
+      }
       kick()
     },
     refreshVolumes,
