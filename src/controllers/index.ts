@@ -7,6 +7,7 @@ import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
 import { deployment } from './deployment.ts'
 import { disruption } from './disruption.ts'
+import { flowSchemas } from './flow-schemas.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { garbageCollector } from './garbage-collector.ts'
@@ -60,6 +61,7 @@ export const controllers: ControllerDefinition[] = [
   nodeLifecycle,
   taintEviction,
   clusterRoleAggregation,
+  flowSchemas,
   csrApprover,
   csrSigner,
   csrCleaner,
