@@ -4,6 +4,7 @@ import type { KindDefinition } from '../api/kind.ts'
 import { mutatingWebhookConfiguration } from './admissionregistration/mutatingwebhookconfiguration.ts'
 import { validatingWebhookConfiguration } from './admissionregistration/validatingwebhookconfiguration.ts'
 import { customResourceDefinition } from './apiextensions/customresourcedefinition.ts'
+import { apiService } from './apiregistration/apiservice.ts'
 import { controllerRevision } from './apps/controllerrevision.ts'
 import { daemonSet } from './apps/daemonset.ts'
 import { deployment } from './apps/deployment.ts'
@@ -119,6 +120,7 @@ export const kinds: KindDefinition[] = [
   certificateSigningRequest,
   flowSchema,
   priorityLevelConfiguration,
+  apiService,
   limitRange,
   resourceQuota,
   validatingWebhookConfiguration,

@@ -13,6 +13,7 @@ import { standardPlugins } from './admission/standard.ts'
 import { createAsk } from './admission/webhooks/ask.ts'
 import type { AskWebhook } from './admission/webhooks/dispatch.ts'
 import { type Aggregation, createAggregation } from './aggregation/aggregation.ts'
+import { publishAuthentication } from './aggregation/authentication-map.ts'
 import type { ReachRemote } from './aggregation/forward.ts'
 import { resolveService } from './aggregation/resolve-service.ts'
 import type { Audit } from './audit/audit.ts'
@@ -231,6 +232,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     handle,
     async start() {
       definitions.start()
+      await publishAuthentication(handle, options.pki)
       await aggregation.start()
       await bootstrap(this)
     },

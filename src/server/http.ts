@@ -210,6 +210,8 @@ function createEdge(options: HttpOptions, log: Logger) {
     refuseForeignOrigin(asked.headers)
     asked.user = await authenticateRequest(request, asked.headers)
     const { info, user } = await server.admitStream(asked)
+    const remote = server.aggregation.find(info.group, info.version)
+    if (remote) return await server.aggregation.upgrade(remote, request, socket, head, user)
     if (options.proxy && isProxied(info)) return await options.proxy.upgrade(request, socket, head, info)
     if (!options.upgrade || !info.subresource)
       throw new ApiError(

@@ -4,6 +4,7 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Duplex, Transform } from 'node:stream'
+import type { ConnectionOptions } from 'node:tls'
 import { responseHeaders } from './proxy-headers.ts'
 
 export type ProxiedRequest = IncomingMessage | Http2ServerRequest
@@ -12,6 +13,8 @@ export interface ProxyDestination {
   protocol: 'http:' | 'https:'
   host: string
   port: number
+  /** Whom it must prove to be, and who we are. */
+  tls?: ConnectionOptions
 }
 
 export interface Forwarding {
@@ -55,7 +58,7 @@ function open(request: ProxiedRequest, forwarding: Forwarding, headers: Outgoing
     agent: false,
     setHost: false,
     // As upstream: whoever proxies to a workload does not know by which name its certificate was made.
-    ...(to.protocol === 'https:' && { rejectUnauthorized: false }),
+    ...(to.protocol === 'https:' && (to.tls ?? { rejectUnauthorized: false })),
   })
   const timer = setTimeout(() => asked.destroy(new Error('connect: connection timed out')), connectMs)
   asked.once('socket', (socket) => {

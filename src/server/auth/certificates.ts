@@ -40,11 +40,11 @@ export async function keyFromPem(pem: string): Promise<CryptoKey> {
 const newKeys = async () =>
   (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as unknown as CryptoKeyPair
 
-export async function makeAuthority(): Promise<Pair> {
+export async function makeAuthority(name = 'tandem-ca'): Promise<Pair> {
   const keys = await newKeys()
   const made = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: 'CN=tandem-ca',
+    name: `CN=${name}`,
     ...validity(3650),
     keys,
     signingAlgorithm: algorithm,

@@ -22,6 +22,9 @@ export interface Pki {
   servingKey: string
   adminCert: string
   adminKey: string
+  /** Signs only the certificate below: servers behind this one believe what its owner says of who asks. */
+  proxyCaCert: string
+  proxy: Pair
   /** ES256, for service-account tokens. */
   accountKey: KeyObject
   accountPublicKey: KeyObject
@@ -52,11 +55,11 @@ const readIfThere = (file: string) =>
     throw error
   })
 
-async function authority(directory: string): Promise<Pair> {
-  const [certFile, keyFile] = [join(directory, 'ca.crt'), join(directory, 'ca.key')]
+async function authority(directory: string, file = 'ca', name = 'tandem-ca'): Promise<Pair> {
+  const [certFile, keyFile] = [join(directory, `${file}.crt`), join(directory, `${file}.key`)]
   const [cert, key] = await Promise.all([readIfThere(certFile), readIfThere(keyFile)])
   if (cert && key) return { cert, key }
-  const made = await (await making()).makeAuthority()
+  const made = await (await making()).makeAuthority(name)
   await write(keyFile, made.key, 0o600)
   await write(certFile, made.cert, 0o644)
   return made
@@ -81,10 +84,11 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const ca = await authority(directory)
   const caCert = ca.cert
-  const keep = async (name: string, names: string[], make: () => Promise<Pair>) => {
+  const proxyCa = await authority(directory, 'front-proxy-ca', 'front-proxy-ca')
+  const keep = async (name: string, names: string[], make: () => Promise<Pair>, issuer = caCert) => {
     const [certFile, keyFile] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)]
     const [cert, key] = await Promise.all([readIfThere(certFile), readIfThere(keyFile)])
-    if (cert && key && stillGood(cert, caCert, names)) return { cert, key }
+    if (cert && key && stillGood(cert, issuer, names)) return { cert, key }
     const made = await make()
     await write(keyFile, made.key, 0o600)
     await write(certFile, made.cert, 0o644)
@@ -95,6 +99,8 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
   const issueClient = async (name: string, groups: string[], days = 365) =>
     (await making()).makeClient(ca, name, groups, days)
   const admin = await keep('admin', [], () => issueClient('kubernetes-admin', ['system:masters'], 3650))
+  const makeProxy = async () => (await making()).makeClient(proxyCa, 'front-proxy-client', [], 365)
+  const proxy = await keep('front-proxy-client', [], makeProxy, proxyCa.cert)
   const accountKey = await accountSigningKey(directory)
   return {
     caCert,
@@ -102,6 +108,8 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     servingKey: serving.key,
     adminCert: admin.cert,
     adminKey: admin.key,
+    proxyCaCert: proxyCa.cert,
+    proxy,
     accountKey,
     accountPublicKey: createPublicKey(accountKey),
     issueClient,

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts'
 import { groupVersion } from '../../api/meta.ts'
+import type { RemoteDocument } from '../aggregation/aggregation.ts'
 import { noSuchPath } from '../call.ts'
 import type { Registry, Resource } from '../registry.ts'
 import { aggregatedGroup, aggregatedVersions, kubevirtSubresources, subresourceTable } from '../subresources/table.ts'
@@ -23,14 +24,34 @@ export interface Discovery {
   answer(request: ApiRequest): ApiResponse | undefined
 }
 
-export function createDiscovery(registry: Registry, address: () => string): Discovery {
+/** What is served: by this server, and by others behind it. */
+interface Served {
+  registry: Registry
+  remote: RemoteDiscovery
+}
+
+export interface RemoteDiscovery {
+  documents(): readonly RemoteDocument[]
+  /** Grows when `documents` changed. */
+  generation(): number
+}
+
+const nothingRemote: RemoteDiscovery = { documents: () => [], generation: () => 0 }
+
+export function createDiscovery(
+  registry: Registry,
+  address: () => string,
+  remote: RemoteDiscovery = nothingRemote,
+): Discovery {
+  const served: Served = { registry, remote }
   const documents = new Map<string, { object: object; json: string; etag: string }>()
-  let generation = -1
+  let generation = ''
 
   function document(key: string, make: () => object): { object: object; json: string; etag: string } {
-    if (generation !== registry.generation()) {
+    const current = `${registry.generation()} ${remote.generation()}`
+    if (generation !== current) {
       documents.clear()
-      generation = registry.generation()
+      generation = current
     }
     let known = documents.get(key)
     if (!known) {
@@ -43,7 +64,7 @@ export function createDiscovery(registry: Registry, address: () => string): Disc
   }
 
   function aggregated(request: ApiRequest, version: string, core: boolean): ApiResponse {
-    const { object, json, etag } = document(`${version}${core}`, () => aggregatedList(registry, version, core))
+    const { object, json, etag } = document(`${version}${core}`, () => aggregatedList(served, version, core))
     const headers = {
       'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
       etag,
@@ -64,17 +85,17 @@ export function createDiscovery(registry: Registry, address: () => string): Disc
       if (parts[0] === 'api') {
         if (parts.length === 1) return plain(document('api', () => apiVersions(address())))
         if (parts.length === 2 && parts[1] === 'v1')
-          return plain(document('api/v1', () => resourceList(registry, '', 'v1')))
+          return plain(document('api/v1', () => resourceList(served, '', 'v1')))
         return undefined
       }
-      if (parts.length === 1) return plain(document('apis', () => groupList(registry)))
+      if (parts.length === 1) return plain(document('apis', () => groupList(served)))
       const [, group = '', groupsVersion] = parts
-      const versions = versionsOf(registry, group)
+      const versions = versionsOf(served, group)
       if (versions.length === 0 || group === '') throw noSuchPath()
-      if (parts.length === 2) return plain(document(group, () => apiGroup(registry, group)))
+      if (parts.length === 2) return plain(document(group, () => apiGroup(served, group)))
       if (parts.length > 3) return undefined
       if (!versions.includes(groupsVersion!)) throw noSuchPath()
-      return plain(document(`${group}/${groupsVersion}`, () => resourceList(registry, group, groupsVersion!)))
+      return plain(document(`${group}/${groupsVersion}`, () => resourceList(served, group, groupsVersion!)))
     },
   }
 }
@@ -97,34 +118,36 @@ const apiVersions = (address: string) => ({
   serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }],
 })
 
-function versionsOf(registry: Registry, group: string): string[] {
+function versionsOf({ registry, remote }: Served, group: string): string[] {
   const own = registry.groups().get(group) ?? []
-  return group === aggregatedGroup ? aggregatedVersions : own
+  const others = remote.documents().flatMap((one) => (one.remote.group === group ? [one.remote.version] : []))
+  return [...new Set([...(group === aggregatedGroup ? aggregatedVersions : own), ...others])]
 }
 
-function groupNames(registry: Registry): string[] {
+function groupNames({ registry, remote }: Served): string[] {
   const names = [...registry.groups().keys()].filter((group) => group !== '')
-  return names.includes('kubevirt.io') ? [...names, aggregatedGroup] : names
+  if (names.includes('kubevirt.io')) names.push(aggregatedGroup)
+  return [...new Set([...names, ...remote.documents().map((one) => one.remote.group)])]
 }
 
-function apiGroup(registry: Registry, name: string) {
-  const versions = versionsOf(registry, name).map((version) => ({ groupVersion: groupVersion(name, version), version }))
+function apiGroup(served: Served, name: string) {
+  const versions = versionsOf(served, name).map((version) => ({ groupVersion: groupVersion(name, version), version }))
   // virt-api names this one group in the singular, and virtctl expects it.
   const shown = name === aggregatedGroup ? 'subresource.kubevirt.io' : name
   return { kind: 'APIGroup', apiVersion: 'v1', name: shown, versions, preferredVersion: versions[0] }
 }
 
-const groupList = (registry: Registry) => ({
+const groupList = (served: Served) => ({
   kind: 'APIGroupList',
   apiVersion: 'v1',
-  groups: groupNames(registry).map((name) => {
-    const { kind: _, apiVersion: __, ...group } = apiGroup(registry, name)
+  groups: groupNames(served).map((name) => {
+    const { kind: _, apiVersion: __, ...group } = apiGroup(served, name)
     return { ...group, name }
   }),
 })
 
-function resourceList(registry: Registry, group: string, version: string) {
-  const resources = entriesOf(registry, group, version).flatMap(({ entry, subresources }) => [
+function resourceList(served: Served, group: string, version: string) {
+  const resources = entriesOf(served, group, version).flatMap(({ entry, subresources }) => [
     legacyEntry(entry, entry.name, group, version),
     ...subresources.map((sub) => legacyEntry({ ...sub, singular: '' }, `${entry.name}/${sub.name}`, group, version)),
   ])
@@ -145,17 +168,17 @@ function legacyEntry(entry: Entry, name: string, group: string, version: string)
   }
 }
 
-function aggregatedList(registry: Registry, version: string, core: boolean) {
-  const names = core ? [''] : groupNames(registry)
+function aggregatedList(served: Served, version: string, core: boolean) {
+  const names = core ? [''] : groupNames(served)
   return {
     kind: 'APIGroupDiscoveryList',
     apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},
     items: names.map((name) => ({
       metadata: { ...(name && { name }), creationTimestamp: null },
-      versions: versionsOf(registry, name).map((groupsVersion) => ({
+      versions: versionsOf(served, name).map((groupsVersion) => ({
         version: groupsVersion,
-        resources: entriesOf(registry, name, groupsVersion).map(aggregatedEntry),
+        resources: entriesOf(served, name, groupsVersion).map(aggregatedEntry),
         freshness: 'Current',
       })),
     })),
@@ -177,8 +200,11 @@ function aggregatedEntry({ entry, subresources }: { entry: Entry; subresources: 
   }
 }
 
-function entriesOf(registry: Registry, group: string, version: string): { entry: Entry; subresources: Entry[] }[] {
+function entriesOf(served: Served, group: string, version: string): { entry: Entry; subresources: Entry[] }[] {
   if (group === aggregatedGroup) return aggregatedEntries(version)
+  const { registry, remote } = served
+  const other = remote.documents().find((one) => one.remote.group === group && one.remote.version === version)
+  if (other) return remoteEntries(other)
   return registry
     .all()
     .filter((resource) => resource.group === group && resource.version === version)
@@ -224,4 +250,30 @@ function aggregatedEntries(version: string): { entry: Entry; subresources: Entry
       subresources: [],
     }
   })
+}
+
+/** The older form of the document, which every server has, taken apart. */
+function remoteEntries({ remote, document }: RemoteDocument): { entry: Entry; subresources: Entry[] }[] {
+  const resources: Record<string, any>[] = document.resources ?? []
+  const entry = (resource: Record<string, any>, name: string): Entry => ({
+    name,
+    singular: resource.singularName ?? '',
+    namespaced: resource.namespaced === true,
+    kind: {
+      group: resource.group ?? remote.group,
+      version: resource.version ?? remote.version,
+      kind: String(resource.kind),
+    },
+    verbs: resource.verbs ?? [],
+    ...(resource.shortNames && { shortNames: resource.shortNames }),
+    ...(resource.categories && { categories: resource.categories }),
+  })
+  return resources
+    .filter(({ name }) => !name.includes('/'))
+    .map((resource) => ({
+      entry: entry(resource, resource.name),
+      subresources: resources
+        .filter(({ name }) => name.startsWith(`${resource.name}/`))
+        .map((part) => entry(part, part.name.slice(resource.name.length + 1))),
+    }))
 }

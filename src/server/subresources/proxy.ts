@@ -42,7 +42,7 @@ const own = (name: string): boolean =>
   name === 'authorization' || name.startsWith('impersonate-') || name.startsWith('x-remote-')
 
 /** A WebSocket may carry the bearer token as a protocol; that one is for this server alone. */
-function withoutToken(headers: Record<string, string | string[] | undefined>) {
+export function withoutToken(headers: Record<string, string | string[] | undefined>) {
   const protocols = String(headers['sec-websocket-protocol'] ?? '').split(',')
   const kept = protocols.map((name) => name.trim()).filter((name) => name && !name.startsWith('base64url.bearer.'))
   const { 'sec-websocket-protocol': _all, ...others } = headers
