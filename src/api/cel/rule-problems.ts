@@ -4,8 +4,9 @@
 import type { FieldError } from '../errors.ts'
 import type { Schema } from '../schema.ts'
 import { escapeName } from './escape.ts'
+import { hasRules } from './has-rules.ts'
 import { largest } from './range.ts'
-import { type CompiledRule, compileRule, hasRules } from './rules.ts'
+import { type CompiledRule, compileRule } from './rules.ts'
 import { schemaType } from './schema-type.ts'
 import type { Type } from './types.ts'
 

@@ -8,6 +8,7 @@ import { CelResultError, type Compiled, compileCel, runtimeBudget } from './comp
 import { schemaValue } from './convert.ts'
 import { escapeName } from './escape.ts'
 import { normalizeFieldPath } from './field-path.ts'
+import { hasRules } from './has-rules.ts'
 import { CelCompileError, CelCostExceeded } from './problem.ts'
 import { schemaType } from './schema-type.ts'
 import { boolType, optionalOf, stringType, type Type } from './types.ts'
@@ -92,18 +93,6 @@ export function compileRules(schema: Schema): Rules {
       return { errors: run.errors, warnings: run.warnings, budget: run.budget }
     },
   }
-}
-
-/** Whether the schema has a rule anywhere. */
-export function hasRules(schema: Schema): boolean {
-  if ((schema.rules?.length ?? 0) > 0) return true
-  const inner = [
-    schema.items,
-    schema.additionalProperties,
-    ...Object.values(schema.properties ?? {}),
-    ...(schema.allOf ?? []),
-  ]
-  return inner.some((one) => one && hasRules(one))
 }
 
 /** @param rules where the rules stand: the schema itself or one of its allOf */

@@ -1,7 +1,7 @@
 // matchConditions: CEL expressions that narrow what a webhook or policy is asked about
 // (pkg/apis/admissionregistration/validation, 1.36).
 
-import { admissionProblem } from '../../api/cel/admission.ts'
+import { celAdmission } from '../../api/cel/lazy.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { qualifiedNameProblems } from '../../api/names.ts'
 import { invalidValue, requiredValue, tooMany } from '../../api/walk/rules.ts'
@@ -26,7 +26,7 @@ export function validateMatchConditions(
   conditions.forEach(({ name, expression }, index) => {
     if (!expression?.trim()) errors.push(requiredValue(`${path}[${index}].expression`))
     else if (!known.has(expression)) {
-      const problem = admissionProblem(expression.trim(), 'bool', { params, authorizer: true })
+      const problem = celAdmission().admissionProblem(expression.trim(), 'bool', { params, authorizer: true })
       if (problem) errors.push(invalidValue(`${path}[${index}].expression`, expression.trim(), problem))
     }
     if (!name) errors.push(requiredValue(`${path}[${index}].name`))

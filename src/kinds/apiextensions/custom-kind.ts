@@ -1,6 +1,8 @@
 // One version of a CustomResourceDefinition as a kind like any other.
 
-import { compileRules, hasRules, type Rules } from '../../api/cel/rules.ts'
+import { hasRules } from '../../api/cel/has-rules.ts'
+import { celRules } from '../../api/cel/lazy.ts'
+import type { Rules } from '../../api/cel/rules.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { firstAt, jsonPath } from '../../api/jsonpath.ts'
 import type { Column, KindDefinition, ScaleSubresource } from '../../api/kind.ts'
@@ -79,7 +81,7 @@ function concluding(schema: Schema): Pick<KindDefinition, 'conclude'> {
             'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
           ),
         ]
-      rules ??= compileRules(schema)
+      rules ??= celRules().compileRules(schema)
       return rules.validate(object, old).errors
     },
   }

@@ -1,7 +1,8 @@
 // Defaults in the schema of a custom resource must be values that the schema itself accepts
 // (apiextensions pkg/apiserver/schema/defaulting/validation.go, 1.36).
 
-import { compileRules } from '../../api/cel/rules.ts'
+import { hasRules } from '../../api/cel/has-rules.ts'
+import { celRules } from '../../api/cel/lazy.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { decode } from '../../api/walk/decode.ts'
 import { invalidValue } from '../../api/walk/rules.ts'
@@ -34,7 +35,8 @@ function problemsOf(schema: JsonSchema, path: string): FieldError[] {
   const errors: FieldError[] = []
   if (unknown.length > 0) errors.push(invalidValue(path, schema.default, 'must not have unknown fields'))
   const found = validateSchema(schema.default, shape, 'structural')
-  if (found.length === 0) found.push(...compileRules(shape.schema).validate(schema.default, schema.default).errors)
+  if (found.length === 0 && hasRules(shape.schema))
+    found.push(...celRules().compileRules(shape.schema).validate(schema.default, schema.default).errors)
   for (const error of found) errors.push({ ...error, field: error.field ? `${path}.${error.field}` : path })
   return errors
 }

@@ -1,7 +1,8 @@
 // The rules of one version of a CustomResourceDefinition: schema, columns, subresources, selectable fields
 // (apiextensions pkg/apis/apiextensions/validation/validation.go, 1.36).
 
-import { ruleProblems } from '../../api/cel/rule-problems.ts'
+import { hasRules } from '../../api/cel/has-rules.ts'
+import { celRuleProblems } from '../../api/cel/lazy.ts'
 import type { FieldError } from '../../api/errors.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue, tooMany } from '../../api/walk/rules.ts'
@@ -77,7 +78,9 @@ function wholeSchemaProblems(
   if (structural.length === 0) errors.push(...defaultProblems(schema, root))
   errors.push(...schemaProblems(schema, root))
   // Only a good schema gives the expressions of its rules their types.
-  return errors.length > 0 ? errors : ruleProblems(schemaFromJson(schema), root)
+  if (errors.length > 0) return errors
+  const converted = schemaFromJson(schema)
+  return hasRules(converted) ? celRuleProblems().ruleProblems(converted, root) : []
 }
 
 /** With a status subresource the schema of status is taken out of the whole: logic at the root would get lost. */

@@ -1,6 +1,7 @@
 // A request to the server as CEL sees it: for match conditions of webhooks and for admission policies.
 
-import { type AdmissionInput, admissionValues } from '../../api/cel/admission.ts'
+import type { AdmissionInput } from '../../api/cel/admission.ts'
+import { celAdmission } from '../../api/cel/lazy.ts'
 import type { Authorize } from '../../api/cel/library/authorizer.ts'
 import type { UserInfo } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
@@ -55,7 +56,7 @@ export const celValues = (
   seenAs: Resource,
   convert: (object: ApiObject) => ApiObject,
   authorizer: Authorizer | undefined,
-): ((name: string) => unknown) => admissionValues(celInput(request, seenAs, convert, authorizer))
+): ((name: string) => unknown) => celAdmission().admissionValues(celInput(request, seenAs, convert, authorizer))
 
 function requestObject(request: AdmissionRequest, seenAs: Resource): Record<string, unknown> {
   const { user, resource, subresource, view, operation } = request

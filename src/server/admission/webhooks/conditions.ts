@@ -1,7 +1,8 @@
 // matchConditions of webhooks: CEL expressions that must all hold for a webhook to be asked
 // (apiserver admission/plugin/webhook/matchconditions, 1.36).
 
-import { compileMatchConditions, type MatchCondition } from '../../../api/cel/match-conditions.ts'
+import { celMatchConditions } from '../../../api/cel/lazy.ts'
+import type { MatchCondition } from '../../../api/cel/match-conditions.ts'
 import { forbiddenObject } from '../../auth/authz.ts'
 import type { Resource } from '../../registry.ts'
 import type { AdmissionRequest } from '../admission.ts'
@@ -12,7 +13,7 @@ import type { WebhookTools } from './dispatch.ts'
 export type ConditionMatcher = (request: AdmissionRequest, seenAs: Resource, tools: WebhookTools) => boolean
 
 export function compileConditions(conditions: readonly MatchCondition[], failOpen: boolean): ConditionMatcher {
-  const match = compileMatchConditions(conditions)
+  const match = celMatchConditions().compileMatchConditions(conditions)
   return (request, seenAs, tools) => {
     const { resource } = request
     const convert = (object: NonNullable<AdmissionRequest['object']>) => tools.convert(object, resource, seenAs)

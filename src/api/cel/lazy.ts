@@ -1,0 +1,18 @@
+// CEL is loaded with its first use: most servers never meet an expression, and its modules would be a tenth of their
+// memory. The modules are asked for as a whole, at the moment when there is something to compile.
+
+import { createRequire } from 'node:module'
+
+const load = createRequire(import.meta.url)
+
+/** x-kubernetes-validations of a schema. */
+export const celRules = (): typeof import('./rules.ts') => load('./rules.ts')
+
+/** Whether those rules compile and cost too much: `ruleProblems`. */
+export const celRuleProblems = (): typeof import('./rule-problems.ts') => load('./rule-problems.ts')
+
+/** Expressions about requests: policies. */
+export const celAdmission = (): typeof import('./admission.ts') => load('./admission.ts')
+
+/** Match conditions of webhooks and policies. */
+export const celMatchConditions = (): typeof import('./match-conditions.ts') => load('./match-conditions.ts')
