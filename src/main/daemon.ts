@@ -88,6 +88,7 @@ async function openPlatform(
     pki,
     serviceCidr: settings.serviceCidr,
     balancerAddress: machineAddress(),
+    sctp: existsSync('/proc/net/sctp'),
     clusterDomain: config.clusterDomain,
     listen: config.listen,
     api: { clusterIP: apiAddress, endpointIP: apiAddress, port: servicePort },

@@ -29,6 +29,8 @@ export interface PlatformOptions {
   clusterDomain: string
   /** Where Services of type LoadBalancer and Ingresses are reached. */
   balancerAddress?: string
+  /** Whether the kernel has SCTP. */
+  sctp?: boolean
   listen: { host: string; port: number }
   /** Where workloads reach the API: ClusterIP of the `kubernetes` Service, and where we listen for it. */
   api: { clusterIP: string; endpointIP: string; port: number }
@@ -77,7 +79,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     store,
     kinds,
     pki,
-    services: { cidr: options.serviceCidr },
+    services: { cidr: options.serviceCidr, sctp: options.sctp ?? false },
     address: `${options.listen.host}:${options.listen.port}`,
     clusterDomain: options.clusterDomain,
     handlers: {

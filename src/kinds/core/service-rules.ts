@@ -5,32 +5,131 @@ import type { ApiObject } from '../../api/meta.ts'
 import { dnsLabelProblems, dnsSubdomainProblems, qualifiedNameProblems } from '../../api/names.ts'
 import { validateLabels } from '../../api/validate-meta.ts'
 import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { addressNumber, checkAddress, checkRange } from '../rules/addresses.ts'
+import { checkEndpointAddress } from '../rules/endpoint-address.ts'
 import { checkPort, checkPortOrName } from '../rules/names.ts'
 
-/** Upstream's default of --service-node-port-range. */
-export const nodePortRange = { first: 30000, last: 32767 }
+const balanced = 'LoadBalancer'
+const external = ['NodePort', balanced]
+const ifBalanced = "may only be used when `type` is 'LoadBalancer'"
+const topologyMode = 'service.kubernetes.io/topology-mode'
+const topologyHints = 'service.kubernetes.io/topology-aware-hints'
 
-export function validateService({ spec }: ApiObject): FieldError[] {
+const isReachable = (spec: any): boolean =>
+  external.includes(spec.type) || (spec.type === 'ClusterIP' && spec.externalIPs?.length > 0)
+
+export function validateService({ metadata, spec }: ApiObject): FieldError[] {
   if (!spec) return []
   const headless = spec.clusterIP === 'None'
   const errors: FieldError[] = validateLabels(spec.selector, 'spec.selector')
+  const { [topologyMode]: mode, [topologyHints]: hints } = metadata.annotations ?? {}
+  if (mode !== undefined && hints !== undefined && mode !== hints)
+    errors.push(
+      invalidValue(
+        `metadata.annotations[${topologyMode}]`,
+        mode,
+        `must match annotations[${topologyHints}] when both are specified`,
+      ),
+    )
   if (!spec.ports?.length && !headless && spec.type !== 'ExternalName') errors.push(requiredValue('spec.ports'))
-  errors.push(...validateType(spec, headless), ...validatePorts(spec))
-  if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig)
-    errors.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'))
-  if (spec.ipFamilies?.includes('IPv6'))
-    errors.push(invalidValue('spec.ipFamilies[0]', 'IPv6', 'not configured on this cluster'))
-  if (spec.ipFamilyPolicy === 'RequireDualStack')
+  errors.push(...validateType(spec, headless), ...validatePorts(spec), ...validateAffinity(spec))
+  errors.push(...validateFamilies(spec), ...validateBalancer(spec), ...validatePolicies(spec))
+  for (const [index, address] of (spec.externalIPs ?? []).entries())
+    errors.push(...checkEndpointAddress(`spec.externalIPs[${index}]`, address))
+  return errors
+}
+
+const longestAffinity = 86_400
+
+function validateAffinity({ sessionAffinity, sessionAffinityConfig }: any): FieldError[] {
+  const at = 'spec.sessionAffinityConfig'
+  if (sessionAffinity === 'None' && sessionAffinityConfig)
+    return [forbidden(at, 'must not be set when session affinity is None')]
+  if (sessionAffinity !== 'ClientIP') return []
+  const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds
+  if (seconds === undefined) return [requiredValue(`${at}.clientIP.timeoutSeconds`)]
+  if (seconds > 0 && seconds <= longestAffinity) return []
+  return [
+    invalidValue(`${at}.clientIP.timeoutSeconds`, seconds, `must be greater than 0 and less than ${longestAffinity}`),
+  ]
+}
+
+function validateFamilies({ ipFamilies, ipFamilyPolicy, clusterIPs }: any): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [index, family] of (ipFamilies ?? []).entries())
+    if (family === 'IPv6')
+      errors.push(invalidValue(`spec.ipFamilies[${index}]`, 'IPv6', 'not configured on this cluster'))
+  if (ipFamilyPolicy === 'RequireDualStack')
     errors.push(
       invalidValue('spec.ipFamilyPolicy', 'RequireDualStack', 'this cluster is not configured for dual-stack services'),
     )
+  if (clusterIPs?.length > 1)
+    errors.push(
+      invalidValue(
+        'spec.clusterIPs',
+        clusterIPs,
+        'may only hold one value: this cluster is not configured for dual-stack',
+      ),
+    )
+  for (const [index, address] of (clusterIPs ?? []).entries())
+    if (address !== 'None') errors.push(...checkAddress(`spec.clusterIPs[${index}]`, address))
   return errors
 }
+
+function validateBalancer(spec: any): FieldError[] {
+  const errors: FieldError[] = []
+  const isBalanced = spec.type === balanced
+  const { loadBalancerSourceRanges: ranges = [], loadBalancerClass } = spec
+  // Upstream spells this path with a capital letter.
+  if (ranges.length > 0 && !isBalanced) errors.push(forbidden('spec.LoadBalancerSourceRanges', ifBalanced))
+  for (const [index, range] of ranges.entries())
+    errors.push(...checkRange(`spec.LoadBalancerSourceRanges[${index}]`, String(range).trim()))
+  if (spec.allocateLoadBalancerNodePorts !== undefined && !isBalanced)
+    errors.push(forbidden('spec.allocateLoadBalancerNodePorts', ifBalanced))
+  if (loadBalancerClass === undefined) return errors
+  if (!isBalanced) return [...errors, forbidden('spec.loadBalancerClass', ifBalanced)]
+  const problems = qualifiedNameProblems(loadBalancerClass)
+  return [...errors, ...problems.map((text) => invalidValue('spec.loadBalancerClass', loadBalancerClass, text))]
+}
+
+const distributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
+
+function validatePolicies(spec: any): FieldError[] {
+  const errors: FieldError[] = []
+  const { externalTrafficPolicy, healthCheckNodePort, trafficDistribution } = spec
+  if (externalTrafficPolicy && !isReachable(spec))
+    errors.push(
+      invalidValue(
+        'spec.externalTrafficPolicy',
+        externalTrafficPolicy,
+        'may only be set for externally-accessible services',
+      ),
+    )
+  if (healthCheckNodePort && !needsHealthCheck(spec))
+    errors.push(
+      invalidValue(
+        'spec.healthCheckNodePort',
+        healthCheckNodePort,
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+      ),
+    )
+  else if (healthCheckNodePort) errors.push(...checkPort('spec.healthCheckNodePort', healthCheckNodePort))
+  if (trafficDistribution !== undefined && !distributions.includes(trafficDistribution))
+    errors.push(notSupported('spec.trafficDistribution', trafficDistribution, distributions))
+  return errors
+}
+
+export const needsHealthCheck = (spec: any): boolean =>
+  spec?.type === balanced && spec.externalTrafficPolicy === 'Local'
 
 function validateType(spec: any, headless: boolean): FieldError[] {
   const errors: FieldError[] = []
   if (spec.type === 'ExternalName') {
-    if (spec.clusterIP) errors.push(forbidden('spec.clusterIPs[0]', 'may not be set for ExternalName services'))
+    if (spec.clusterIPs?.length || spec.clusterIP)
+      errors.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'))
+    if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', 'may not be set for ExternalName services'))
+    if (spec.ipFamilyPolicy !== undefined)
+      errors.push(forbidden('spec.ipFamilyPolicy', 'may not be set for ExternalName services'))
     const name = (spec.externalName ?? '').replace(/\.$/, '')
     if (!name) errors.push(requiredValue('spec.externalName'))
     else
@@ -39,20 +138,28 @@ function validateType(spec: any, headless: boolean): FieldError[] {
       )
   } else if (headless && spec.type !== 'ClusterIP')
     errors.push(invalidValue('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`))
-  if (
-    spec.externalTrafficPolicy &&
-    spec.type !== 'NodePort' &&
-    spec.type !== 'LoadBalancer' &&
-    !spec.externalIPs?.length
-  )
-    errors.push(
-      invalidValue(
-        'spec.externalTrafficPolicy',
-        spec.externalTrafficPolicy,
-        'may only be set for externally-accessible services',
-      ),
-    )
   return errors
+}
+
+/** What the status says of a load balancer (ValidateLoadBalancerStatus). */
+export function validateServiceStatus({ spec = {}, status }: ApiObject): FieldError[] {
+  const at = 'status.loadBalancer.ingress'
+  const entries: any[] = status?.loadBalancer?.ingress ?? []
+  if (entries.length > 0 && spec.type !== balanced)
+    return [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
+  return entries.flatMap(({ ip, ipMode, hostname }, index) => {
+    const path = `${at}[${index}]`
+    const errors = ip ? checkAddress(`${path}.ip`, ip) : []
+    if (ipMode === undefined && ip) errors.push(requiredValue(`${path}.ipMode`, 'must be specified when `ip` is set'))
+    else if (ipMode !== undefined && !ip)
+      errors.push(forbidden(`${path}.ipMode`, 'may not be specified when `ip` is not set'))
+    else if (ipMode !== undefined && !['Proxy', 'VIP'].includes(ipMode))
+      errors.push(notSupported(`${path}.ipMode`, ipMode, ['Proxy', 'VIP']))
+    if (!hostname) return errors
+    const problems = dnsSubdomainProblems(hostname)
+    if (addressNumber(hostname)) problems.push('must be a DNS name, not an IP address')
+    return [...errors, ...problems.map((problem) => invalidValue(`${path}.hostname`, hostname, problem))]
+  })
 }
 
 function validatePorts(spec: any): FieldError[] {
@@ -89,25 +196,54 @@ function validatePort(port: any, at: string, type: string, needsName: boolean): 
         invalidValue(`${at}.appProtocol`, port.appProtocol, text),
       ),
     )
-  if (port.protocol === 'SCTP') errors.push(notSupported(`${at}.protocol`, 'SCTP', ['TCP', 'UDP']))
-  if (!port.nodePort) return errors
-  const { first, last } = nodePortRange
-  if (type !== 'NodePort' && type !== 'LoadBalancer')
-    errors.push(forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${type}'`))
-  else if (port.nodePort < first || port.nodePort > last)
-    errors.push(
-      invalidValue(
-        `${at}.nodePort`,
-        port.nodePort,
-        `provided port is not in the valid range. The range of valid ports is ${first}-${last}`,
-      ),
-    )
+  if (port.nodePort && type === 'ClusterIP')
+    errors.push(forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'"))
   return errors
 }
 
-export function validateServiceUpdate({ spec }: ApiObject, old: ApiObject): FieldError[] {
-  const before = old.spec?.clusterIPs?.[0]
-  if (!before || spec.type === 'ExternalName' || old.spec.type === 'ExternalName') return []
-  if (spec.clusterIPs?.[0] === before) return []
-  return [invalidValue('spec.clusterIPs[0]', spec.clusterIPs ?? null, 'may not change once set')]
+export function validateServiceUpdate({ spec }: ApiObject, { spec: old }: ApiObject): FieldError[] {
+  const errors: FieldError[] = []
+  if (spec.type === balanced && old.type === balanced && spec.loadBalancerClass !== old.loadBalancerClass)
+    errors.push(invalidValue('spec.loadBalancerClass', spec.loadBalancerClass ?? null, 'may not change once set'))
+  if (needsHealthCheck(spec) && needsHealthCheck(old) && spec.healthCheckNodePort !== old.healthCheckNodePort)
+    errors.push(forbidden('spec.healthCheckNodePort', 'field is immutable'))
+  const before = old.clusterIPs?.[0]
+  if (!before || spec.type === 'ExternalName' || old.type === 'ExternalName' || spec.clusterIPs?.[0] === before)
+    return errors
+  return [...errors, invalidValue('spec.clusterIPs[0]', spec.clusterIPs ?? null, 'may not change once set')]
+}
+
+/** What has no effect is said (pkg/api/service/warnings.go). */
+export function serviceWarnings({ metadata, spec = {} }: ApiObject): string[] {
+  const warnings: string[] = []
+  const say = (when: unknown, text: string) => when && warnings.push(text)
+  const headless = spec.clusterIP === 'None'
+  say(
+    metadata.annotations?.[topologyHints] !== undefined,
+    `annotation ${topologyHints} is deprecated, please use ${topologyMode} instead`,
+  )
+  say(headless && spec.loadBalancerIP, 'spec.loadBalancerIP is ignored for headless services')
+  say(headless && spec.externalIPs?.length, 'spec.externalIPs is ignored for headless services')
+  say(headless && spec.sessionAffinity === 'ClientIP', 'spec.SessionAffinity is ignored for headless services')
+  say(
+    spec.externalIPs?.length && !headless && spec.type !== 'ExternalName',
+    'spec.externalIPs is deprecated and may no longer be implemented in some clusters',
+  )
+  say(
+    spec.type === 'ExternalName' && spec.externalIPs?.length,
+    'spec.externalIPs is ignored when spec.type is "ExternalName"',
+  )
+  say(
+    spec.type !== 'ExternalName' && spec.externalName,
+    'spec.externalName is ignored when spec.type is not "ExternalName"',
+  )
+  say(
+    spec.trafficDistribution === 'PreferClose',
+    'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+  )
+  say(
+    spec.type === balanced && spec.loadBalancerIP,
+    'spec.loadBalancerIP has no effect: load balancers are reached at the address of this machine',
+  )
+  return warnings
 }

@@ -44,7 +44,17 @@ test('what is wrong is said by field', () => {
   assert.deepEqual(wrong({ type: 'NodePort', clusterIP: 'None', ports: [port] }), ['spec.clusterIPs[0]'])
   assert.deepEqual(wrong({ type: 'ExternalName' }), ['spec.externalName'])
   assert.deepEqual(wrong({ type: 'ClusterIP', ports: [{ ...port, nodePort: 30080 }] }), ['spec.ports[0].nodePort'])
-  assert.deepEqual(wrong({ type: 'NodePort', ports: [{ ...port, nodePort: 80 }] }), ['spec.ports[0].nodePort'])
+  const balancer = { type: 'LoadBalancer', ports: [port], loadBalancerClass: 'example.com/x' }
+  assert.deepEqual(wrong(balancer), [])
+  assert.deepEqual(wrong({ ...balancer, type: 'ClusterIP' }), ['spec.loadBalancerClass'])
+  assert.deepEqual(wrong({ ...balancer, loadBalancerClass: 'example.com/y' }, balancer), ['spec.loadBalancerClass'])
+  assert.deepEqual(wrong({ type: 'ClusterIP', ports: [port], externalIPs: ['127.0.0.1', '192.0.2.7'] }), [
+    'spec.externalIPs[0]',
+  ])
+  const affinity = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 86_401 } } }
+  assert.deepEqual(wrong({ type: 'ClusterIP', ports: [port], ...affinity }), [
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+  ])
   const old = { type: 'ClusterIP', clusterIP: '10.0.0.7', clusterIPs: ['10.0.0.7'], ports: [port] }
   assert.deepEqual(wrong({ ...old, clusterIPs: ['10.0.0.8'] }, old), ['spec.clusterIPs[0]'])
 })
@@ -58,4 +68,31 @@ test('columns of a load balancer that nobody made', () => {
   }
   const { cells } = tableRow(serviceOf(spec), service.columns, { now: Date.parse('2026-01-01T00:00:05Z') })
   assert.deepEqual(cells, ['web', 'LoadBalancer', '10.0.0.7', '<pending>', '80:30080/TCP', '5s', 'a=1,b=2'])
+})
+
+test('what only a load balancer has goes with the type', () => {
+  const old = {
+    type: 'LoadBalancer',
+    ports: [{ ...port, nodePort: 30080 }],
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: 30081,
+    allocateLoadBalancerNodePorts: true,
+    loadBalancerClass: 'example.com/x',
+  }
+  assert.deepEqual(updated({ ...old, type: 'ClusterIP' }, old), { type: 'ClusterIP', ports: [port] })
+  assert.equal(updated({ ...old, healthCheckNodePort: undefined }, old).healthCheckNodePort, 30081)
+  const object = {
+    ...serviceOf({ ...old, type: 'ClusterIP' }),
+    status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } },
+  }
+  service.prepareUpdate!(object, serviceOf(old))
+  assert.deepEqual(object.status, { loadBalancer: {} })
+})
+
+test('a status may name the balancer of a load balancer only', () => {
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1', ipMode: 'VIP' }] } }
+  const fields = (type: string) =>
+    service.validate!({ ...serviceOf({ type, ports: [port] }), status }, undefined, 'status').map(({ field }) => field)
+  assert.deepEqual(fields('LoadBalancer'), [])
+  assert.deepEqual(fields('NodePort'), ['status.loadBalancer.ingress'])
 })

@@ -5,11 +5,17 @@ import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { formatLabels, none, text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
-import { validateService, validateServiceUpdate } from './service-rules.ts'
+import {
+  needsHealthCheck,
+  serviceWarnings,
+  validateService,
+  validateServiceStatus,
+  validateServiceUpdate,
+} from './service-rules.ts'
 
 const external = ['NodePort', 'LoadBalancer']
 
-function defaults({ spec }: ApiObject): void {
+function defaults({ spec, status }: ApiObject): void {
   if (!spec) return
   if (spec.sessionAffinity === 'ClientIP') {
     spec.sessionAffinityConfig ??= {}
@@ -21,16 +27,20 @@ function defaults({ spec }: ApiObject): void {
       port.targetPort = port.port
   }
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
-  if (external.includes(spec.type)) spec.externalTrafficPolicy ??= 'Cluster'
+  if (external.includes(spec.type) || (spec.type === 'ClusterIP' && spec.externalIPs?.length))
+    spec.externalTrafficPolicy ??= 'Cluster'
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
+  for (const entry of Array.isArray(status?.loadBalancer?.ingress) ? status.loadBalancer.ingress : [])
+    if (entry?.ip) entry.ipMode ??= 'VIP'
   // clusterIP and the first of clusterIPs are one field with two names.
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP]
   else if (!spec.clusterIP && spec.clusterIPs?.length) spec.clusterIP = spec.clusterIPs[0]
 }
 
 /** What the server gave stays when an update leaves it out (upstream: patchAllocatedValues). */
-function keepAllocated({ spec }: ApiObject, { spec: old }: ApiObject): void {
-  if (!spec || !old) return
+function keepAllocated(service: ApiObject, { spec: old }: ApiObject, subresource = ''): void {
+  const { spec } = service
+  if (!spec || !old || subresource) return
   if (spec.type === 'ExternalName') {
     if (spec.clusterIP === old.clusterIP) {
       for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'])
@@ -42,6 +52,17 @@ function keepAllocated({ spec }: ApiObject, { spec: old }: ApiObject): void {
   }
   if (external.includes(spec.type) && external.includes(old.type)) keepNodePorts(spec.ports ?? [], old.ports ?? [])
   else if (!external.includes(spec.type) && external.includes(old.type)) dropNodePorts(spec, old)
+  if (needsHealthCheck(spec) && needsHealthCheck(old)) spec.healthCheckNodePort ||= old.healthCheckNodePort
+  else if (spec.healthCheckNodePort === old.healthCheckNodePort) delete spec.healthCheckNodePort
+  if (spec.type !== 'LoadBalancer' && old.type === 'LoadBalancer') leaveBalancer(service, old)
+}
+
+/** The address of the balancer is no longer shown; what only a balancer may have goes, unless it was changed as well. */
+function leaveBalancer(service: ApiObject, old: any): void {
+  const { spec } = service
+  for (const field of ['loadBalancerClass', 'allocateLoadBalancerNodePorts'])
+    if (spec[field] === old[field]) delete spec[field]
+  if (service.status) service.status = { ...service.status, loadBalancer: {} }
 }
 
 const samePort = (a: any, b: any) => a.port === b.port && a.protocol === b.protocol
@@ -60,10 +81,8 @@ function dropNodePorts(spec: any, old: any): void {
   for (const port of spec.ports ?? []) {
     if (old.ports?.some((other: any) => other.nodePort === port.nodePort)) delete port.nodePort
   }
-  if (spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy
-  if (spec.allocateLoadBalancerNodePorts === old.allocateLoadBalancerNodePorts)
-    delete spec.allocateLoadBalancerNodePorts
-  if (spec.healthCheckNodePort === old.healthCheckNodePort) delete spec.healthCheckNodePort
+  const isReachable = spec.type === 'ClusterIP' && spec.externalIPs?.length
+  if (!isReachable && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy
 }
 
 function externalIp({ spec = {}, status }: ApiObject): string {
@@ -106,7 +125,11 @@ export const service = defineKind({
     object.status = { loadBalancer: {} }
   },
   prepareUpdate: keepAllocated,
-  validate: (object, old) => [...validateService(object), ...(old ? validateServiceUpdate(object, old) : [])],
+  validate: (object, old, subresource) =>
+    subresource === 'status'
+      ? validateServiceStatus(object)
+      : [...validateService(object), ...(old ? validateServiceUpdate(object, old) : [])],
+  warnings: serviceWarnings,
   fields: {
     'spec.clusterIP': (object) => object.spec?.clusterIP ?? '',
     'spec.type': (object) => object.spec?.type ?? '',

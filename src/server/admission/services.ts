@@ -12,6 +12,8 @@ export interface ServiceRanges {
   /** '10.96.0.0/16' */
   cidr: string
   nodePorts?: { from: number; to: number }
+  /** Whether this machine's kernel has SCTP sockets; without them an SCTP Service would lead nowhere. */
+  sctp?: boolean
 }
 
 const defaultNodePorts = { from: 30000, to: 32767 }
@@ -60,6 +62,8 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
       const errors: FieldError[] = []
       allocateAddress(request, service, addresses, ranges.cidr, errors)
       allocatePorts(request, service, ports, { from, to }, errors)
+      allocateHealthCheck(request, service, ports, errors)
+      if (!ranges.sctp) refuseSctp(service, request.old, errors)
       if (errors.length > 0) throw invalid('Service', service.metadata.name ?? '', errors)
     },
   }
@@ -171,7 +175,8 @@ function allocatePorts(
   const before = new Set(request.old ? nodePortsOf(request.old) : [])
   if (!needsPorts(service)) {
     // Ports of a type that had them go away with the type; upstream refuses them on a new ClusterIP Service in validation.
-    if (before.size > 0) for (const port of service.spec.ports ?? []) delete port.nodePort
+    if (before.size > 0)
+      for (const port of service.spec.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort
     return
   }
   const mine = new Set<number>()
@@ -215,6 +220,47 @@ function allocatePorts(
     port.nodePort = number
     request.undo.push(() => pool.release(number, ownerOf(service)))
   }
+}
+
+/** The port at which load balancers elsewhere ask whether this node has endpoints of the Service. */
+function allocateHealthCheck(
+  request: AdmissionRequest,
+  service: ApiObject,
+  pool: NumberPool,
+  errors: FieldError[],
+): void {
+  const { spec } = service
+  if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
+  const field = 'spec.healthCheckNodePort'
+  if (spec.healthCheckNodePort) {
+    if (request.old?.spec?.healthCheckNodePort === spec.healthCheckNodePort) return
+    const result = pool.take(spec.healthCheckNodePort, ownerOf(service))
+    const refuse = (detail: string) =>
+      errors.push({ type: 'FieldValueInvalid', field, value: spec.healthCheckNodePort, detail })
+    if (result === 'outside') refuse('provided port is not in the valid range')
+    else if (result === 'taken') refuse('provided port is already allocated')
+    else request.undo.push(() => pool.release(spec.healthCheckNodePort, ownerOf(service)))
+    return
+  }
+  const number = pool.next(ownerOf(service))
+  if (number === undefined) {
+    errors.push({ type: 'FieldValueInvalid', field, value: 0, detail: 'failed to allocate a nodePort: range is full' })
+    return
+  }
+  spec.healthCheckNodePort = number
+  request.undo.push(() => pool.release(number, ownerOf(service)))
+}
+
+function refuseSctp(service: ApiObject, old: ApiObject | undefined, errors: FieldError[]): void {
+  const had = (old?.spec?.ports ?? []).some((port: { protocol?: string }) => port.protocol === 'SCTP')
+  for (const [index, port] of (service.spec.ports ?? []).entries())
+    if (port.protocol === 'SCTP' && !had)
+      errors.push({
+        type: 'FieldValueNotSupported',
+        field: `spec.ports[${index}].protocol`,
+        value: 'SCTP',
+        detail: 'supported values: "TCP", "UDP" (the kernel of this machine has no SCTP)',
+      })
 }
 
 function addressRange(cidr: string): NumberRange {
