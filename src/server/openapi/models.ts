@@ -4,6 +4,7 @@ import { parseGroupVersion } from '../../api/meta.ts'
 import type { Schema, SchemaTypes } from '../../api/schema.ts'
 import { descriptions } from '../../kinds/descriptions.ts'
 import type { Resource } from '../registry.ts'
+import { customModel } from './custom-models.ts'
 
 export type Json = Record<string, any>
 
@@ -44,7 +45,7 @@ export function typeNameOf(group: string, version: string, kind: string): string
 export function kindModel(resource: Pick<Resource, 'group' | 'version' | 'kind'>, kind = resource.kind.kind): string {
   const { group, version } = resource
   const typeName = typeNameOf(group, version, resource.kind.kind)
-  if (typeName in resource.kind.types) return modelName(typeNameOf(group, version, kind))
+  if (!resource.kind.published && typeName in resource.kind.types) return modelName(typeNameOf(group, version, kind))
   return `${group.split('.').reverse().join('.')}.${version}.${kind}`
 }
 
@@ -78,6 +79,7 @@ export class Models {
     const { kind, group, version } = resource
     const model = kindModel(resource)
     const typeName = typeNameOf(group, version, kind.kind)
+    if (kind.published) return this.#custom(resource, kind.published)
     const text = { type: 'string' } as const
     const root: Schema = {
       ...kind.schema,
@@ -88,6 +90,22 @@ export class Models {
       'x-kubernetes-group-version-kind': [{ group, kind: kind.kind, version }],
     }
     if (!kind.virtual) this.#list(resource)
+    return this.ref(model)
+  }
+
+  #custom(resource: Resource, published: Json): Json {
+    const { kind, group, version } = resource
+    const model = kindModel(resource)
+    const described = (name: string) => ({ type: 'string', description: commonWords[name] })
+    const metadata = this.#schema({ ref: 'meta.v1.ObjectMeta', description: commonWords.metadata! }, kind.types)
+    const common = { apiVersion: described('apiVersion'), kind: described('kind'), metadata }
+    const fields = Object.keys(kind.fields ?? {}).map((fieldPath) => ({ fieldPath }))
+    this.all[model] = {
+      ...customModel(published, this.#version, common),
+      'x-kubernetes-group-version-kind': [{ group, kind: kind.kind, version }],
+      ...(this.#version === 3 && fields.length > 0 && { 'x-kubernetes-selectable-fields': fields }),
+    }
+    this.#list(resource)
     return this.ref(model)
   }
 
@@ -171,9 +189,9 @@ export class Models {
 }
 
 const commonWords: Record<string, string> = {
-  apiVersion: 'Group and version of the schema that the object follows.',
+  apiVersion: 'APIVersion defines which group and version of its schema the object follows.',
   kind: 'What kind of object this is.',
-  metadata: 'Name, labels and what else all objects have.',
+  metadata: "Standard object's metadata: name, labels and what else all objects have.",
 }
 
 const copied = [

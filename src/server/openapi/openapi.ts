@@ -12,6 +12,8 @@ import { pathsOf } from './paths.ts'
 interface Document {
   text: string
   hash: string
+  /** What it was made of: it stays good as long as these are the same. */
+  of: readonly Resource[]
 }
 
 const info = { title: 'Kubernetes', version: serverVersion.gitVersion }
@@ -41,12 +43,13 @@ function describe(resources: readonly Resource[], version: 2 | 3): { paths: Json
 export function createOpenApi(): (request: ApiRequest, registry: Registry) => ApiResponse | undefined {
   const documents = new Map<string, Document>()
   let generation = -1
+  let groups: Partial<Record<string, Resource[]>> = {}
 
-  function document(key: string, make: () => Json): Document {
+  function document(key: string, of: readonly Resource[], make: () => Json): Document {
     let known = documents.get(key)
-    if (!known) {
+    if (!known || !sameList(known.of, of)) {
       const text = JSON.stringify(make())
-      known = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() }
+      known = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase(), of }
       documents.set(key, known)
     }
     return known
@@ -56,16 +59,16 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
     if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
     if (generation !== registry.generation()) {
       generation = registry.generation()
-      documents.clear()
+      groups = Object.groupBy(registry.all(), (resource) => documentPath(resource.apiVersion))
+      for (const path of documents.keys()) if (path !== '' && path !== 'v2' && !groups[path]) documents.delete(path)
     }
-    const groups = Object.groupBy(registry.all(), (resource) => documentPath(resource.apiVersion))
-    const versionDocument = (path: string) => document(path, () => openApiV3(groups[path]!))
+    const versionDocument = (path: string) => document(path, groups[path]!, () => openApiV3(groups[path]!))
     const [, , version, ...rest] = request.path.split('/')
     if (version === 'v2' && rest.length === 0) {
       refuseOtherForms(request)
       return answer(
         request,
-        document('v2', () => openApiV2(registry.all())),
+        document('v2', registry.all(), () => openApiV2(registry.all())),
         false,
       )
     }
@@ -74,7 +77,7 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
     if (path === '')
       return answer(
         request,
-        document('', () => index(Object.keys(groups), versionDocument)),
+        document('', registry.all(), () => index(Object.keys(groups), versionDocument)),
         false,
       )
     if (!groups[path]) return undefined
@@ -82,6 +85,9 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
     return answer(request, found, request.query.get('hash') === found.hash)
   }
 }
+
+const sameList = (a: readonly Resource[], b: readonly Resource[]): boolean =>
+  a.length === b.length && a.every((resource, index) => resource === b[index])
 
 function index(paths: string[], document: (path: string) => Document): Json {
   const entries = paths
