@@ -9,12 +9,13 @@ export const indexOf = (pod: StoredObject): number => {
   return text && /^\d+$/.test(text) ? Number(text) : -1
 }
 
-export function parseIndexes(text: string | undefined): Set<number> {
+/** `limit`: indexes from there on are left out. */
+export function parseIndexes(text: string | undefined, limit = Number.POSITIVE_INFINITY): Set<number> {
   const found = new Set<number>()
   for (const part of (text ?? '').split(',')) {
     const [first, last = first] = part.split('-')
     if (!first) continue
-    for (let index = Number(first); index <= Number(last); index++) found.add(index)
+    for (let index = Number(first); index <= Number(last) && index < limit; index++) found.add(index)
   }
   return found
 }

@@ -2,7 +2,7 @@
 
 import { isApiError } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
-import { controllerOf } from '../api/meta.ts'
+import { controllerOf, objectKey } from '../api/meta.ts'
 import { selectorMatcher } from '../api/selector.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import {
@@ -11,45 +11,60 @@ import {
   controllerOfKind,
   itself,
   reconcileOn,
-  splitKey,
 } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
 import { indexAnnotation } from './job-indexes.ts'
-import { isIndexed, isJobFinished, isTracked, planJob, settleJob, trackingFinalizer } from './job-plan.ts'
+import { isJobFinished, type JobPlan, type JobPod, planJob, settleJob } from './job-plan.ts'
+import { failureCountAnnotation, ignoredCountAnnotation, isTracked, trackingFinalizer } from './job-pods.ts'
 import { claimObjects } from './ownership.ts'
 import { createPodControl, inGrowingBatches, isNamespaceTerminating, podFromTemplate } from './pod-control.ts'
+import { isActive, isFinished, isReady } from './pod-state.ts'
 import { jobs, pods } from './resources.ts'
 
-/** A Pod of the Job; `index` for an Indexed one. Pure. */
-export function jobPod(job: StoredObject, index?: number): ApiObject {
-  const { name } = job.metadata
-  const base = index === undefined ? `${name}-` : `${name}-${index}-`
-  const pod = podFromTemplate(job, job.spec.template, base)
+/** Names get five random letters; with an index they stay short enough for a label. */
+const longestPrefix = 58
+
+function namePrefix(name: string, index: number | undefined): string {
+  const end = index === undefined ? '-' : `-${index}-`
+  return index === undefined ? name + end : name.slice(0, longestPrefix - end.length) + end
+}
+
+/** A Pod of the Job. Pure. */
+export function jobPod(job: StoredObject, { index, failed, ignored }: JobPod = {}): ApiObject {
+  const { name, uid } = job.metadata
+  const pod = podFromTemplate(job, job.spec.template, namePrefix(name, index))
   const { metadata } = pod
-  metadata.finalizers = [...(metadata.finalizers ?? []), trackingFinalizer]
+  metadata.finalizers = [...new Set([...(metadata.finalizers ?? []), trackingFinalizer])]
   metadata.labels = {
     ...metadata.labels,
     'batch.kubernetes.io/job-name': name,
     'job-name': name,
-    'batch.kubernetes.io/controller-uid': job.metadata.uid,
-    'controller-uid': job.metadata.uid,
+    'batch.kubernetes.io/controller-uid': uid,
+    'controller-uid': uid,
   }
   if (index === undefined) return pod
-  metadata.annotations = { ...metadata.annotations, [indexAnnotation]: String(index) }
-  metadata.labels[indexAnnotation] = String(index)
-  const env = {
-    name: 'JOB_COMPLETION_INDEX',
-    valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${indexAnnotation}']` } },
+  metadata.annotations = {
+    ...metadata.annotations,
+    [indexAnnotation]: String(index),
+    ...(failed !== undefined && { [failureCountAnnotation]: String(failed) }),
+    ...(ignored && { [ignoredCountAnnotation]: String(ignored) }),
   }
-  const withEnv = (container: any) => ({ ...container, env: [...(container.env ?? []), env] })
+  metadata.labels[indexAnnotation] = String(index)
   const { containers, initContainers } = pod.spec
   pod.spec = {
     ...pod.spec,
     hostname: `${name}-${index}`,
-    containers: containers.map(withEnv),
-    ...(initContainers && { initContainers: initContainers.map(withEnv) }),
+    containers: containers.map(withIndex),
+    ...(initContainers && { initContainers: initContainers.map(withIndex) }),
   }
   return pod
+}
+
+function withIndex(container: any): any {
+  const env: any[] = container.env ?? []
+  if (env.some((each) => each.name === 'JOB_COMPLETION_INDEX')) return container
+  const fieldRef = { apiVersion: 'v1', fieldPath: `metadata.labels['${indexAnnotation}']` }
+  return { ...container, env: [...env, { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef } }] }
 }
 
 export const job: ControllerDefinition = {
@@ -85,10 +100,9 @@ function createSync(context: ControllerContext) {
 
   async function release(pod: StoredObject): Promise<void> {
     if (!isTracked(pod)) return
-    const { name, namespace, resourceVersion, finalizers = [] } = pod.metadata
-    const rest = finalizers.filter((finalizer) => finalizer !== trackingFinalizer)
-    const metadata = { resourceVersion, finalizers: rest.length ? rest : null }
-    await client.patch(pods, name, namespace, 'merge', { metadata }).catch((error) => {
+    const { name, namespace } = pod.metadata
+    const metadata = { '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] }
+    await client.patch(pods, name, namespace, 'strategic', { metadata }).catch((error) => {
       if (!isApiError(error, 'NotFound')) throw error
     })
   }
@@ -97,51 +111,65 @@ function createSync(context: ControllerContext) {
     return semanticallyEqual(status, job.status) ? job : client.updateStatus(jobs, { ...job, status })
   }
 
-  async function act(job: StoredObject, plan: ReturnType<typeof planJob>): Promise<void> {
-    await Promise.all(plan.delete.map((pod) => podControl.delete(job, pod)))
-    const indexes = Array.isArray(plan.create) ? plan.create : undefined
-    const count = indexes?.length ?? (plan.create as number)
+  /** Pods that are too many are let go first, so that their end is no failure. */
+  async function remove(job: StoredObject, pod: StoredObject): Promise<void> {
+    await release(pod)
+    await podControl.delete(job, pod)
+  }
+
+  async function act(job: StoredObject, plan: JobPlan): Promise<void> {
+    await Promise.all(plan.end.map((pod) => podControl.delete(job, pod)))
+    await Promise.all(plan.remove.map((pod) => remove(job, pod)))
     try {
-      await inGrowingBatches(count, (at) => podControl.create(job, jobPod(job, indexes?.[at])))
+      await inGrowingBatches(plan.create.length, (at) => podControl.create(job, jobPod(job, plan.create[at])))
     } catch (error) {
       if (!isNamespaceTerminating(error)) throw error
     }
   }
 
-  return async (key: string): Promise<ReconcileResult | undefined> => {
-    const job = jobInformer.get(key)
-    const related = podInformer.byIndex('job', key)
-    // Pods of a Job that is gone or over are not held any longer.
+  const ownedNow = (job: StoredObject): StoredObject[] =>
+    podInformer.byIndex('job', objectKey(job)).filter((pod) => controllerOf(pod)?.uid === job.metadata.uid)
+
+  async function claim(job: StoredObject): Promise<StoredObject[]> {
+    const { matches } = selectorMatcher(job.spec.selector)
+    const candidates = podInformer.list(job.metadata.namespace)
+    const owner = { ref: jobs, object: job }
+    return claimObjects(client, owner, pods, candidates, (pod) => matches(pod.metadata.labels), [trackingFinalizer])
+  }
+
+  /** Pods of a Job that is gone or over are not held any longer. */
+  async function releaseAll(job: StoredObject | undefined, related: StoredObject[]): Promise<boolean> {
     const strangers = related.filter((pod) => controllerOf(pod)?.uid !== job?.metadata.uid)
     for (const pod of strangers) await release(pod)
-    if (!job) return undefined
-    if (job.metadata.deletionTimestamp || isJobFinished(job)) {
-      for (const pod of related) await release(pod)
-      return undefined
-    }
-    if (job.spec.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return undefined
-    const { matches } = selectorMatcher(job.spec.selector)
-    const own = await claimObjects(
-      client,
-      { ref: jobs, object: job },
-      pods,
-      podInformer.list(splitKey(key).namespace),
-      (pod) => matches(pod.metadata.labels) || controllerOf(pod)?.uid === job.metadata.uid,
-    )
-    const plan = planJob(job, own, clock.now())
+    if (job && !job.metadata.deletionTimestamp && !isJobFinished(job)) return false
+    for (const pod of related) await release(pod)
+    return true
+  }
+
+  return async (key: string): Promise<ReconcileResult | undefined> => {
+    const job = jobInformer.get(key)
+    // Another controller's Jobs are all its own.
+    if (job?.spec.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return undefined
+    if ((await releaseAll(job, podInformer.byIndex('job', key))) || !job) return undefined
+    const plan = planJob(job, await claim(job), clock.now())
+    let failure: unknown
+    await act(job, plan).catch((error) => {
+      // Nothing is over before everything that ran was told to end.
+      if (plan.end.length) throw error
+      failure = error
+    })
+    const present = ownedNow(job)
+    const active = present.filter(isActive)
+    plan.status.active = active.length
+    plan.status.ready = active.filter(isReady).length
+    plan.status.terminating = present.filter((pod) => pod.metadata.deletionTimestamp && !isFinished(pod)).length
     const noted = await writeStatus(job, plan.status)
     for (const event of plan.events) record(job, event.type, event.reason, event.message)
-    const { succeeded = [], failed = [] } = plan.status.uncountedTerminatedPods
-    const ended = new Set<string>([...succeeded, ...failed])
-    const isOver = (pod: StoredObject) =>
-      ended.has(pod.metadata.uid) ||
-      (isIndexed(job) && pod.status?.phase === 'Succeeded') ||
-      (job.spec.suspend && pod.metadata.deletionTimestamp)
-    for (const pod of own) if (isOver(pod)) await release(pod)
-    const settled = settleJob(noted.status, clock.now())
+    await Promise.all(plan.settled.map(release))
+    const settled = settleJob(noted, noted.status, clock.now())
     await writeStatus(noted, settled.status)
-    if (settled.event) record(job, settled.event.type, settled.event.reason, settled.event.message)
-    await act(noted, plan)
+    for (const event of settled.events) record(job, event.type, event.reason, event.message)
+    if (failure) throw failure
     return plan.requeueAfter === undefined ? undefined : { requeueAfter: plan.requeueAfter }
   }
 }

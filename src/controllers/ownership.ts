@@ -29,13 +29,14 @@ export function claimOf(owner: StoredObject, object: StoredObject, matches: bool
   return 'adopt'
 }
 
-/** The objects among `candidates` that belong to `owner` from now on. */
+/** The objects among `candidates` that belong to `owner` from now on; adopted ones get the finalizers. */
 export async function claimObjects(
   client: Client,
   owner: { ref: ResourceRef; object: StoredObject },
   ref: ResourceRef,
   candidates: StoredObject[],
   matches: (object: StoredObject) => boolean,
+  finalizers: string[] = [],
 ): Promise<StoredObject[]> {
   const claimed: StoredObject[] = []
   let mayAdopt: Promise<boolean> | undefined
@@ -46,7 +47,7 @@ export async function claimObjects(
     else if (claim === 'adopt') {
       mayAdopt ??= isStillAlive(client, owner)
       if (!(await mayAdopt)) continue
-      const adopted = await adopt(client, ref, object, owner.object)
+      const adopted = await adopt(client, ref, object, owner.object, finalizers)
       if (adopted) claimed.push(adopted)
     }
   }
@@ -62,10 +63,12 @@ async function changeOwner(
   ref: ResourceRef,
   object: StoredObject,
   owner: object,
+  finalizers: string[] = [],
 ): Promise<StoredObject | undefined> {
   const { name, namespace, uid } = object.metadata
+  const metadata = { uid, ownerReferences: [owner], ...(finalizers.length && { finalizers }) }
   try {
-    return await client.patch(ref, name, namespace, 'strategic', { metadata: { uid, ownerReferences: [owner] } })
+    return await client.patch(ref, name, namespace, 'strategic', { metadata })
   } catch (error) {
     if (isApiError(error, 'NotFound') || isApiError(error, 'Invalid') || isApiError(error, 'Conflict')) return undefined
     throw error
@@ -75,9 +78,15 @@ async function changeOwner(
 /** Custom resources have no strategic patches. */
 const isBuiltIn = ({ group }: ResourceRef): boolean => !group.includes('.')
 
-async function adopt(client: Client, ref: ResourceRef, object: StoredObject, owner: StoredObject) {
+async function adopt(
+  client: Client,
+  ref: ResourceRef,
+  object: StoredObject,
+  owner: StoredObject,
+  finalizers: string[],
+) {
   const reference = controllerReference(owner)
-  if (isBuiltIn(ref)) return changeOwner(client, ref, object, reference)
+  if (isBuiltIn(ref)) return changeOwner(client, ref, object, reference, finalizers)
   return setOwners(client, ref, object, [...(object.metadata.ownerReferences ?? []), reference])
 }
 
