@@ -13,10 +13,11 @@ import { certificateRequests } from './certificates.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { namespaceLifecycle } from './namespaces.ts'
+import { podSecurity } from './pod-security/plugin.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
 import { resourceQuotas } from './quotas.ts'
 import { type ServiceRanges, serviceAllocation } from './services.ts'
-import { defaultStorageClass, inUseProtection } from './storage.ts'
+import { claimResize, defaultStorageClass, inUseProtection, phaseTimes } from './storage.ts'
 import { createAsk } from './webhooks/ask.ts'
 import { type AskWebhook, mutatingWebhooks, validatingWebhooks, type WebhookTools } from './webhooks/dispatch.ts'
 import { createWebhookSource } from './webhooks/hooks.ts'
@@ -54,6 +55,9 @@ export function standardPlugins(options: {
     defaultTolerations,
     defaultStorageClass(lookup),
     inUseProtection,
+    claimResize(lookup),
+    phaseTimes(),
+    podSecurity(lookup),
     certificateRequests(options.authorizer),
     escalation(options.authorizer, options.roleRules),
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
