@@ -26,7 +26,7 @@ export const defaultObjects: { ref: ResourceRef; object: ApiObject }[] = [
       provisioner: localProvisioner,
       reclaimPolicy: 'Delete',
       volumeBindingMode: 'WaitForFirstConsumer',
-      allowVolumeExpansion: false,
+      allowVolumeExpansion: true,
     },
   },
   {

@@ -27,6 +27,7 @@ import { statefulSet } from './statefulset.ts'
 import { taintEviction } from './taint-eviction.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
 import { volumeBinder } from './volume-binder.ts'
+import { volumeExpander } from './volume-expander.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
 
 export const controllers: ControllerDefinition[] = [
@@ -47,6 +48,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachine,
   virtualMachineInstance,
   volumeBinder,
+  volumeExpander,
   claimProtection,
   volumeProtection,
   endpoint,

@@ -7,7 +7,7 @@ import { objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type ControllerContext, type ControllerDefinition, reconcileOn } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
-import { localProvisioner, localVolume, localVolumePath, refusal } from './local-volumes.ts'
+import { localProvisioner, localVolume, localVolumePath, provisionedBy, refusal } from './local-volumes.ts'
 import {
   nodes,
   persistentVolumeClaims,
@@ -238,13 +238,21 @@ function createSync(context: ControllerContext) {
     if (claim?.metadata.uid === reference.uid && claim.spec.volumeName === volume.metadata.name) return
     if (claim?.metadata.uid === reference.uid && !claim.spec.volumeName) return
     if (volume.status?.phase !== 'Released' && volume.status?.phase !== 'Failed') await setPhase(volume, 'Released')
-    if (volume.spec.persistentVolumeReclaimPolicy !== 'Delete') return
+    const policy = volume.spec.persistentVolumeReclaimPolicy
+    if (policy === 'Recycle') return fail(volume, 'VolumeFailedRecycle', 'No recycler plugin found for the volume!')
+    if (policy !== 'Delete') return
     const path = localVolumePath(volume, settings.volumes.dir)
-    if (!path) return
+    if (!path) {
+      const { name, annotations } = volume.metadata
+      // Whoever made it from outside removes it.
+      if (annotations?.[provisionedBy]) return
+      const text = `error getting deleter volume plugin for volume "${name}": no deletable volume plugin matched`
+      return fail(volume, 'VolumeFailedDelete', text)
+    }
     try {
       await settings.volumes.remove(path)
     } catch (error) {
-      record(volume, 'Warning', 'VolumeFailedDelete', `cannot remove ${path}: ${(error as Error).message}`)
+      await fail(volume, 'VolumeFailedDelete', `cannot remove ${path}: ${(error as Error).message}`)
       throw error
     }
     const { name, uid } = volume.metadata
@@ -252,6 +260,17 @@ function createSync(context: ControllerContext) {
     await client.delete(persistentVolumes, name, undefined, { preconditions: { uid } }).catch((error) => {
       if (!isApiError(error, 'NotFound')) throw error
     })
+  }
+
+  /** Its data is still there and nobody can reclaim it: a person has to look. */
+  async function fail(volume: StoredObject, reason: string, message: string): Promise<void> {
+    if (volume.status?.phase === 'Failed' && volume.status.message === message) return
+    const current = volumes.get(volume.metadata.name) ?? volume
+    await client.updateStatus(persistentVolumes, {
+      ...current,
+      status: { ...current.status, phase: 'Failed', message },
+    })
+    record(volume, 'Warning', reason, message)
   }
 
   const annotate = async (claim: StoredObject, annotations: Record<string, string>): Promise<void> => {

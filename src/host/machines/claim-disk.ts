@@ -1,5 +1,5 @@
-// The disk of a PersistentVolumeClaim: disk.img in the volume, always raw, made sparse when it is not there yet. Name and
-// size rule: KubeVirt 1.8 (pkg/host-disk, filesystem overhead 0.06).
+// The disk of a PersistentVolumeClaim: disk.img in the volume, always raw, made sparse when it is not there yet and longer
+// when the claim has grown. Name and size rule: KubeVirt 1.8 (pkg/host-disk, filesystem overhead 0.06).
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,8 +22,9 @@ export function ensureClaimDisk(directory: string, capacityBytes: number, readOn
   try {
     file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o660)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return path
-    throw error
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    grow(path, size)
+    return path
   }
   try {
     ftruncateSync(file, size)
@@ -32,4 +33,22 @@ export function ensureClaimDisk(directory: string, capacityBytes: number, readOn
     closeSync(file)
   }
   return path
+}
+
+/** Only ever longer: what a guest wrote stays, and the guest finds the new room at its next start. */
+function grow(path: string, size: number): void {
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW)
+  } catch (error) {
+    // A link is somebody's own doing: what it leads to is not ours to change.
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return
+    throw error
+  }
+  try {
+    const stat = fstatSync(file)
+    if (stat.isFile() && stat.size < size) ftruncateSync(file, size)
+  } finally {
+    closeSync(file)
+  }
 }

@@ -1,4 +1,4 @@
-// Disk files are opened as plain files only; a claim's disk is made once; logs stay bounded.
+// Disk files are opened as plain files only; a claim's disk is made once and grows; logs stay bounded.
 
 import assert from 'node:assert/strict'
 import {
@@ -6,7 +6,9 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -42,7 +44,7 @@ test('a link, a directory, a device, and a second name of a file are no disks', 
     assert.throws(() => openDisk(real, true), /not a plain file of its own/)
   }))
 
-test('a claim’s disk is sparse, sized below the claim, and kept when it is there', () =>
+test('a claim’s disk is sparse, sized below the claim, kept when it is there, and grows with the claim', () =>
   inDirectory((directory) => {
     const gibibyte = 1024 ** 3
     const path = ensureClaimDisk(directory, gibibyte, false)
@@ -51,7 +53,14 @@ test('a claim’s disk is sparse, sized below the claim, and kept when it is the
     assert.equal(statSync(path).blocks, 0)
     writeFileSync(path, 'data')
     assert.equal(ensureClaimDisk(directory, gibibyte, false), path)
-    assert.equal(readFileSync(path, 'utf8'), 'data')
+    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
+    const head = Buffer.alloc(4)
+    const file = openSync(path, 'r')
+    readSync(file, head)
+    closeSync(file)
+    assert.equal(head.toString(), 'data')
+    ensureClaimDisk(directory, gibibyte / 2, false)
+    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
     assert.throws(() => ensureClaimDisk(join(directory, 'other'), 1000, false), /too small/)
   }))
 

@@ -3,19 +3,17 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { dnsSubdomainProblems } from '../../api/names.ts'
 import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
-import { forbidden, requiredValue } from '../../api/walk/rules.ts'
+import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { text, unset } from '../columns.ts'
 import { immutable } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
 import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
+import { sourceOf, unmountable, validateSources } from './volume-sources.ts'
 
-const sources = Object.keys(types['core.v1.PersistentVolumeSource']?.properties ?? {})
-const supported = ['hostPath', 'local']
-
-const sourceOf = (spec: any): Record<string, unknown> =>
-  Object.fromEntries(sources.filter((name) => spec?.[name] !== undefined).map((name) => [name, spec[name]]))
+const reclaimPolicies = ['Delete', 'Recycle', 'Retain']
 
 function validate({ spec }: ApiObject, old?: ApiObject): FieldError[] {
   if (!spec) return [requiredValue('spec')]
@@ -24,24 +22,42 @@ function validate({ spec }: ApiObject, old?: ApiObject): FieldError[] {
     ...(spec.capacity
       ? validateStorageAmount(spec.capacity.storage, 'spec.capacity[storage]')
       : [requiredValue('spec.capacity')]),
+    ...validateSources(spec),
   ]
-  const given = Object.keys(sourceOf(spec))
-  if (given.length === 0) errors.push(requiredValue('spec', 'must specify a volume type'))
-  for (const name of given) {
-    if (!supported.includes(name))
-      errors.push(forbidden(`spec.${name}`, `this volume type is not supported here; use ${supported.join(' or ')}`))
-    else if (!spec[name]?.path) errors.push(requiredValue(`spec.${name}.path`))
-    else if (spec[name].path.split('/').includes('..'))
-      errors.push(forbidden(`spec.${name}.path`, "must not contain '..'"))
-  }
-  for (const name of given.slice(1)) errors.push(forbidden(`spec.${name}`, 'may not specify more than 1 volume type'))
-  if (spec.local && !spec.nodeAffinity?.required)
-    errors.push(requiredValue('spec.nodeAffinity', 'Local volume requires node affinity'))
-  if (!old) return errors
-  if (!equalJson(sourceOf(spec), sourceOf(old.spec)))
-    errors.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
-  return [...errors, ...immutable('spec.volumeMode', spec.volumeMode, old.spec?.volumeMode)]
+  const policy = spec.persistentVolumeReclaimPolicy
+  if (policy && !reclaimPolicies.includes(policy))
+    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, reclaimPolicies))
+  if (policy === 'Recycle' && spec.hostPath?.path === '/')
+    errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
+  if (spec.storageClassName)
+    for (const problem of dnsSubdomainProblems(spec.storageClassName))
+      errors.push(invalidValue('spec.storageClassName', spec.storageClassName, problem))
+  if (spec.volumeAttributesClassName !== undefined && !spec.csi)
+    errors.push(requiredValue('spec.csi', 'has to be specified when using volumeAttributesClassName'))
+  return old ? [...errors, ...validateChange(spec, old.spec ?? {})] : errors
 }
+
+function validateChange(spec: any, old: any): FieldError[] {
+  const errors = immutable('spec.volumeMode', spec.volumeMode, old.volumeMode)
+  const now = sourceOf(spec)
+  // A secret for growing may come later.
+  if (now.csi && old.csi && !old.csi.controllerExpandSecretRef)
+    now.csi = { ...now.csi, controllerExpandSecretRef: undefined }
+  if (!equalJson(JSON.parse(JSON.stringify(now)), sourceOf(old)))
+    errors.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
+  if (old.nodeAffinity !== undefined)
+    errors.push(...immutable('spec.nodeAffinity', spec.nodeAffinity, old.nodeAffinity))
+  if (old.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined)
+    errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
+  return errors
+}
+
+const recycles = ({ spec }: ApiObject): string[] =>
+  spec?.persistentVolumeReclaimPolicy === 'Recycle'
+    ? [
+        'spec.persistentVolumeReclaimPolicy: Recycle is deprecated and has no recycler here: the volume will be Failed when its claim goes; use Delete or Retain',
+      ]
+    : []
 
 function phase({ metadata, status }: ApiObject): string {
   return metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? '')
@@ -75,6 +91,7 @@ export const persistentVolume = defineKind({
     object.status = { phase: 'Pending' }
   },
   validate,
+  warnings: (object) => [...unmountable(object.spec), ...recycles(object)],
   example: {
     apiVersion: 'v1',
     kind: 'PersistentVolume',

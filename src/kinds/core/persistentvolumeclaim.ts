@@ -3,20 +3,27 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { dnsSubdomainProblems } from '../../api/names.ts'
 import { compareQuantities, tryParseQuantity } from '../../api/quantity.ts'
 import { validateSelector } from '../../api/selector.ts'
 import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
-import { forbidden, requiredValue } from '../../api/walk/rules.ts'
+import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { text, unset } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
 
-const unsupported: Record<string, string> = {
-  dataSource: 'a claim cannot be filled from another object here',
-  dataSourceRef: 'a claim cannot be filled from another object here',
-  volumeAttributesClassName: 'volume attributes classes are not supported here',
+/** Fields for drivers that are not here: the claim waits for one, as upstream without a driver. */
+const forDrivers: Record<string, string> = {
+  dataSource: 'no driver here fills a volume from another object: the claim stays Pending',
+  dataSourceRef: 'no driver here fills a volume from another object: the claim stays Pending',
+  volumeAttributesClassName: 'no driver here changes the attributes of a volume: the class has no effect',
 }
+
+const warnings = ({ spec }: ApiObject): string[] =>
+  Object.entries(forDrivers)
+    .filter(([name]) => spec?.[name] !== undefined)
+    .map(([name, reason]) => `spec.${name}: ${reason}`)
 
 function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const { spec } = object
@@ -26,9 +33,9 @@ function validate(object: ApiObject, old?: ApiObject): FieldError[] {
     ...validateStorageAmount(spec.resources?.requests?.storage, 'spec.resources[storage]'),
     ...validateSelector(spec.selector, 'spec.selector'),
   ]
-  for (const [name, reason] of Object.entries(unsupported)) {
-    if (spec[name] !== undefined) errors.push(forbidden(`spec.${name}`, reason))
-  }
+  if (spec.storageClassName)
+    for (const problem of dnsSubdomainProblems(spec.storageClassName))
+      errors.push(invalidValue('spec.storageClassName', spec.storageClassName, problem))
   return old ? [...errors, ...validateUpdate(object, old)] : errors
 }
 
@@ -39,8 +46,11 @@ function validateUpdate(object: ApiObject, old: ApiObject): FieldError[] {
   const errors: FieldError[] = []
   if (!equalJson(fixedPart(object.spec, old.spec), fixedPart(old.spec, old.spec)))
     errors.push(forbidden('spec', updateText))
-  const [after, before] = [object, old].map(({ spec }) => tryParseQuantity(String(spec.resources?.requests?.storage)))
-  if (after && before && compareQuantities(after, before) < 0)
+  const amount = (text: unknown) => tryParseQuantity(String(text))
+  const [after, before] = [object, old].map(({ spec }) => amount(spec.resources?.requests?.storage))
+  const size = amount(old.status?.capacity?.storage ?? '0')
+  // Who asked for too much may ask for less again, but never for less than there is.
+  if (after && before && size && compareQuantities(after, before) < 0 && compareQuantities(after, size) <= 0)
     errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
   return errors
 }
@@ -53,6 +63,7 @@ function fixedPart(spec: any, old: any): unknown {
     volumeName: bound ? spec.volumeName : undefined,
     storageClassName: old.storageClassName === undefined ? undefined : spec.storageClassName,
     resources: bound ? undefined : spec.resources,
+    volumeAttributesClassName: bound ? undefined : spec.volumeAttributesClassName,
   }
 }
 
@@ -82,6 +93,7 @@ export const persistentVolumeClaim = defineKind({
     object.status = { phase: 'Pending' }
   },
   validate,
+  warnings,
   example: {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',

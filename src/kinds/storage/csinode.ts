@@ -64,6 +64,10 @@ export const csiNode = defineKind({
   types,
   hasGeneration: false,
   columns: [integer('Drivers', ({ spec }) => spec?.drivers?.length ?? 0), ageColumn],
+  defaults(object) {
+    object.spec ??= {}
+    object.spec.drivers ??= []
+  },
   validate,
   warnings: storedOnly('CSINode', noDriver),
   example: {

@@ -1,6 +1,9 @@
-// Claims without a class get the default one; claims and volumes in use are protected from vanishing
-// (DefaultStorageClass, StorageObjectInUseProtection).
+// Claims without a class get the default one and grow only where their class allows it; claims and volumes in use are
+// protected from vanishing (DefaultStorageClass, PersistentVolumeClaimResize, StorageObjectInUseProtection, 1.36).
 
+import { compareQuantities, tryParseQuantity } from '../../api/quantity.ts'
+import { formatTime } from '../../api/time.ts'
+import { forbiddenObject } from '../auth/authz.ts'
 import { type AdmissionPlugin, isCore } from './admission.ts'
 import type { Lookup } from './lookup.ts'
 
@@ -42,3 +45,42 @@ export const inUseProtection: AdmissionPlugin = {
     if (!own.includes(finalizer)) object!.metadata.finalizers = [...own, finalizer]
   },
 }
+
+const claims = 'persistentvolumeclaims'
+
+export const claimResize = (lookup: Lookup): AdmissionPlugin => ({
+  name: 'PersistentVolumeClaimResize',
+  validate(request) {
+    if (request.operation !== 'UPDATE' || !isCore(request, claims)) return
+    const { object, old, name } = request
+    const [after, before] = [object, old].map((claim) =>
+      tryParseQuantity(String(claim?.spec?.resources?.requests?.storage)),
+    )
+    if (!after || !before || compareQuantities(after, before) <= 0) return
+    if (old!.status?.phase !== 'Bound')
+      throw forbiddenObject('', claims, name, 'Only bound persistent volume claims can be expanded')
+    const className =
+      old!.metadata.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? old!.spec?.storageClassName
+    const storageClass = className ? lookup.get('storage.k8s.io', 'storageclasses', '', className) : undefined
+    if (!storageClass?.allowVolumeExpansion)
+      throw forbiddenObject(
+        '',
+        claims,
+        name,
+        'only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize',
+      )
+  },
+})
+
+/** When a volume's phase changed is written down by the server, whoever changes it. */
+export const phaseTimes = (now: () => number = Date.now): AdmissionPlugin => ({
+  name: 'PersistentVolumePhaseTime',
+  admit({ resource, object, old, operation }) {
+    if (resource.plural !== 'persistentvolumes' || resource.group !== '' || !object || operation === 'DELETE') return
+    const status = object.status as Record<string, unknown> | undefined
+    if (!status?.phase || status.phase === old?.status?.phase) return
+    if (status.lastPhaseTransitionTime !== old?.status?.lastPhaseTransitionTime && status.lastPhaseTransitionTime)
+      return
+    status.lastPhaseTransitionTime = formatTime(now())
+  },
+})
