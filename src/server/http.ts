@@ -222,11 +222,19 @@ function createEdge(options: HttpOptions, log: Logger) {
   }
 }
 
-/** A page of another site must not open streams with the certificate of whoever looks at it (CVE-2015-0259's class). */
+const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/**
+ * A page of another site must not open streams with the certificate of whoever looks at it (CVE-2015-0259's class). What
+ * this machine itself serves is no other site: `kubectl proxy` and the tools of a developer are pages of localhost.
+ */
 function refuseForeignOrigin(headers: Record<string, string>): void {
   const { origin, host } = headers
   if (!origin) return
-  if (URL.canParse(origin) && new URL(origin).host === host) return
+  if (URL.canParse(origin)) {
+    const from = new URL(origin)
+    if (from.host === host || loopbackNames.has(from.hostname)) return
+  }
   throw new ApiError('Forbidden', `the origin ${origin} may not open streams on ${host ?? 'this server'}`)
 }
 

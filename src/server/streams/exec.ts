@@ -4,13 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { ExecOptions, ExecSession, ExitStatus } from '../../api/streams.ts'
-import {
-  type ChannelMessage,
-  channel,
-  exitReport,
-  formatChannelMessage,
-  parseChannelMessage,
-} from '../../wire/channels.ts'
+import { type ChannelProtocol, decodeMessage, encodeMessage, finalWords } from '../../wire/channel-protocols.ts'
+import { type ChannelMessage, channel, formatChannelMessage, parseChannelMessage } from '../../wire/channels.ts'
 import { createSpdySession, type SpdyStream } from '../../wire/spdy.ts'
 import { acceptSpdy } from './spdy-upgrade.ts'
 import { acceptWebSocket, messages, send } from './websocket.ts'
@@ -20,7 +15,9 @@ const normalClosure = 1000
 /** A client that does not open the streams that it asked for in this time has gone (kubelet: 30 s). */
 const streamCreationMs = 30_000
 
-export const execProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'] as const
+/** Over SPDY, newest first; before version 4 the error stream carries words. */
+const spdyProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io']
+const withStatus = new Set(spdyProtocols.slice(0, 2))
 
 const failure = (error: unknown): ExitStatus => ({
   kind: 'failed',
@@ -29,33 +26,34 @@ const failure = (error: unknown): ExitStatus => ({
 
 export async function execOverWebSocket(
   upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer },
-  protocol: string,
+  protocol: ChannelProtocol,
   start: () => Promise<ExecSession>,
 ): Promise<void> {
   // Before the 101: a pod that cannot be entered is an HTTP error, which kubectl shows as it is.
   const session = await start()
-  const websocket = await acceptWebSocket(upgrade.request, upgrade.socket, upgrade.head, protocol)
+  const websocket = await acceptWebSocket(upgrade.request, upgrade.socket, upgrade.head, protocol.name)
   websocket.on('close', () => session.close())
   const tell = (name: 'stdout' | 'stderr' | 'error', data: Uint8Array) =>
-    send(websocket, formatChannelMessage({ channel: name, data }))
+    send(websocket, encodeMessage(protocol, formatChannelMessage({ channel: name, data })))
   // The client waits for a first message on stdout before it believes in the connection.
   await tell('stdout', new Uint8Array())
-  void takeInput(websocket, session)
+  void takeInput(websocket, session, protocol)
   await Promise.all([
     pump(session.stdout, (chunk) => tell('stdout', chunk)),
     pump(session.stderr, (chunk) => tell('stderr', chunk)),
   ])
   const exit = await session.exit.catch(failure)
-  await tell('error', utf8.encode(JSON.stringify(exitReport(exit))))
+  const words = finalWords(protocol, exit)
+  if (words) await tell('error', utf8.encode(words))
   websocket.close(normalClosure)
 }
 
-async function takeInput(websocket: WebSocket, session: ExecSession): Promise<void> {
+async function takeInput(websocket: WebSocket, session: ExecSession, protocol: ChannelProtocol): Promise<void> {
   try {
     for await (const bytes of messages(websocket)) {
       let message: ChannelMessage
       try {
-        message = parseChannelMessage(bytes)
+        message = parseChannelMessage(decodeMessage(protocol, bytes))
       } catch {
         continue
       }
@@ -87,7 +85,7 @@ export async function execOverSpdy(
   start: () => Promise<ExecSession>,
 ): Promise<void> {
   const session = await start()
-  acceptSpdy(upgrade.request, upgrade.socket, ['v5.channel.k8s.io', 'v4.channel.k8s.io'])
+  const protocol = acceptSpdy(upgrade.request, upgrade.socket, spdyProtocols)
   const wanted = ['error', ...(['stdin', 'stdout', 'stderr'] as const).filter((name) => options[name])]
   if (options.tty) wanted.push('resize')
   const streams = new Map<string, SpdyStream>()
@@ -120,7 +118,8 @@ export async function execOverSpdy(
   streams.get('stdout')?.end()
   streams.get('stderr')?.end()
   const exit = await session.exit.catch(failure)
-  await write(streams.get('error'), utf8.encode(JSON.stringify(exitReport(exit))))
+  const words = finalWords({ status: withStatus.has(protocol) }, exit)
+  if (words) await write(streams.get('error'), utf8.encode(words))
   streams.get('error')?.end()
   spdy.close()
 }

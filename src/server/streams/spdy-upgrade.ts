@@ -9,8 +9,8 @@ const versionHeader = 'x-stream-protocol-version'
 export const wantsSpdy = (request: IncomingMessage): boolean =>
   (request.headers.upgrade ?? '').toLowerCase() === 'spdy/3.1'
 
-/** @throws ApiError when none of the client's protocols is served. */
-export function acceptSpdy(request: IncomingMessage, socket: Duplex, served: string[]): void {
+/** Answers which protocol was agreed on. @throws ApiError when none of the client's protocols is served. */
+export function acceptSpdy(request: IncomingMessage, socket: Duplex, served: string[]): string {
   const offered = String(request.headers[versionHeader] ?? '')
     .split(',')
     .map((name) => name.trim())
@@ -23,4 +23,5 @@ export function acceptSpdy(request: IncomingMessage, socket: Duplex, served: str
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
   )
+  return protocol
 }

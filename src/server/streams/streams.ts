@@ -7,8 +7,16 @@ import { ApiError } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { NodeStreams } from '../../api/streams.ts'
+import {
+  execChannelProtocols,
+  forwardChannelProtocols,
+  negotiate,
+  plainProtocols,
+} from '../../wire/channel-protocols.ts'
 import type { RequestInfo } from '../request.ts'
-import { execOverSpdy, execOverWebSocket, execProtocols } from './exec.ts'
+import { execOverSpdy, execOverWebSocket } from './exec.ts'
+import { logOverWebSocket } from './log-stream.ts'
+import { portChannelsOverWebSocket, portsOf } from './port-channels.ts'
 import { portForwardOverSpdy, portForwardOverWebSocket, tunnelProtocol } from './port-forward.ts'
 import { rawOverWebSocket } from './raw.ts'
 import { wantsSpdy } from './spdy-upgrade.ts'
@@ -44,20 +52,28 @@ export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
     const { info, query, request } = upgrade
     const pod = podOf(info)
     const ref = workloadRef(pod)
+    const offered = offeredProtocols(request)
+    if (info.subresource === 'log') {
+      const protocol = negotiate(plainProtocols, offered)
+      if (!protocol) throw wrongProtocol(request, plainProtocols)
+      const options = logOptions(pod, query)
+      return await logOverWebSocket(upgrade, protocol, (signal) => node.podLogs(ref, options, signal))
+    }
     if (info.subresource === 'portforward') {
       requireRunning(pod)
       const connect = (port: number) => node.podPortForward(ref, port)
-      if (offeredProtocols(request).includes(tunnelProtocol)) return await portForwardOverWebSocket(upgrade, connect)
+      if (offered.includes(tunnelProtocol)) return await portForwardOverWebSocket(upgrade, connect)
       if (wantsSpdy(request)) return await portForwardOverSpdy(upgrade, connect)
-      throw wrongProtocol(request, [tunnelProtocol])
+      const channels = negotiate(forwardChannelProtocols, offered)
+      if (!channels) throw wrongProtocol(request, [{ name: tunnelProtocol }, ...forwardChannelProtocols])
+      return await portChannelsOverWebSocket(upgrade, channels, portsOf(query), connect)
     }
     const attach = info.subresource === 'attach'
     const options = execOptions(pod, query, attach)
     const start = () => (attach ? node.podAttach(ref, options) : node.podExec(ref, options))
     if (wantsSpdy(request)) return await execOverSpdy(upgrade, options, start)
-    const offered = offeredProtocols(request)
-    const protocol = execProtocols.find((name) => offered.includes(name))
-    if (!protocol) throw wrongProtocol(request, [...execProtocols])
+    const protocol = negotiate(execChannelProtocols, offered)
+    if (!protocol) throw wrongProtocol(request, execChannelProtocols)
     await execOverWebSocket(upgrade, protocol, start)
   }
 
@@ -94,8 +110,8 @@ function requireRunning(pod: StoredObject): void {
   )
 }
 
-const wrongProtocol = (request: IncomingMessage, served: string[]): ApiError =>
+const wrongProtocol = (request: IncomingMessage, served: { name: string }[]): ApiError =>
   new ApiError(
     'BadRequest',
-    `unable to upgrade: the client offers [${offeredProtocols(request).join(' ')}], the server accepts [${served.join(' ')}] over WebSocket, or Upgrade: SPDY/3.1`,
+    `unable to upgrade: the client offers [${offeredProtocols(request).join(' ')}], the server accepts [${served.flatMap(({ name }) => name || []).join(' ')}] over WebSocket, or Upgrade: SPDY/3.1`,
   )

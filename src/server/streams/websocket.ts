@@ -60,11 +60,11 @@ export const offeredProtocols = (request: IncomingMessage): string[] =>
     .map((name) => name.trim())
     .filter((name) => name !== '')
 
-/** Resolves when the socket can take more; false when it is closed. */
-export function send(websocket: WebSocket, data: Uint8Array): Promise<boolean> {
+/** Text or bytes. Resolves when the socket can take more; false when it is closed. */
+export function send(websocket: WebSocket, data: Uint8Array | string): Promise<boolean> {
   if (websocket.readyState !== WebSocket.OPEN) return Promise.resolve(false)
   return new Promise((resolve) => {
-    websocket.send(data, { binary: true }, (error) => resolve(!error))
+    websocket.send(data, { binary: typeof data !== 'string' }, (error) => resolve(!error))
     if (websocket.bufferedAmount < highWaterMark) resolve(true)
   })
 }
