@@ -105,9 +105,19 @@ export const constantDefaults: Record<string, unknown> = {
   'rbac.v1.RoleRef.apiGroup': 'rbac.authorization.k8s.io',
 }
 
+const jsonSchema: Schema = { ref: 'apiextensions.v1.JSONSchemaProps' }
+
 export const sharedExceptions: Record<string, Partial<Schema>> = {
   // Templates that Go programs write carry "creationTimestamp: null".
   'meta.v1.ObjectMeta.creationTimestamp': { nullable: true },
+  // Types of Go that are one of several things, and the numbers of these in protobuf.
+  'apiextensions.v1.JSONSchemaProps.items': {
+    protoChoice: { 1: jsonSchema, 2: { type: 'array', items: jsonSchema } },
+  },
+  'apiextensions.v1.JSONSchemaProps.additionalProperties': { protoChoice: { 1: { type: 'boolean' }, 2: jsonSchema } },
+  'apiextensions.v1.JSONSchemaProps.additionalItems': { protoChoice: { 1: { type: 'boolean' }, 2: jsonSchema } },
+  // A named list that is none of its own in protobuf.
+  'apiextensions.v1.JSONSchemaProps.x-kubernetes-validations': { protoWrapped: false },
 }
 
 /** Fields that Go always writes and OpenAPI therefore calls required, but that validation lets be absent. */

@@ -153,6 +153,7 @@ function readValue(reader: BinaryReader, schema: Schema, before: unknown, depth:
     return object
   }
   if (schema.intOrString) return readIntOrString(new BinaryReader(reader.bytes()))
+  if (schema.protoChoice) return readChoice(reader.bytes(), schema.protoChoice, depth)
   if (schema.preserveUnknown) return readRaw(reader.bytes())
   switch (schema.type) {
     case 'array':
@@ -213,6 +214,20 @@ function readIntOrString(reader: BinaryReader): unknown {
     else reader.skip(wire)
   })
   return value.kind === 1 ? value.text : value.number
+}
+
+/** A value that takes one of several forms; where a schema stands beside a boolean, the schema says more. */
+function readChoice(bytes: Uint8Array, forms: Record<number, Schema>, depth: number): unknown {
+  const found = new Map<number, unknown>()
+  eachField(new BinaryReader(bytes), (reader, number, wire) => {
+    const form = forms[number]
+    if (!form) reader.skip(wire)
+    else if (form.type !== 'array') found.set(number, readValue(reader, form, found.get(number), depth))
+    else
+      found.set(number, [...((found.get(number) ?? []) as unknown[]), readValue(reader, form.items!, undefined, depth)])
+  })
+  const values = [...found.values()]
+  return values.find((value) => typeof value === 'object') ?? values[0]
 }
 
 function readRaw(bytes: Uint8Array): unknown {

@@ -61,7 +61,7 @@ function decodeValue(run: Run, shape: Shape, value: unknown): unknown {
     case 'array':
       return decodeArray(run, shape, value)
     case 'any':
-      return copyAny(run, value)
+      return shape.asObject && isObject(value) ? decodeObject(run, shape.asObject, value) : copyAny(run, value)
     default:
       return run.typed ? decodeScalar(run, shape, value) : copyAny(run, value)
   }

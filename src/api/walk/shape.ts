@@ -28,6 +28,8 @@ export interface Shape {
   /** Values of a map, or of an object's undeclared fields. */
   values: Shape | undefined
   items: Shape | undefined
+  /** Of a value that takes one of several forms: what it is as an object. */
+  asObject: Shape | undefined
   /** Keeps fields that it does not declare. */
   open: boolean
   keepZero: boolean
@@ -118,6 +120,7 @@ function build(schema: Schema, types: SchemaTypes, known: WeakMap<Schema, Shape>
     fields: new Map(),
     values: undefined,
     items: undefined,
+    asObject: undefined,
     open: kind === 'any' || flat.preserveUnknown === true,
     keepZero: flat.keepZero === true,
     required: flat.required ?? [],
@@ -144,6 +147,8 @@ function build(schema: Schema, types: SchemaTypes, known: WeakMap<Schema, Shape>
   for (const [name, field] of Object.entries(flat.properties ?? {})) shape.fields.set(name, child(field))
   if (flat.additionalProperties) shape.values = child(flat.additionalProperties)
   if (flat.items) shape.items = child(flat.items)
+  const form = Object.values(flat.protoChoice ?? {}).find((one) => one.ref !== undefined)
+  if (form) shape.asObject = child(form)
   shape.allOf = (flat.allOf ?? []).map(child)
   shape.anyOf = (flat.anyOf ?? []).map(child)
   shape.oneOf = (flat.oneOf ?? []).map(child)
@@ -201,6 +206,7 @@ function* childrenOf(shape: Shape): Generator<Shape> {
   yield* shape.fields.values()
   if (shape.values) yield shape.values
   if (shape.items) yield shape.items
+  if (shape.asObject) yield shape.asObject
   yield* shape.allOf
   yield* shape.anyOf
   yield* shape.oneOf

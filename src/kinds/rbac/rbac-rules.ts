@@ -41,8 +41,9 @@ function validateUrls(rule: any, at: string, namespaced: boolean): FieldError[] 
   return errors
 }
 
-/** A user or group without an API group is RBAC's own. */
-export function defaultSubjects({ subjects }: ApiObject): void {
+/** A role, user or group without an API group is RBAC's own. */
+export function defaultSubjects({ subjects, roleRef }: ApiObject): void {
+  if (roleRef && !roleRef.apiGroup) roleRef.apiGroup = rbacGroup
   for (const subject of Array.isArray(subjects) ? subjects : []) {
     if (subject && !subject.apiGroup && (subject.kind === 'User' || subject.kind === 'Group'))
       subject.apiGroup = rbacGroup
