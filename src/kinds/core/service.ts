@@ -21,7 +21,7 @@ function defaults({ spec, status }: ApiObject): void {
     spec.sessionAffinityConfig ??= {}
     spec.sessionAffinityConfig.clientIP ??= {}
     spec.sessionAffinityConfig.clientIP.timeoutSeconds ??= 10800
-  }
+  } else if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig
   for (const port of Array.isArray(spec.ports) ? spec.ports : []) {
     if (port && (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === ''))
       port.targetPort = port.port
