@@ -36,12 +36,36 @@ export function readObject(
   const sent = value as Partial<ApiObject>
   checkType(resource, sent)
   const decoded = decodeAs(resource, value)
-  tell(call, resource, [...body.problems, ...decoded.unknown.map(unknownFieldText)], options)
+  tell(call, resource, strictProblems(resource, body, decoded.unknown), options)
   const object = decoded.object
   object.apiVersion = resource.apiVersion
   object.kind = resource.kind.kind
   object.metadata ??= {}
   return object
+}
+
+/** Duplicate and unknown fields. Built-in kinds are told of them in the order of the text, custom ones first of duplicates. */
+function strictProblems(resource: Resource, body: Body, unknown: string[]): string[] {
+  const problems = [...body.problems, ...unknown.map(unknownFieldText)]
+  if (resource.custom || body.problems.length === 0 || unknown.length === 0) return problems
+  const placed = problems.map((text) => ({ text, place: placeOf(body.value, /"(.*)"$/.exec(text)?.[1] ?? '') }))
+  const order = (a: number[], b: number[]): number => {
+    const at = a.findIndex((index, depth) => index !== b[depth])
+    return at < 0 ? 0 : a[at]! - (b[at] ?? -1)
+  }
+  return placed.sort((a, b) => order(a.place, b.place)).map(({ text }) => text)
+}
+
+/** Where a field of parsed JSON stood: the numbers of the keys on the way to it. */
+function placeOf(value: unknown, path: string): number[] {
+  const place: number[] = []
+  let at = value
+  for (const step of path.split(/[.[\]]+/)) {
+    if (!step || typeof at !== 'object' || at === null) continue
+    place.push(Object.keys(at).indexOf(step))
+    at = (at as Record<string, unknown>)[step]
+  }
+  return place
 }
 
 /** Reads any value as an object of the resource. @throws ApiError BadRequest for a value of a wrong type */
