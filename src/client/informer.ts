@@ -34,6 +34,8 @@ export interface Informer<T extends ApiObject = StoredObject> {
 /** One informer per resource for all who ask: a factory that main.ts makes once per program. */
 export interface InformerFactory {
   informer<T extends ApiObject = StoredObject>(ref: ResourceRef): Informer<T>
+  /** Ends the informer of a resource that is not served any more: nobody may be using it. */
+  drop(ref: ResourceRef): void
   stop(): void
 }
 
@@ -185,6 +187,10 @@ export function createInformerFactory(options: InformerOptions): CachingInformer
       return informer
     },
     existing: (ref) => informers.get(nameOf(ref)),
+    drop: (ref) => {
+      informers.get(nameOf(ref))?.stop()
+      informers.delete(nameOf(ref))
+    },
     synced: async () => {
       await Promise.all([...informers.values()].map((informer) => informer.synced()))
     },

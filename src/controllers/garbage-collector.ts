@@ -85,7 +85,15 @@ export const garbageCollector: ControllerDefinition = {
     let stopped = false
     async function follow(): Promise<void> {
       while (!stopped) {
-        const fresh = collectedKinds(kinds()).filter((kind) => !collected.has(nameOf(kind)))
+        const present = collectedKinds(kinds())
+        const isServed = ({ ref }: Collected) =>
+          kinds().some((kind) => nameOf(kind) === `${ref.group}/${ref.resource}` && kind.version === ref.version)
+        for (const [name, entry] of collected) {
+          if (isServed(entry)) continue
+          collected.delete(name)
+          informers.drop(entry.ref)
+        }
+        const fresh = present.filter((kind) => !collected.has(nameOf(kind)))
         for (const kind of fresh) add(kind)
         if (fresh.length) await Promise.all([...collected.values()].map(({ informer }) => informer.synced()))
         if (!stopped) reconciler.start()
@@ -104,7 +112,9 @@ export const garbageCollector: ControllerDefinition = {
   },
 }
 
-function createCollector({ client }: ControllerContext, collected: Map<string, Collected>) {
+function createCollector({ client, recorder }: ControllerContext, collected: Map<string, Collected>) {
+  const record = recorder('garbage-collector-controller')
+
   function byKind(apiVersion: string, kind: string): Collected | undefined {
     const { group } = parseGroupVersion(apiVersion)
     for (const entry of collected.values()) if (entry.kind.group === group && entry.kind.kind === kind) return entry
@@ -141,14 +151,38 @@ function createCollector({ client }: ControllerContext, collected: Map<string, C
       // A kind that is not served here cannot be judged: nothing is deleted because of it.
       if (!entry) return 'solid'
       const namespace = entry.kind.scope === 'Namespaced' ? object.metadata.namespace : undefined
-      if (entry.kind.scope === 'Namespaced' && !namespace) return 'solid'
+      if (entry.kind.scope === 'Namespaced' && !namespace) {
+        tellForeign(object, reference)
+        return 'solid'
+      }
       owner = await client.get(entry.ref, reference.name, namespace).catch((error) => {
         if (!isApiError(error, 'NotFound')) throw error
         return undefined
       })
-      if (owner?.metadata.uid !== reference.uid) return 'absent'
+      if (owner?.metadata.uid !== reference.uid) {
+        const isElsewhere = entry.informer.list().some(({ metadata }) => metadata.uid === reference.uid)
+        if (isElsewhere) tellForeign(object, reference)
+        return 'absent'
+      }
     }
     return waitsForDependents(owner) && reference.blockOwnerDeletion ? 'waiting' : 'solid'
+  }
+
+  /** Owners are looked for where the object is, never in another namespace. */
+  function tellForeign(object: StoredObject, { apiVersion, kind, name, uid }: OwnerReference): void {
+    const { namespace = '' } = object.metadata
+    const owner = `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`
+    const where = `does not exist in namespace ${JSON.stringify(namespace)}`
+    record(object, 'Warning', 'OwnerRefInvalidNamespace', `ownerRef ${owner} ${where}`)
+  }
+
+  /** Objects that own each other in a circle would wait for each other for ever. */
+  async function breakCircle(entry: Collected, object: StoredObject): Promise<void> {
+    if (!dependentsOf(object).some(waitsForDependents)) return
+    const references = object.metadata.ownerReferences ?? []
+    if (!references.some((reference) => reference.blockOwnerDeletion)) return
+    const unblocked = references.map((reference) => ({ ...reference, blockOwnerDeletion: false }))
+    await setOwners(client, entry.ref, object, unblocked)
   }
 
   async function reconcile(key: string): Promise<ReconcileResult | undefined> {
@@ -195,7 +229,9 @@ function createCollector({ client }: ControllerContext, collected: Map<string, C
     const decided = verdict(object, owners, dependentsOf(object))
     if (decided.kind === 'unreference') await setOwners(client, entry.ref, object, decided.owners)
     if (decided.kind !== 'delete') return
-    const { name, namespace, uid, resourceVersion } = object.metadata
+    if (decided.propagation === 'Foreground') await breakCircle(entry, object)
+    const { name, namespace, uid } = object.metadata
+    const { resourceVersion } = entry.informer.get(objectKey(object))?.metadata ?? object.metadata
     try {
       await client.delete(entry.ref, name, namespace, {
         propagationPolicy: decided.propagation,

@@ -13,7 +13,7 @@ import { namespaces } from './resources.ts'
 
 /** What is left of a kind after everything was told to go. */
 export interface Remaining {
-  /** 'pods', 'deployments.apps' */
+  /** 'deployments.apps'; the core group leaves its dot: 'pods.' */
   resource: string
   count: number
   /** Finalizers that hold objects, and how many of them each. */
@@ -121,7 +121,25 @@ function createSync(context: ControllerContext) {
     const finalizers = new Map<string, number>()
     for (const { metadata } of left)
       for (const name of metadata.finalizers ?? []) finalizers.set(name, (finalizers.get(name) ?? 0) + 1)
-    return { resource: kind.group ? `${kind.plural}.${kind.group}` : kind.plural, count: left.length, finalizers }
+    return { resource: `${kind.plural}.${kind.group}`, count: left.length, finalizers }
+  }
+
+  /** Pods first: what they use, their permissions and their network policies among it, stays until they are gone. */
+  async function emptyAll(namespace: string): Promise<{ remaining: Remaining[]; failures: string[] }> {
+    const remaining: Remaining[] = []
+    const failures: string[] = []
+    const all = contentKinds(kinds())
+    const isPod = (kind: KindDefinition) => kind.group === '' && kind.plural === 'pods'
+    for (const kind of [...all.filter(isPod), ...all.filter((kind) => !isPod(kind))]) {
+      try {
+        const left = await empty(kind, namespace)
+        if (left) remaining.push(left)
+      } catch (error) {
+        failures.push(`${kind.plural}: ${(error as Error).message}`)
+      }
+      if (isPod(kind) && remaining.length) break
+    }
+    return { remaining, failures }
   }
 
   return async (key: string): Promise<ReconcileResult | undefined> => {
@@ -129,16 +147,7 @@ function createSync(context: ControllerContext) {
     if (!namespace?.metadata.deletionTimestamp) return undefined
     const finalizers: string[] = namespace.spec?.finalizers ?? []
     if (!finalizers.includes('kubernetes')) return undefined
-    const remaining: Remaining[] = []
-    const failures: string[] = []
-    for (const kind of contentKinds(kinds())) {
-      try {
-        const left = await empty(kind, key)
-        if (left) remaining.push(left)
-      } catch (error) {
-        failures.push(`${kind.plural}: ${(error as Error).message}`)
-      }
-    }
+    const { remaining, failures } = await emptyAll(key)
     if (remaining.length || failures.length) {
       const conditions = deletionConditions(namespace.status?.conditions, remaining, failures, formatTime(clock.now()))
       const status = { ...namespace.status, phase: 'Terminating', conditions }
