@@ -6,6 +6,7 @@ import { badRequest } from './call.ts'
 import { duplicateKeys } from './duplicate-keys.ts'
 import { decodeProtobuf } from './protobuf.ts'
 import { yaml } from './yaml.ts'
+import { repeatedYamlKeys } from './yaml-duplicates.ts'
 
 export interface Body {
   value: any
@@ -68,15 +69,17 @@ export function fromYaml(text: string): Body {
       // Flow-style YAML that is not JSON goes the ordinary way.
     }
   }
+  const lineCounter = new (yaml().LineCounter)()
   try {
     const document = yaml().parseDocument(text, {
+      lineCounter,
       version: '1.1',
       customTags: (tags) => tags.filter((tag) => !unwanted(tag)),
       uniqueKeys: false,
       logLevel: 'silent',
     })
     if (document.errors.length > 0) throw document.errors[0]
-    return { value: document.toJS({ maxAliasCount: 100 }), problems: [] }
+    return { value: document.toJS({ maxAliasCount: 100 }), problems: repeatedYamlKeys(document, lineCounter) }
   } catch (error) {
     // A RangeError too: text nested so deep that the parser's stack ends.
     const message = (error as Error).message.replace('Maximum call stack size exceeded', 'it is nested too deeply')
