@@ -120,7 +120,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     clock: realClock,
     log: log.child('controllers'),
     recorder,
-    kinds: () => kinds,
+    kinds: () => server.registry.all().map((resource) => resource.kind),
     settings: {
       certificates: pki,
       volumes: options.volumes,
