@@ -17,6 +17,8 @@ const leaseRenewMs = 10_000
 const leaseSeconds = 40
 const statusReportMs = 300_000
 
+export const maxPods = 1000
+
 /** The kubelet's own port. Nobody listens there: what it serves comes through the API (nodes/<name>/proxy). */
 export const kubeletPort = 10250
 
@@ -242,7 +244,7 @@ function machineResources(stateDir: string): Record<string, string> {
     cpu: String(cpus().length),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
     'ephemeral-storage': `${Math.floor((blocks * bsize) / 1024)}Ki`,
-    pods: '1000',
+    pods: `${maxPods}`,
     'hugepages-1Gi': '0',
     'hugepages-2Mi': '0',
   }

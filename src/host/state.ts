@@ -17,6 +17,8 @@ export interface StatePaths {
   /** pods/<uid>/ : volumes, etc-hosts, logs live in podLogs */
   pods: string
   podLogs: string
+  /** Static Pods: each file here is one Pod that this node runs by itself. */
+  manifests: string
   /** machines/<uid>/ : qmp.sock, console.sock, serial.log, disks, seed.iso */
   machines: string
   /** saved/<uid of a VirtualMachine>/ : machines that are suspended to disk. */
@@ -56,6 +58,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     },
     pods: at('pods'),
     podLogs: at('pod-logs'),
+    manifests: at('manifests'),
     machines: at('machines'),
     saved: at('saved'),
     images: at('images'),

@@ -1,20 +1,23 @@
 // Tandem on this machine: the platform, and the host that makes its objects real. `tandem serve` runs it.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, totalmem, uptime } from 'node:os'
 import { dirname } from 'node:path'
-import type { NodeStreams } from '../api/streams.ts'
 import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import type { Client } from '../client/client.ts'
 import type { Config } from '../config.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
-import { createNodeAgent, machineAddress } from '../host/node.ts'
+import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
 import { createPods, type Pods } from '../host/pods/pods.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
+import { nodeMetrics, podMetrics } from '../host/stats/measured.ts'
+import { createNodePages } from '../host/stats/node-pages.ts'
+import { createUsage, type Measurable } from '../host/stats/usage.ts'
 import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
@@ -23,8 +26,7 @@ import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
 import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
-import type { MachineControl } from './machine-handlers.ts'
-import { type Platform, startPlatform } from './platform.ts'
+import { type NodeParts, type Platform, startPlatform } from './platform.ts'
 import { loadSettings, type Settings } from './settings.ts'
 
 export interface Daemon {
@@ -71,7 +73,7 @@ async function openPlatform(
   config: Config,
   paths: StatePaths,
   settings: Settings,
-  node: () => (NodeStreams & MachineControl) | undefined,
+  node: () => NodeParts | undefined,
   log: Logger,
 ): Promise<Platform> {
   const apiAddress = addressIn(settings.serviceCidr, 1)
@@ -181,7 +183,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   })
   await agent.start()
   return {
-    node: nodeParts(pods, machines),
+    node: { ...nodeParts(pods, machines), ...measures({ config, paths, pods, machines, client }) },
     async stop() {
       agent.stop()
       await host.stop()
@@ -191,7 +193,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
 }
 
 /** What the API asks of this node beside its objects. */
-const nodeParts = (pods: Pods, machines: Machines): NodeStreams & MachineControl => ({
+const nodeParts = (pods: Pods, machines: Machines): NodeParts => ({
   podLogs: pods.podLogs,
   podExec: pods.podExec,
   podAttach: pods.podAttach,
@@ -205,6 +207,46 @@ const nodeParts = (pods: Pods, machines: Machines): NodeStreams & MachineControl
   softReboot: machines.softReboot,
   guestAgent: machines.guestAgent,
 })
+
+interface MeasuredParts {
+  config: Config
+  paths: StatePaths
+  pods: Pods
+  machines: Machines
+  client: Client
+}
+
+/** What the node says of its use: metrics.k8s.io, and the pages of a kubelet. */
+function measures({ config, paths, pods, machines, client }: MeasuredParts): Pick<NodeParts, 'measured' | 'pages'> {
+  const { nodeName } = config
+  const startedAt = Date.now() - uptime() * 1000
+  const guests = (): Measurable[] =>
+    machines.running().map(({ pid, ...rest }) => ({
+      ...rest,
+      kind: 'VirtualMachineInstance',
+      labels: { 'kubevirt.io/domain': rest.name },
+      startedAt,
+      parts: [{ name: 'compute', id: rest.uid, source: { pid }, startedAt }],
+    }))
+  const usage = createUsage({ measurables: () => [...pods.measurables(), ...guests()], clock: realClock })
+  const labels = async () =>
+    (await client.get({ group: '', version: 'v1', resource: 'nodes' }, nodeName)).metadata.labels ?? {}
+  return {
+    measured: {
+      nodes: async () => [nodeMetrics(await usage(), { name: nodeName, labels: await labels() })],
+      pods: async () => podMetrics(await usage()),
+    },
+    pages: createNodePages({
+      nodeName,
+      stateDir: paths.root,
+      startedAt,
+      usage,
+      pods: pods.objects,
+      logs: pods.podLogs,
+      settings: { clusterDomain: config.clusterDomain, staticPodPath: paths.manifests, maxPods },
+    }),
+  }
+}
 
 /** The n-th address of a range. */
 export function addressIn(cidr: string, n: number): string {

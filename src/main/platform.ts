@@ -17,10 +17,20 @@ import { type ApiServer, createApiServer, transportFor } from '../server/apiserv
 import type { Pki } from '../server/auth/pki.ts'
 import { type HttpServer, serveHttp } from '../server/http.ts'
 import { createStreams } from '../server/streams/streams.ts'
-import { createProxy } from '../server/subresources/proxy.ts'
+import { type Measured, metricsHandler } from '../server/subresources/metrics.ts'
+import { createProxy, type NodePages } from '../server/subresources/proxy.ts'
 import type { Store } from '../store/store.ts'
 import { compactRegularly } from './compaction.ts'
 import { type MachineControl, machineHandlers } from './machine-handlers.ts'
+
+/** What the API asks of the node beside its objects. */
+export type NodeParts = NodeStreams &
+  MachineControl & {
+    /** For metrics.k8s.io. */
+    measured?: { nodes(): Promise<Measured[]>; pods(): Promise<Measured[]> }
+    /** For nodes/<name>/proxy. */
+    pages?: NodePages
+  }
 
 export interface PlatformOptions {
   store: Store
@@ -36,7 +46,7 @@ export interface PlatformOptions {
   api: { clusterIP: string; endpointIP: string; port: number }
   volumes: LocalVolumes
   /** Streams and control of what runs here, once it is there. */
-  node: () => (NodeStreams & MachineControl) | undefined
+  node: () => NodeParts | undefined
   /** Says what /readyz waits for, as long as it waits. */
   waitsFor?: () => string | undefined
   nodeName: string
@@ -85,6 +95,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     handlers: {
       'pods/log': async ({ info, request }) =>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
+      'nodes.metrics.k8s.io': metricsHandler(async () => (await node().measured?.nodes()) ?? []),
+      'pods.metrics.k8s.io': metricsHandler(async () => (await node().measured?.pods()) ?? []),
     },
     machineHandlers: machineHandlers(node),
     checks: { node: () => options.waitsFor?.() },
@@ -97,8 +109,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     pki,
     listen: [options.listen],
     upgrade: (upgrade) => streams.upgrade(upgrade),
-    proxy: createProxy((resource, namespace, name) =>
-      server.lookup(resource === 'virtualmachineinstances' ? 'kubevirt.io' : '', resource, namespace, name),
+    proxy: createProxy(
+      (resource, namespace, name) =>
+        server.lookup(resource === 'virtualmachineinstances' ? 'kubevirt.io' : '', resource, namespace, name),
+      async (request) => await node().pages?.(request),
     ),
     log: log.child('http'),
   })

@@ -19,7 +19,7 @@ import { watch } from './verbs/watch.ts'
 
 export interface RouteTools extends ReviewTools {
   tokens: Tokens
-  /** pods/log and what else main.ts gives, by 'pods/log' or 'group/resource/subresource'. */
+  /** pods/log and what else main.ts gives, by 'pods/log'; kinds that are measured, not stored: 'pods.metrics.k8s.io'. */
   handlers: Record<string, (call: Call) => Promise<ApiResponse>>
 }
 
@@ -41,7 +41,8 @@ export function serveResource(call: Call, tools: RouteTools): Served {
     return bind({ ...call, resource: pods })
   }
   if (resource.groupResource === 'componentstatuses') return componentStatuses(call)
-  return serveObject(call)
+  const answered = tools.handlers[resource.groupResource]
+  return answered ? answered(call) : serveObject(call)
 }
 
 function serveObject(call: Call): Served {

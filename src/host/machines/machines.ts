@@ -59,6 +59,8 @@ export interface Machines
     Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machinePortForward'> {
   /** Disks of container images that machines read: removing them would cost the next start an unpacking. */
   disksInUse(): string[]
+  /** Running QEMUs, for who measures what they use. */
+  running(): { uid: string; namespace: string; name: string; pid: number }[]
 }
 
 /** KubeVirt's virt-launcher runs QEMU with this uid and gid, and container disks are made for it. */
@@ -191,6 +193,12 @@ export function createMachines(options: MachinesOptions): Machines {
       return [...found.values()]
     },
 
+    running: () =>
+      [...machines.values()]
+        .filter(isRunning)
+        .flatMap(({ record: { uid, namespace, name, process } }) =>
+          process ? [{ uid, namespace, name, pid: process.pid }] : [],
+        ),
     disksInUse: () =>
       [
         ...[...machines.values()].filter(isRunning).map(({ record }) => record.started),

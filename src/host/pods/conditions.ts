@@ -31,8 +31,9 @@ export function podConditions(view: PodView, phase: string, statuses: Statuses, 
     ready(view, containers),
     containers,
   ]
-  const others = before.filter(({ type }) => !ours.includes(type))
-  const all: Verdict[] = [...verdicts, { type: 'PodScheduled', status: 'True' }, ...resizing(view)]
+  const own = view.ended?.disruption ? [...ours, 'DisruptionTarget'] : ours
+  const others = before.filter(({ type }) => !own.includes(type))
+  const all: Verdict[] = [...verdicts, { type: 'PodScheduled', status: 'True' }, ...resizing(view), ...disrupted(view)]
   const { generation } = view.pod.metadata
   const shown = all.map((verdict) => ({
     ...condition(verdict, before, now),
@@ -40,6 +41,11 @@ export function podConditions(view: PodView, phase: string, statuses: Statuses, 
   }))
   return [...shown, ...others]
 }
+
+const disrupted = ({ ended }: PodView): Verdict[] =>
+  ended?.disruption
+    ? [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: ended.message }]
+    : []
 
 function resizing({ resize: { pending, inProgress } }: PodView): Verdict[] {
   const found: Verdict[] = []

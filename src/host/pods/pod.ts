@@ -69,6 +69,14 @@ export const milliUnits = (quantity: string | undefined): number =>
 
 export const qosClass = ({ spec }: PodObject): QosClass => qosClassOf(spec) as QosClass
 
+export const isFinal = ({ status }: PodObject): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+
+const defaultGraceSeconds = 30
+
+/** How long a Pod has to end: what the deletion said, else what it asks for. */
+export const graceOf = ({ metadata, spec }: PodObject): number =>
+  metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
+
 /** 'web_shop(4f1c…)': how the kubelet's messages name a Pod. */
 export const podText = ({ metadata }: PodObject): string =>
   `${metadata.name}_${metadata.namespace ?? ''}(${metadata.uid})`

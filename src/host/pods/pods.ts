@@ -4,6 +4,7 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
+import type { Measurable } from '../stats/usage.ts'
 import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
 import { removeCgroups } from './cgroups.ts'
@@ -13,17 +14,19 @@ import { createImageVolumes } from './image-volumes.ts'
 import { rotateLog } from './log-rotation.ts'
 import { labels } from './names.ts'
 import type { PodsOptions, Shared } from './options.ts'
-import type { PodObject } from './pod.ts'
+import { isFinal, type PodObject } from './pod.ts'
 import { createPodFiles } from './pod-files.ts'
 import { createPuller } from './pulling.ts'
 import { requestsOf } from './resize.ts'
+import { cgroupOfPod } from './spec.ts'
 import { createStarter, subPathRoot } from './start-container.ts'
 import { createStrays } from './strays.ts'
 import { createPodStreams, type PodStreams } from './streams.ts'
 import { unbindAll } from './subpath.ts'
 import { removeSandbox, takeOver } from './takeover.ts'
-import { runningContainers } from './view.ts'
-import { createWorker, type Worker } from './worker.ts'
+import { type PodView, runningContainers } from './view.ts'
+import { createWorker } from './worker.ts'
+import type { Eviction, Worker } from './worker-contract.ts'
 
 export type { PodsOptions } from './options.ts'
 
@@ -37,10 +40,27 @@ const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
 const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
 
-const isFinal = ({ status }: PodObject): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+function measurableOf(view: PodView, cgroupParent: string): Measurable {
+  const { namespace = '', name, uid, labels: given = {} } = view.pod.metadata
+  const group = cgroupOfPod(view.pod, cgroupParent)
+  const parts = runningContainers(view).map(({ id, name: container, startedAt }) => ({
+    name: container,
+    id,
+    startedAt,
+    source: { group: `${group}/${id}` },
+  }))
+  return { namespace, name, uid, kind: 'Pod', labels: given, startedAt: view.startTime, parts }
+}
 
 /** The driver, and what the node serves of its Pods beside the objects. */
-export interface Pods extends WorkloadDriver, PodStreams {}
+export interface Pods extends WorkloadDriver, PodStreams {
+  /** What runs, for who measures what it uses. */
+  measurables(): Measurable[]
+  /** Pods that this node works on, as the API has them. */
+  objects(): PodObject[]
+  /** The node ends a Pod: it fails with this reason. */
+  evict(podUid: string, eviction: Eviction): void
+}
 
 export function createPods(options: PodsOptions): Pods {
   const workers = new Map<string, Worker>()
@@ -226,6 +246,12 @@ export function createPods(options: PodsOptions): Pods {
   return {
     ...createPodStreams(cri, { view: (uid) => workers.get(uid)?.view }, clock),
     kind: 'Pod',
+    objects: () => [...workers.values()].map(({ view }) => view.pod),
+    evict: (podUid, eviction) => workers.get(podUid)?.evict(eviction),
+    measurables: () =>
+      [...workers.values()]
+        .map(({ view }) => measurableOf(view, options.cgroupParent))
+        .filter(({ parts }) => parts.length),
     async start() {
       await containerd.start()
       follow()

@@ -29,7 +29,7 @@ export interface PodView {
   busy: Set<string>
   sandboxBusy: boolean
   /** Ended by the node (deadline …), whatever its containers did. */
-  ended: { reason: string; message: string } | undefined
+  ended: { reason: string; message: string; disruption?: boolean; graceSeconds?: number } | undefined
   terminating: boolean
   startTime: number
   /** Requests and limits that the node has granted, by container name and '' for the Pod as a whole. */

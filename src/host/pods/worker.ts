@@ -3,64 +3,36 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
-import type { SyncResult } from '../workload.ts'
 import { runHook } from './hooks.ts'
-import type { ImageVolumes } from './image-volumes.ts'
 import { lastWords } from './last-words.ts'
 import { nodeAbilities } from './node-abilities.ts'
 import { refusal } from './node-admission.ts'
-import type { Shared } from './options.ts'
 import { backoffKey, plan, type Step } from './plan.ts'
 import {
   type AnyContainer,
   allContainers,
   ContainerProblem,
   fieldPathOf,
-  isSidecar,
+  graceOf,
+  isFinal,
   type PodObject,
   podText,
 } from './pod.ts'
-import type { PodFiles } from './pod-files.ts'
 import { createProbing } from './probing.ts'
-import { ImageNotReady, type Puller } from './pulling.ts'
+import { ImageNotReady } from './pulling.ts'
 import { type ContainerRecord, containerRecord } from './records.ts'
 import { asked, grantedBefore } from './resize.ts'
 import { createResizing } from './resizing.ts'
 import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
 import type { SandboxConfig } from './spec.ts'
-import type { ContainerStarter } from './start-container.ts'
 import { podStatus } from './status.ts'
 import { stopContainer } from './stop-container.ts'
+import { stopInOrder } from './stop-order.ts'
 import { type Found, ignoreNotFound, removeSandbox, removeUnknown } from './takeover.ts'
 import { idsOf, isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
+import { describedDifferently, needsRefresh } from './volume-refresh.ts'
+import type { Worker, WorkerTools } from './worker-contract.ts'
 
-export interface WorkerTools {
-  shared: Shared
-  files: PodFiles
-  puller: Puller
-  imageVolumes: ImageVolumes
-  starter: ContainerStarter
-  /** Something is new: the host should call sync. */
-  changed(): void
-  /** From now on events of this container or sandbox belong to this Pod. */
-  owns(runtimeId: string): void
-}
-
-export interface Worker {
-  update(pod: PodObject): void
-  report(): SyncResult
-  /** Brings new content of ConfigMaps and the like into its volumes. */
-  refreshVolumes(): void
-  /** Nothing of a deleted Pod runs any more. */
-  stopped(): boolean
-  /** A container or the sandbox ended. */
-  ended(runtimeId: string): Promise<void>
-  readonly view: PodView
-  /** Ends timers and probes; what runs, runs on. Resolves when nothing is under way any more. */
-  close(): Promise<void>
-}
-
-const defaultGraceSeconds = 30
 const second = 1000
 const firstRetryMs = 1000
 const lastRetryMs = 60_000
@@ -97,8 +69,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   const underWay = new Set<Promise<unknown>>()
   const quit = new AbortController()
   const hurry = new AbortController()
-  /** Ended before their start was reported to us. */
-  const over = new Set<string>()
+  const over = new Set<string>() // Ended before their start was reported to us.
   let volumes: MountedVolumes | undefined
   let config: SandboxConfig | undefined
   let wake: Timer | undefined
@@ -209,7 +180,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     } else if (action.do === 'discard') {
       view.busy.add(action.record.name)
       background(discard(action.record).finally(() => view.busy.delete(action.record.name)))
-    } else if (action.do === 'kill') kill(action.record, action.message)
+    } else if (action.do === 'kill') kill(action.record, action.message, view.ended?.graceSeconds)
     else if (action.do === 'resize') {
       if (resizing.coolsDown()) return
       view.busy.add(action.resize.record.name)
@@ -372,13 +343,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   function kill(record: ContainerRecord, message: string, graceSeconds?: number): void {
     if (view.busy.has(record.name) && message !== 'FailedPostStartHook') return
     view.busy.add(record.name)
-    background(
-      stopOne(
-        record,
-        message,
-        graceSeconds ?? view.pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds,
-      ).finally(() => view.busy.delete(record.name)),
-    )
+    background(stopOne(record, message, graceSeconds ?? graceOf(view.pod)).finally(() => view.busy.delete(record.name)))
   }
 
   async function stopOne(
@@ -435,20 +400,9 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       await Promise.allSettled([...underWay])
       const grace = graceOf(view.pod)
       const running = runningContainers(view)
-      const sidecars = (view.pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name)
-      const stop = (record: ContainerRecord, turn?: Promise<unknown>) =>
-        stopOne(record, `Stopping container ${record.name}`, grace, turn)
-      let last: Promise<unknown> = Promise.all(
-        running.filter(({ name }) => !sidecars.includes(name)).map((one) => stop(one)),
+      await stopInOrder(view.pod, running, (record, turn) =>
+        stopOne(record, `Stopping container ${record.name}`, grace, turn),
       )
-      // All preStop hooks run at once; the signals wait for their turn, the last sidecar's first.
-      const stops: Promise<unknown>[] = [last]
-      for (const name of sidecars.toReversed()) {
-        const before = last
-        last = Promise.all(running.filter((other) => other.name === name).map((one) => stop(one, before)))
-        stops.push(last)
-      }
-      await Promise.all(stops)
       if (view.sandbox) await cri.stopPodSandbox({ podSandboxId: view.sandbox.id }).catch(ignoreNotFound)
       if (view.sandbox) view.sandbox = { ...view.sandbox, ready: false }
       probing.stop()
@@ -477,7 +431,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
 
   const refused =
     found?.containers.size || first.metadata.deletionTimestamp ? undefined : refusal(first, nodeAbilities())
-  if (refused && !isFinalPhase(first)) {
+  if (refused && !isFinal(first)) {
     view.ended = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
     shared.record(first, 'Warning', refused.reason, refused.message)
   }
@@ -508,6 +462,13 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       }
       kick()
     },
+    evict(eviction) {
+      if (view.ended || view.terminating || isFinal(view.pod)) return
+      view.ended = eviction
+      shared.record(view.pod, 'Warning', eviction.reason, eviction.message)
+      quit.abort()
+      notify()
+    },
     refreshVolumes,
     report() {
       const status = podStatus(view, shared.node, clock.now())
@@ -537,21 +498,3 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     },
   }
 }
-
-const isFinalPhase = ({ status }: PodObject): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
-
-const needsRefresh = ({ spec }: PodObject): boolean =>
-  (spec.volumes ?? []).some(
-    ({ configMap, secret, projected, downwardAPI }) => configMap || secret || projected || downwardAPI,
-  )
-
-const describedDifferently = (a: PodObject, b: PodObject): boolean => !isDeepStrictEqual(described(a), described(b))
-
-const described = ({ metadata, spec }: PodObject) => [
-  metadata.labels,
-  metadata.annotations,
-  spec.containers.map(({ resources }) => resources),
-]
-
-const graceOf = (pod: PodObject): number =>
-  pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
