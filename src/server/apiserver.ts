@@ -29,8 +29,9 @@ import { createDefinitions } from './custom/definitions.ts'
 import { withConversions } from './custom/stored-form.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
-import { type Checks, health, serverVersion } from './health.ts'
 import { createGate } from './gate.ts'
+import { type Checks, health, serverVersion } from './health.ts'
+import { hasLargeYaml, readLargeYaml } from './large-yaml.ts'
 import { createObjects, type Objects } from './objects.ts'
 import { createOpenApi } from './openapi/openapi.ts'
 import { createRegistry, type Registry } from './registry.ts'
@@ -171,7 +172,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const resource = registry.find(info.group, info.version, info.resource)
       if (!resource) throw noSuchPath()
       if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
-      const call: Call = { engine, request, info, resource, user, warnings }
+      const read = hasLargeYaml(request) ? await readLargeYaml(request) : request
+      const call: Call = { engine, request: read, info, resource, user, warnings }
       return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }
     const known =

@@ -3,6 +3,7 @@
 import { ApiError } from '../api/errors.ts'
 import type { ApiRequest } from '../api/exchange.ts'
 import { badRequest } from './call.ts'
+import { isTooDeep, isValueTooDeep, maxDepth } from './depth.ts'
 import { duplicateKeys } from './duplicate-keys.ts'
 import { decodeProtobuf } from './protobuf.ts'
 import { yaml } from './yaml.ts'
@@ -48,8 +49,24 @@ export function fromJson(text: string, checkDuplicates: boolean): Body {
   } catch (error) {
     throw badRequest(`the object provided is not valid JSON: ${(error as Error).message}`)
   }
+  return checkedJson(value, text, checkDuplicates)
+}
+
+function checkedJson(value: unknown, text: string, checkDuplicates: boolean): Body {
+  if (isTooDeep(text)) throw tooDeep()
   const problems = checkDuplicates ? duplicateKeys(text).map((path) => `duplicate field "${path}"`) : []
   return { value, problems }
+}
+
+const tooDeep = () => badRequest(`the object provided is nested too deeply: ${maxDepth} levels are the most`)
+
+/** undefined for text that is no JSON. */
+function tryJson(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
 }
 
 /** Timestamps, base-60 numbers (12:30:45) and !!binary stay the text that they are. */
@@ -61,14 +78,11 @@ function unwanted(tag: unknown): boolean {
 
 /** YAML as Go's sigs.k8s.io/yaml reads it: 1.1's octal numbers and booleans, but no timestamps. JSON is YAML too. */
 export function fromYaml(text: string): Body {
-  if (/^\s*[[{]/.test(text)) {
-    try {
-      const value = JSON.parse(text)
-      return { value, problems: duplicateKeys(text).map((path) => `duplicate field "${path}"`) }
-    } catch {
-      // Flow-style YAML that is not JSON goes the ordinary way.
-    }
-  }
+  // Flow-style YAML that is not JSON goes the ordinary way.
+  const json = /^\s*[[{]/.test(text) ? tryJson(text) : undefined
+  if (json) return checkedJson(json.value, text, true)
+  // What the parser would only find out after a long climb.
+  if (isTooDeep(text)) throw tooDeep()
   const lineCounter = new (yaml().LineCounter)()
   try {
     const document = yaml().parseDocument(text, {
@@ -79,8 +93,11 @@ export function fromYaml(text: string): Body {
       logLevel: 'silent',
     })
     if (document.errors.length > 0) throw document.errors[0]
-    return { value: document.toJS({ maxAliasCount: 100 }), problems: repeatedYamlKeys(document, lineCounter) }
+    const value = document.toJS({ maxAliasCount: 100 })
+    if (isValueTooDeep(value)) throw tooDeep()
+    return { value, problems: repeatedYamlKeys(document, lineCounter) }
   } catch (error) {
+    if (error instanceof ApiError) throw error
     // A RangeError too: text nested so deep that the parser's stack ends.
     const message = (error as Error).message.replace('Maximum call stack size exceeded', 'it is nested too deeply')
     throw badRequest(`the object provided is not valid YAML: ${message}`)

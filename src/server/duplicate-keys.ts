@@ -1,5 +1,7 @@
 // Finds keys that stand twice in one JSON object: JSON.parse silently takes the last, Kubernetes' strict reading complains.
 
+import { endOfString } from './depth.ts'
+
 interface Level {
   /** Undefined in an array. */
   keys: Set<string> | undefined
@@ -40,18 +42,6 @@ export function duplicateKeys(text: string): string[] {
     }
   }
   return [...found]
-}
-
-function endOfString(text: string, start: number): number {
-  let at = start + 1
-  for (;;) {
-    const quote = text.indexOf('"', at)
-    if (quote < 0) return text.length
-    let slashes = 0
-    while (text.charCodeAt(quote - 1 - slashes) === 92) slashes++
-    if (slashes % 2 === 0) return quote
-    at = quote + 1
-  }
 }
 
 const pathOf = (levels: Level[]): string =>

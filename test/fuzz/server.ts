@@ -1,0 +1,50 @@
+// The server that is attacked, in a process of its own: everything but a real host. Tells its parent how it is.
+
+import { createLogger } from '../../src/base/log.ts'
+import { startDev } from '../../src/main/dev.ts'
+
+export interface Health {
+  /** Longest time that one turn of the event loop kept the processor to itself, ms, since it was last asked. */
+  stallMs: number
+  rssMB: number
+  polluted: boolean
+}
+
+const tickMs = 20
+let stallMs = 0
+let before = { at: performance.now(), cpu: threadCpu() }
+
+/** A late timer is only a stall when this thread was working meanwhile: on a busy machine others may have been. */
+setInterval(() => {
+  const now = { at: performance.now(), cpu: threadCpu() }
+  stallMs = Math.max(stallMs, Math.min(now.at - before.at - tickMs, now.cpu - before.cpu))
+  before = now
+}, tickMs)
+
+function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
+process.on('message', () => {
+  const polluted = Object.keys(Object.prototype).length > 0 || 'polluted' in {}
+  const health: Health = {
+    stallMs: Math.round(stallMs),
+    rssMB: Math.round(process.memoryUsage().rss / 2 ** 20),
+    polluted,
+  }
+  stallMs = 0
+  process.send!(health)
+})
+
+const port = Number(process.argv[2])
+const log = createLogger(
+  (record) => process.stderr.write(`${record.component}: ${record.message} ${JSON.stringify(record.fields)}\n`),
+  { level: 'error' },
+)
+const dev = await startDev({ listen: { host: '127.0.0.1', port } }, log)
+process.send!({ kubeconfig: dev.kubeconfig })
+process.once('disconnect', async () => {
+  await dev.stop()
+  process.exit(0)
+})
