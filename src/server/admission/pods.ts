@@ -154,7 +154,8 @@ const sick = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
 export const defaultTolerations: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   admit(request) {
-    if (!creates(request)) return
+    // Also of an update: who sends a list of their own does not lose these.
+    if (!isCore(request, 'pods') || request.operation === 'DELETE') return
     const spec = request.object!.spec ?? {}
     for (const key of sick) {
       const borne = (spec.tolerations ?? []).some(
