@@ -44,6 +44,7 @@ import { flowSchema } from './flowcontrol/flowschema.ts'
 import { priorityLevelConfiguration } from './flowcontrol/prioritylevelconfiguration.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
+import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
 import { ingress } from './networking/ingress.ts'
 import { ingressClass } from './networking/ingressclass.ts'
 import { ipAddress } from './networking/ipaddress.ts'
@@ -130,6 +131,8 @@ export const kinds: KindDefinition[] = [
   resourceClaimTemplate,
   resourceSlice,
   componentStatus,
+  nodeMetrics,
+  podMetrics,
   virtualMachine,
   virtualMachineInstance,
 ]
