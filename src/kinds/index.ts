@@ -1,7 +1,11 @@
 // The kinds that Tandem serves. A kind is here when something acts on it, never before.
 
 import type { KindDefinition } from '../api/kind.ts'
+import { mutatingAdmissionPolicy } from './admissionregistration/mutatingadmissionpolicy.ts'
+import { mutatingAdmissionPolicyBinding } from './admissionregistration/mutatingadmissionpolicybinding.ts'
 import { mutatingWebhookConfiguration } from './admissionregistration/mutatingwebhookconfiguration.ts'
+import { validatingAdmissionPolicy } from './admissionregistration/validatingadmissionpolicy.ts'
+import { validatingAdmissionPolicyBinding } from './admissionregistration/validatingadmissionpolicybinding.ts'
 import { validatingWebhookConfiguration } from './admissionregistration/validatingwebhookconfiguration.ts'
 import { customResourceDefinition } from './apiextensions/customresourcedefinition.ts'
 import { apiService } from './apiregistration/apiservice.ts'
@@ -126,6 +130,10 @@ export const kinds: KindDefinition[] = [
   resourceQuota,
   validatingWebhookConfiguration,
   mutatingWebhookConfiguration,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
   deviceClass,
   resourceClaim,
   resourceClaimTemplate,

@@ -16,3 +16,6 @@ export const celAdmission = (): typeof import('./admission.ts') => load('./admis
 
 /** Match conditions of webhooks and policies. */
 export const celMatchConditions = (): typeof import('./match-conditions.ts') => load('./match-conditions.ts')
+
+/** The variables of a policy. */
+export const celVariables = (): typeof import('./variables.ts') => load('./variables.ts')

@@ -13,8 +13,13 @@ import { certificateRequests } from './certificates.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { namespaceLifecycle } from './namespaces.ts'
+import { nodeRestriction } from './node-restriction.ts'
+import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
 import { podSecurity } from './pod-security/plugin.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
+import { mutatingPolicies } from './policies/mutating.ts'
+import { createPolicySource } from './policies/policy.ts'
+import { type PolicyTools, validatingPolicies } from './policies/validating.ts'
 import { resourceQuotas } from './quotas.ts'
 import { type ServiceRanges, serviceAllocation } from './services.ts'
 import { claimResize, defaultStorageClass, inUseProtection, phaseTimes } from './storage.ts'
@@ -43,6 +48,7 @@ export function standardPlugins(options: {
     convert: (object, from, to) => (from === to ? object : { ...object, apiVersion: to.apiVersion }),
     log: options.log,
   }
+  const policies: PolicyTools = { ...webhooks, objects }
   const ranges = createByNamespace(objects, registry, '', 'limitranges')
   const quotas = createByNamespace(objects, registry, '', 'resourcequotas')
   return [
@@ -50,9 +56,13 @@ export function standardPlugins(options: {
     customResources(registry),
     limitRanger(ranges),
     serviceAccounts(lookup),
+    nodeRestriction(lookup),
+    taintNodes,
     runtimeClasses(lookup),
     priorities(lookup),
     defaultTolerations,
+    podTopology(lookup),
+    defaultIngressClass(lookup),
     defaultStorageClass(lookup),
     inUseProtection,
     claimResize(lookup),
@@ -60,7 +70,9 @@ export function standardPlugins(options: {
     podSecurity(lookup),
     certificateRequests(options.authorizer),
     escalation(options.authorizer, options.roleRules),
+    mutatingPolicies(createPolicySource(objects, registry, 'mutating'), policies),
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
+    validatingPolicies(createPolicySource(objects, registry, 'validating'), policies),
     validatingWebhooks(createWebhookSource(objects, registry, 'validatingwebhookconfigurations'), webhooks),
     // Last of those that complete: what it takes is given back when a later step refuses.
     serviceAllocation(objects, registry, options.services),
