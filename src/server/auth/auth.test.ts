@@ -229,6 +229,10 @@ test('access reviews answer for oneself and for others', async () => {
     bob,
   )
   assert.equal(own.status.allowed, true)
+  await tandem.refused(406, 'POST', `${group}/selfsubjectaccessreviews`, question('SelfSubjectAccessReview', {}), {
+    ...bob,
+    headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
+  })
   const other = question('SubjectAccessReview', {
     user: 'bob',
     resourceAttributes: { ...resourceAttributes, verb: 'delete' },

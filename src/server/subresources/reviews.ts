@@ -3,6 +3,7 @@
 import { invalid } from '../../api/errors.ts'
 import type { ApiResponse, UserInfo } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { requirePlainForm } from '../accept.ts'
 import type { Attributes, Authorizer, PolicyRule } from '../auth/authz.ts'
 import type { Tokens } from '../auth/tokens.ts'
 import { readBody } from '../body.ts'
@@ -36,6 +37,7 @@ const reviews: Record<string, Review> = {
 export const isReview = (groupResource: string): boolean => groupResource in reviews
 
 export async function review(call: Call, tools: ReviewTools): Promise<ApiResponse> {
+  requirePlainForm(call.request.headers.accept)
   const options = writeOptions(call)
   const body = readBody(call.request, options.fieldValidation !== 'Ignore')
   const object = readObject(call, call.resource, body, options)
