@@ -107,7 +107,29 @@ function schedulingOf(
     spec.nodeSelector = { ...spec.nodeSelector, [key]: value }
   }
   if (scheduling?.tolerations)
-    spec.tolerations = [...(spec.tolerations ?? []), ...structuredClone(scheduling.tolerations)]
+    spec.tolerations = mergeTolerations(spec.tolerations ?? [], structuredClone(scheduling.tolerations))
+}
+
+type Toleration = { key?: string; operator?: string; value?: string; effect?: string; tolerationSeconds?: number }
+
+/** Those that another one includes are left out (pkg/util/tolerations). */
+function mergeTolerations(own: Toleration[], more: Toleration[]): Toleration[] {
+  const all = [...own, ...more]
+  return all.filter(
+    (one, index) =>
+      !all.some((other, at) => at !== index && includes(other, one) && (at < index || !includes(one, other))),
+  )
+}
+
+function includes(wide: Toleration, narrow: Toleration): boolean {
+  if (JSON.stringify(wide) === JSON.stringify(narrow)) return true
+  if (wide.key !== narrow.key && (wide.key || wide.operator !== 'Exists')) return false
+  if (wide.effect && wide.effect !== narrow.effect) return false
+  if (wide.effect === 'NoExecute' && wide.tolerationSeconds !== undefined) {
+    if (narrow.tolerationSeconds === undefined || narrow.tolerationSeconds > wide.tolerationSeconds) return false
+  }
+  if (wide.operator === 'Exists') return true
+  return (narrow.operator ?? 'Equal') === 'Equal' && (wide.value ?? '') === (narrow.value ?? '')
 }
 
 const systemClasses = new Map([
@@ -115,8 +137,26 @@ const systemClasses = new Map([
   ['system-node-critical', 2_000_001_000],
 ])
 
+const findDefault = (lookup: Lookup) =>
+  lookup
+    .list('scheduling.k8s.io', 'priorityclasses')
+    .filter((one) => one.globalDefault === true)
+    .sort((a, b) => a.value - b.value)[0]
+
 export const priorities = (lookup: Lookup): AdmissionPlugin => ({
   name: 'Priority',
+  validate({ operation, resource, object, name }) {
+    if (resource.groupResource !== 'priorityclasses.scheduling.k8s.io' || !object?.globalDefault) return
+    if (operation !== 'CREATE' && operation !== 'UPDATE') return
+    const known = findDefault(lookup)
+    if (known && known.metadata.name !== name)
+      throw forbiddenObject(
+        resource.group,
+        resource.plural,
+        name,
+        `PriorityClass ${known.metadata.name} is already marked as default. Only one default can exist`,
+      )
+  },
   admit(request) {
     if (!creates(request)) return
     const spec = request.object!.spec ?? {}
@@ -129,10 +169,7 @@ export const priorities = (lookup: Lookup): AdmissionPlugin => ({
       value = found?.value ?? systemClasses.get(name)
       policy = found?.preemptionPolicy ?? policy
     } else {
-      const preset = lookup
-        .list('scheduling.k8s.io', 'priorityclasses')
-        .filter((one) => one.globalDefault === true)
-        .sort((a, b) => a.value - b.value)[0]
+      const preset = findDefault(lookup)
       if (preset) {
         spec.priorityClassName = preset.metadata.name
         value = preset.value
@@ -144,8 +181,13 @@ export const priorities = (lookup: Lookup): AdmissionPlugin => ({
         request,
         `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
       )
+    if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy)
+      throw refuse(
+        request,
+        `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,
+      )
     spec.priority = value
-    spec.preemptionPolicy ??= policy
+    spec.preemptionPolicy = policy
   },
 })
 

@@ -15,6 +15,8 @@ import { createLookup } from './lookup.ts'
 import { namespaceLifecycle } from './namespaces.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
+import { nodeRestriction } from './node-restriction.ts'
+import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
 import { podSecurity } from './pod-security/plugin.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
 import { mutatingPolicies } from './policies/mutating.ts'
@@ -58,9 +60,13 @@ export function standardPlugins(options: {
     serviceAccounts(lookup),
     nodeRestriction(lookup),
     taintNodes,
+    nodeRestriction(lookup),
+    taintNodes,
     runtimeClasses(lookup),
     priorities(lookup),
     defaultTolerations,
+    podTopology(lookup),
+    defaultIngressClass(lookup),
     podTopology(lookup),
     defaultIngressClass(lookup),
     defaultStorageClass(lookup),
