@@ -15,6 +15,8 @@ export interface Config {
   podCidr?: string
   /** ClusterIPs. TANDEM_SERVICE_CIDR */
   serviceCidr?: string
+  /** Where Ingresses are served: by default at this machine's address, ports 80 and 443. TANDEM_INGRESS */
+  ingress?: 'off' | { host?: string; httpPort?: number; httpsPort?: number }
   clusterDomain: string
   nodeName: string
 }

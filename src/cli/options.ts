@@ -28,6 +28,7 @@ export function configOf(options: InstanceOptions): Config {
     instance: instanceOf(stateDir),
     ...(process.env.TANDEM_POD_CIDR && { podCidr: process.env.TANDEM_POD_CIDR }),
     ...(process.env.TANDEM_SERVICE_CIDR && { serviceCidr: process.env.TANDEM_SERVICE_CIDR }),
+    ...(process.env.TANDEM_INGRESS && { ingress: parseIngress(process.env.TANDEM_INGRESS) }),
     clusterDomain: defaults.clusterDomain,
     nodeName: hostname().toLowerCase(),
   }
@@ -40,6 +41,20 @@ export function parseListen(text: string): { host: string; port: number } {
     throw new CommandError(`--listen ${text}: write ADDRESS:PORT, for example ${defaults.listen}`, 2)
   }
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+/** 'off', '192.0.2.10', ':8080,8443' or '192.0.2.10:8080,8443'. */
+export function parseIngress(text: string): NonNullable<Config['ingress']> {
+  if (text === 'off') return 'off'
+  const match = /^([^:,]*)(?::(\d{1,5}),(\d{1,5}))?$/.exec(text)
+  const ports = [match?.[2], match?.[3]].map((port) => (port === undefined ? undefined : Number(port)))
+  if (!match || ports.some((port) => port !== undefined && (port < 1 || port > 65535)))
+    throw new CommandError(
+      `TANDEM_INGRESS=${text}: write "off", ADDRESS, or ADDRESS:HTTP,HTTPS, for example 192.0.2.10:8080,8443`,
+      2,
+    )
+  const [httpPort, httpsPort] = ports
+  return { ...(match[1] && { host: match[1] }), ...(httpPort && { httpPort }), ...(httpsPort && { httpsPort }) }
 }
 
 export function requireRoot(command: string): void {

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
 import type { Config } from '../config.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
+import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
@@ -169,6 +170,14 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   })
   await host.start()
   const runtime = await containerd.cri.version({})
+  const ingress = createIngress({
+    client,
+    informers,
+    address: ingressAddress(config),
+    certificate: platform.certificate,
+    log: log.child('ingress'),
+  })
+  await ingress.start()
   const agent = createNodeAgent({
     client,
     clock: realClock,
@@ -187,9 +196,15 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     async stop() {
       agent.stop()
       await host.stop()
+      await ingress.stop()
       await network.stop()
     },
   }
+}
+
+function ingressAddress({ ingress }: Config) {
+  if (ingress === 'off') return undefined
+  return { host: machineAddress(), httpPort: 80, httpsPort: 443, ...ingress }
 }
 
 /** What the API asks of this node beside its objects. */

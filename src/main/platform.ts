@@ -59,6 +59,8 @@ export interface Platform {
   client: Client
   informers: CachingInformerFactory
   recorder(component: string): EventRecorder
+  /** What this server shows of itself, in PEM. */
+  certificate: { cert: string; key: string }
   stop(): Promise<void>
 }
 
@@ -152,6 +154,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     client,
     informers,
     recorder,
+    certificate: { cert: pki.servingCert, key: pki.servingKey },
     async stop() {
       compaction.stop()
       await Promise.all(running.map((controller) => controller.stop()))

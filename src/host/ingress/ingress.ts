@@ -1,0 +1,153 @@
+// Serves the Ingresses of class `tandem`: listens while there is one, follows them live, and says in their status where.
+
+import { isApiError } from '../../api/errors.ts'
+import type { ApiObject, ResourceRef, StoredObject } from '../../api/meta.ts'
+import type { Logger } from '../../base/log.ts'
+import type { Client } from '../../client/client.ts'
+import type { Informer, InformerFactory } from '../../client/informer.ts'
+import { createBackends } from './backends.ts'
+import { createCertificates } from './certificates.ts'
+import { type RoutingTable, routingTable } from './routing-table.ts'
+import { createIngressServer, type IngressAddress, type IngressServer } from './server.ts'
+
+const networking = (resource: string): ResourceRef => ({ group: 'networking.k8s.io', version: 'v1', resource })
+const ingressRef = networking('ingresses')
+const classRef = networking('ingressclasses')
+const secretRef: ResourceRef = { group: '', version: 'v1', resource: 'secrets' }
+
+export const ingressController = 'tandem.dev/ingress'
+const className = 'tandem'
+const classAnnotation = 'kubernetes.io/ingress.class'
+const settleMs = 10
+const retryMs = 10_000
+
+export interface IngressOptions {
+  client: Client
+  informers: InformerFactory
+  /** Undefined: Ingresses are stored, and nobody serves them. */
+  address: IngressAddress | undefined
+  certificate: { cert: string; key: string }
+  log: Logger
+}
+
+export interface Ingress {
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The class that an Ingress without one gets. */
+const standardClass: ApiObject = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'IngressClass',
+  metadata: { name: className, annotations: { 'ingressclass.kubernetes.io/is-default-class': 'true' } },
+  spec: { controller: ingressController },
+}
+
+export function createIngress({ client, informers, address, certificate, log }: IngressOptions): Ingress {
+  const ingresses = informers.informer(ingressRef)
+  const classes = informers.informer(classRef)
+  /** Followed from the first certificate on: most Tandems need no Secret here. */
+  let secrets: Informer | undefined
+  let table: RoutingTable = routingTable([])
+  let server: IngressServer | undefined
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  let working: Promise<void> = Promise.resolve()
+  const certificates = createCertificates({
+    table: () => table,
+    secret: (namespace, name) => secrets?.get(`${namespace}/${name}`),
+    fallback: certificate,
+    warn: (message) => log.warn(message),
+  })
+  const backends = createBackends(informers)
+
+  function isOurs(ingress: StoredObject): boolean {
+    const named = ingress.spec?.ingressClassName ?? ingress.metadata.annotations?.[classAnnotation]
+    if (ingress.metadata.deletionTimestamp || !named) return false
+    return classes.get(named)?.spec?.controller === ingressController
+  }
+
+  async function listen(place: IngressAddress): Promise<void> {
+    const made = createIngressServer({
+      address: place,
+      table: () => table,
+      backends,
+      context: certificates.context,
+      certificate,
+    })
+    try {
+      await made.listen()
+      server = made
+      log.info('serving Ingresses', { ...place })
+    } catch (error) {
+      log.warn(
+        `cannot serve Ingresses at ${place.host}, ports ${place.httpPort} and ${place.httpsPort}: ${(error as Error).message}; trying again. TANDEM_INGRESS sets another address or ports`,
+      )
+      schedule(retryMs)
+    }
+  }
+
+  async function publish(ingress: StoredObject, place: IngressAddress): Promise<void> {
+    const current = (ingress.status?.loadBalancer?.ingress ?? []) as { ip?: string }[]
+    const wanted = server && isOurs(ingress) ? [{ ip: place.host }] : []
+    const isShown = current.some(({ ip }) => ip === place.host)
+    // What somebody else says of an Ingress that is none of ours stays.
+    if (wanted.length > 0 ? isShown : !isShown) return
+    const status = { ...ingress.status, loadBalancer: wanted.length > 0 ? { ingress: wanted } : {} }
+    await client.update(ingressRef, { ...ingress, status }, { subresource: 'status' }).catch((error) => {
+      if (!isApiError(error, 'Conflict') && !isApiError(error, 'NotFound')) throw error
+    })
+  }
+
+  async function work(): Promise<void> {
+    if (stopped || !address) return
+    const ours = ingresses.list().filter(isOurs)
+    table = routingTable(ours)
+    certificates.forget()
+    if (table.certificates.size > 0 && !secrets) {
+      secrets = informers.informer(secretRef)
+      secrets.addHandler({ changed: () => certificates.forget(), removed: () => certificates.forget() })
+      await secrets.synced()
+    }
+    if (ours.length > 0 && !server) await listen(address)
+    if (ours.length === 0 && server) {
+      await server.close()
+      server = undefined
+    }
+    for (const ingress of ingresses.list()) await publish(ingress, address)
+  }
+
+  function schedule(afterMs = settleMs): void {
+    if (stopped) return
+    timer ??= setTimeout(() => {
+      timer = undefined
+      working = working.then(work).catch((error) => {
+        log.warn('cannot bring Ingresses up to date', { error })
+        schedule(retryMs)
+      })
+    }, afterMs)
+    timer.unref()
+  }
+
+  return {
+    async start() {
+      if (!address) return
+      await client.create(classRef, standardClass).catch((error) => {
+        if (!isApiError(error, 'AlreadyExists')) throw error
+      })
+      await Promise.all([ingresses.synced(), classes.synced()])
+      const specOf = (object: StoredObject | undefined) => JSON.stringify([object?.spec, object?.metadata.annotations])
+      ingresses.addHandler({
+        changed: (ingress, old) => (old && specOf(old) === specOf(ingress) ? undefined : schedule()),
+        removed: () => schedule(),
+      })
+      classes.addHandler({ changed: () => schedule(), removed: () => schedule() })
+    },
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await working
+      await server?.close()
+    },
+  }
+}
