@@ -31,6 +31,8 @@ export interface CertificateAuthority {
 export interface ControllerSettings {
   /** Without one no request for a certificate is approved or signed. */
   certificates?: CertificateAuthority
+  /** A token without an end for the Secret that holds it; without this, such Secrets stay empty. */
+  issueAccountToken?: (namespace: string, account: { name: string; uid: string }, secret: string) => Promise<string>
   volumes: LocalVolumes
   /** PEM of the CA that signed the API server's certificate: published to every namespace. */
   caCertificate: string

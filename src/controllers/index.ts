@@ -21,10 +21,12 @@ import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceQuota } from './resource-quota.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
+import { serviceAccountTokens } from './service-account-tokens.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
 import { serviceLoadBalancer } from './service-load-balancer.ts'
 import { statefulSet } from './statefulset.ts'
 import { taintEviction } from './taint-eviction.ts'
+import { tokenCleaner } from './token-cleaner.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { volumeExpander } from './volume-expander.ts'
@@ -34,6 +36,8 @@ export const controllers: ControllerDefinition[] = [
   namespaceLifecycle,
   serviceAccount,
   rootCaPublisher,
+  serviceAccountTokens,
+  tokenCleaner,
   kubernetesService,
   deployment,
   replicaSet,

@@ -83,6 +83,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
           create: async (path) => void volumes.created.push(path),
           remove: async (path) => void volumes.removed.push(path),
         },
+        issueAccountToken: server.tokens.issueLegacy,
         caCertificate: 'CA',
         services: { cidr: '10.96.0.0/16', address: '192.0.2.10' },
         api: { clusterIP: '10.96.0.1', endpointIP: '10.96.0.1', port: 6443 },

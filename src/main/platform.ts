@@ -139,6 +139,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     kinds: () => server.registry.all().map((resource) => resource.kind),
     settings: {
       certificates: pki,
+      issueAccountToken: server.tokens.issueLegacy,
       volumes: options.volumes,
       caCertificate: pki.caCert,
       api: options.api,

@@ -17,10 +17,13 @@ import { publishAuthentication } from './aggregation/authentication-map.ts'
 import type { ReachRemote } from './aggregation/forward.ts'
 import { resolveService } from './aggregation/resolve-service.ts'
 import type { Audit } from './audit/audit.ts'
+import type { AuthenticationConfig } from './auth/authentication-config.ts'
 import { authenticate, impersonation, systemUser } from './auth/authn.ts'
 import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
 import type { Pki } from './auth/pki.ts'
 import { createRoles } from './auth/roles.ts'
+import { heldToken, withOtherTokens } from './auth/bearer.ts'
+import { createOidc } from './auth/oidc.ts'
 import { createTokens, type Tokens } from './auth/tokens.ts'
 import { bootstrap } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
@@ -60,6 +63,8 @@ export interface ApiServerOptions {
   reachRemote?: ReachRemote
   clusterDomain?: string
   log?: Logger
+  /** Who may come in beside our own certificates and tokens; without it nobody else, and anonymous requests are let through to RBAC. */
+  authentication?: AuthenticationConfig
   /** Writes down who does what, where a policy asks for it. */
   audit?: Audit
   /** Called after each answer. Never given bodies. */
@@ -101,14 +106,23 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const registry = createRegistry(options.kinds)
   const objects = createObjects(store)
   const { authorizer, roleRules } = createRoles(objects, registry)
-  const tokens = createTokens({
+  const stored = (plural: string, namespace: string, name: string) => {
+    const resource = registry.preferred('', plural)
+    return resource && objects.get(resource, namespace, name)?.object
+  }
+  const accountTokens = createTokens({
     key: options.pki.accountKey,
     issuer: `https://kubernetes.default.svc.${options.clusterDomain ?? 'cluster.local'}`,
     now,
-    exists(plural, namespace, name, uid) {
-      const resource = registry.preferred('', plural)
-      return resource !== undefined && objects.get(resource, namespace, name)?.object.metadata.uid === uid
-    },
+    exists: (plural, namespace, name, uid) => stored(plural, namespace, name)?.metadata.uid === uid,
+    held: (namespace, name) => heldToken(stored('secrets', namespace, name)),
+  })
+  const tokens = withOtherTokens(accountTokens, {
+    secret: (namespace, name) => stored('secrets', namespace, name),
+    now,
+    ...(options.authentication?.issuers.length && {
+      others: createOidc({ issuers: options.authentication.issuers, now, log: log.child('oidc') }),
+    }),
   })
   const ask =
     options.askWebhook ?? createAsk((...service) => resolveService(createLookup(objects, registry), ...service))
@@ -217,7 +231,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authorizer,
     tokens,
     aggregation,
-    authenticate: (input) => authenticate(input, tokens),
+    authenticate: (input) => authenticate(input, tokens, options.authentication?.anonymousPaths),
     async admitStream(request) {
       const info = parseRequest(request)
       const user = permit(request, info)
@@ -286,11 +300,14 @@ const kubevirtVersion = {
 }
 
 async function issuerPages(request: ApiRequest, tokens: Tokens): Promise<ApiResponse | undefined> {
-  if (request.path === '/openid/v1/jwks')
-    return { status: 200, headers: { 'content-type': 'application/jwk-set+json' }, object: await tokens.keys() }
-  if (request.path !== '/.well-known/openid-configuration') return undefined
+  const path = request.path.replace(/\/$/, '')
+  const headers = { 'cache-control': 'public, max-age=3600' }
+  if (path === '/openid/v1/jwks')
+    return { status: 200, headers: { ...headers, 'content-type': 'application/jwk-set+json' }, object: await tokens.keys() }
+  if (path !== '/.well-known/openid-configuration') return undefined
   return {
     status: 200,
+    headers,
     object: {
       issuer: tokens.issuer,
       jwks_uri: `${tokens.issuer}/openid/v1/jwks`,

@@ -142,7 +142,7 @@ function createEdge(options: HttpOptions, log: Logger) {
     const socket = (('stream' in request && request.stream?.session?.socket) || request.socket) as TLSSocket
     const identity = identities.get(socket) ?? identityOf(socket)
     identities.set(socket, identity)
-    return server.authenticate({ headers, ...identity })
+    return server.authenticate({ headers, path: pathOnly(request), ...identity })
   }
 
   async function serve(request: Incoming, response: Outgoing): Promise<void> {
@@ -274,6 +274,7 @@ function readRequest(request: Incoming): ApiRequest {
     method: methodOf(request.method),
     path,
     query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)),
+    source: request.socket?.remoteAddress ?? '',
     headers,
   }
 }

@@ -38,14 +38,23 @@ export function bearerToken(headers: Record<string, string>): string | undefined
 
 export interface AuthenticationInput {
   headers: Record<string, string>
+  /** What is asked for: some paths may be open to nobody in particular. */
+  path?: string
   /** From a client certificate that our CA signed. */
   certificate?: UserInfo
   /** A certificate was shown and is not from our CA, or not valid now. */
   badCertificate?: boolean
 }
 
-/** @throws ApiError Unauthorized when credentials were given and none of them holds. */
-export async function authenticate(input: AuthenticationInput, tokens: Tokens): Promise<UserInfo> {
+/**
+ * `anonymousPaths` are those that need no credentials; undefined: all, for RBAC decides then.
+ * @throws ApiError Unauthorized when credentials were given and none of them holds, or none were given where one is needed.
+ */
+export async function authenticate(
+  input: AuthenticationInput,
+  tokens: Pick<Tokens, 'verify'>,
+  anonymousPaths?: string[],
+): Promise<UserInfo> {
   if (input.certificate) return input.certificate
   const token = bearerToken(input.headers)
   if (token) {
@@ -54,6 +63,7 @@ export async function authenticate(input: AuthenticationInput, tokens: Tokens): 
     throw unauthorized()
   }
   if (input.headers.authorization || input.badCertificate) throw unauthorized()
+  if (anonymousPaths && !anonymousPaths.includes(input.path ?? '')) throw unauthorized()
   return anonymous
 }
 

@@ -1,5 +1,6 @@
-// Service-account tokens: signed (ES256), verified, bound to the account and, where asked, to a Pod or Secret that must
-// still exist (serviceaccount/claims.go, 1.36). A verified signature is remembered until the token expires.
+// Service-account tokens: signed (ES256), verified, bound to the account and, where asked, to a Pod, a Secret or a Node that
+// must still exist (serviceaccount/claims.go and legacy.go, 1.36). A verified signature is remembered until the token
+// expires.
 
 import { createHash, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
 import type { JWTPayload } from 'jose'
@@ -27,6 +28,8 @@ export interface Tokens {
     audiences: string[],
     seconds: number,
   ): Promise<{ token: string; expirationTimestamp: string }>
+  /** A token without an end, for a Secret that holds it and ends it (type kubernetes.io/service-account-token). */
+  issueLegacy(namespace: string, account: { name: string; uid: string }, secret: string): Promise<string>
   /** The user of a token, or undefined when it is not ours, expired, for somebody else, or what it is bound to is gone. */
   verify(token: string, audiences?: string[]): Promise<{ user: UserInfo; audiences: string[] } | undefined>
   /** The key set document of /openid/v1/jwks. */
@@ -35,7 +38,7 @@ export interface Tokens {
 
 /** Says whether an object with this uid exists; reads the store. */
 export type Exists = (
-  resource: 'serviceaccounts' | 'pods' | 'secrets',
+  resource: 'serviceaccounts' | 'pods' | 'secrets' | 'nodes',
   namespace: string,
   name: string,
   uid: string,
@@ -56,7 +59,19 @@ async function thumbprint(key: KeyObject): Promise<string> {
   return await calculateJwkThumbprint(await exportJWK(key))
 }
 
-export function createTokens(options: { key: KeyObject; issuer?: string; exists: Exists; now?: () => number }): Tokens {
+/** The token that a Secret holds now; undefined when it is no such Secret, or gone. */
+export type HeldToken = (namespace: string, secret: string) => string | undefined
+
+const legacyIssuer = 'kubernetes/serviceaccount'
+const legacyClaim = (part: string): string => `${legacyIssuer}/${part}`
+
+export function createTokens(options: {
+  key: KeyObject
+  issuer?: string
+  exists: Exists
+  held?: HeldToken
+  now?: () => number
+}): Tokens {
   const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local'
   const now = options.now ?? Date.now
   const publicKey = createPublicKey(options.key)
@@ -71,12 +86,13 @@ export function createTokens(options: { key: KeyObject; issuer?: string; exists:
     try {
       const { jwtVerify } = await jose()
       const { payload } = await jwtVerify(token, publicKey, {
-        issuer,
+        issuer: [issuer, legacyIssuer],
         algorithms: ['ES256'],
         currentDate: new Date(now()),
-        requiredClaims: ['exp', 'sub'],
+        requiredClaims: ['sub'],
       })
-      const verified = { payload, expires: payload.exp! * 1000 }
+      if (payload.exp === undefined && payload.iss !== legacyIssuer) return undefined
+      const verified = { payload, expires: (payload.exp ?? Number.POSITIVE_INFINITY) * 1000 }
       if (cache.size >= remembered) cache.delete(cache.keys().next().value!)
       cache.set(hash, verified)
       return verified
@@ -111,9 +127,26 @@ export function createTokens(options: { key: KeyObject; issuer?: string; exists:
         .sign(options.key)
       return { token, expirationTimestamp: new Date(expires * 1000).toISOString().replace('.000Z', 'Z') }
     },
+    async issueLegacy(namespace, account, secret) {
+      const { SignJWT } = await jose()
+      return await new SignJWT({
+        [legacyClaim('namespace')]: namespace,
+        [legacyClaim('secret.name')]: secret,
+        [legacyClaim('service-account.name')]: account.name,
+        [legacyClaim('service-account.uid')]: account.uid,
+      })
+        .setProtectedHeader({ alg: 'ES256', kid: await kid() })
+        .setIssuer(legacyIssuer)
+        .setSubject(`system:serviceaccount:${namespace}:${account.name}`)
+        .sign(options.key)
+    },
     async verify(token, audiences = [issuer]) {
       const verified = await signed(token)
       if (!verified) return undefined
+      if (verified.payload.iss === legacyIssuer) {
+        const user = audiences.includes(issuer) ? legacyUser(verified.payload, token, options) : undefined
+        return user && { user, audiences: [issuer] }
+      }
       const has = [verified.payload.aud ?? []].flat()
       const shared = audiences.filter((audience) => has.includes(audience))
       if (shared.length === 0) return undefined
@@ -128,12 +161,27 @@ export function createTokens(options: { key: KeyObject; issuer?: string; exists:
   }
 }
 
+/** Such a token holds as long as its Secret holds it. */
+function legacyUser(
+  payload: JWTPayload,
+  token: string,
+  { exists, held }: { exists: Exists; held?: HeldToken },
+): UserInfo | undefined {
+  const of = (part: string) => String(payload[legacyClaim(part)] ?? '')
+  const [namespace, secret] = [of('namespace'), of('secret.name')]
+  const [name, uid] = [of('service-account.name'), of('service-account.uid')]
+  if (!exists('serviceaccounts', namespace, name, uid) || held?.(namespace, secret) !== token) return undefined
+  return accountUser(namespace, name, uid)
+}
+
 function userOf(claims: Record<string, any>, id: string, exists: Exists): UserInfo | undefined {
   const { namespace, serviceaccount: account, pod, secret, node } = claims
   if (!namespace || !account?.name || !account.uid) return undefined
   if (!exists('serviceaccounts', namespace, account.name, account.uid)) return undefined
   if (pod && !exists('pods', namespace, pod.name, pod.uid)) return undefined
   if (secret && !exists('secrets', namespace, secret.name, secret.uid)) return undefined
+  // A Pod's token names its node beside the Pod; a token for a node goes with the node.
+  if (node && !pod && !exists('nodes', '', node.name, node.uid)) return undefined
   const extra: Record<string, string[]> = {}
   if (id) extra['authentication.kubernetes.io/credential-id'] = [`JTI=${id}`]
   if (pod) {
