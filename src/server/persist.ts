@@ -190,7 +190,7 @@ export async function updateObject(
     const admitted = engine.admission.admit(request)
     if (admitted) await admitted
     // The scheduler's word is no change of what is wanted (registry/core/pod/storage BindingREST).
-    if (resource.hasGeneration && options.subresource !== 'binding' && specChanged(object, old))
+    if (resource.hasGeneration && options.subresource !== 'binding' && specChanged(resource, object, old))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1
     const errors: FieldError[] = [
       ...validateMetaUpdate(object.metadata, old.metadata),
@@ -288,8 +288,10 @@ function mergeStrategy(call: Call, old: StoredObject, proposed: ApiObject, optio
   return object
 }
 
-function specChanged(object: ApiObject, old: ApiObject): boolean {
-  const ignored = ['metadata', 'status', 'apiVersion', 'kind']
+function specChanged(resource: Resource, object: ApiObject, old: ApiObject): boolean {
+  const ignored = ['metadata', 'apiVersion', 'kind']
+  // A custom resource without the status subresource has a status like any other field.
+  if (!resource.form || resource.hasStatus) ignored.push('status')
   const keys = new Set([...Object.keys(object), ...Object.keys(old)])
   for (const key of keys) if (!ignored.includes(key) && !equalJson(object[key], old[key])) return true
   // A deletion that starts counts as a change of what is wanted.
