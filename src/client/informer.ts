@@ -35,7 +35,7 @@ export interface Informer<T extends ApiObject = StoredObject> {
 export interface InformerFactory {
   informer<T extends ApiObject = StoredObject>(ref: ResourceRef): Informer<T>
   /** Ends the informer of a resource that is not served any more: nobody may be using it. */
-  drop(ref: ResourceRef): void
+  forget(ref: ResourceRef): void
   stop(): void
 }
 
@@ -187,7 +187,7 @@ export function createInformerFactory(options: InformerOptions): CachingInformer
       return informer
     },
     existing: (ref) => informers.get(nameOf(ref)),
-    drop: (ref) => {
+    forget: (ref) => {
       informers.get(nameOf(ref))?.stop()
       informers.delete(nameOf(ref))
     },

@@ -91,7 +91,7 @@ export const garbageCollector: ControllerDefinition = {
         for (const [name, entry] of collected) {
           if (isServed(entry)) continue
           collected.delete(name)
-          informers.drop(entry.ref)
+          informers.forget(entry.ref)
         }
         const fresh = present.filter((kind) => !collected.has(nameOf(kind)))
         for (const kind of fresh) add(kind)

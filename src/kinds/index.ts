@@ -21,6 +21,7 @@ import {
   selfSubjectRulesReview,
   subjectAccessReview,
 } from './authorization/reviews.ts'
+import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './autoscaling/horizontalpodautoscaler.ts'
 import { cronJob } from './batch/cronjob.ts'
 import { job } from './batch/job.ts'
 import { certificateSigningRequest } from './certificates/certificatesigningrequest.ts'
@@ -95,6 +96,8 @@ export const kinds: KindDefinition[] = [
   job,
   cronJob,
   podDisruptionBudget,
+  horizontalPodAutoscaler,
+  horizontalPodAutoscalerV1,
   endpointSlice,
   storageClass,
   runtimeClass,

@@ -54,6 +54,7 @@ export function fakeCluster(): FakeCluster {
         stop: () => {},
       } as unknown as Informer<any>
     },
+    forget: () => {},
     stop: () => {},
     put(resource, { metadata, ...object }) {
       const meta = {

@@ -85,7 +85,7 @@ test('without name servers nothing is asked', async () => {
   await assert.rejects(upstream.ask(question('a.b'), 'udp'), /no name server/)
 })
 
-const silent: InformerFactory = { informer: () => assert.fail('not started'), drop: () => {}, stop: () => {} }
+const silent: InformerFactory = { informer: () => assert.fail('not started'), forget: () => {}, stop: () => {} }
 const options = {
   podCidr: '10.42.0.0/16',
   serviceCidr: '10.43.0.0/16',
