@@ -77,10 +77,10 @@ test('unknown and duplicate fields: Strict refuses, Warn warns, Ignore is silent
   const json = { headers: { 'content-type': 'application/json' } }
   assert.equal(
     await refused(400, 'POST', `${maps}?fieldValidation=Strict`, text, json),
-    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "data.k", unknown field "dat"',
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dat", duplicate field "data.k"',
   )
   const warned = await call('POST', `${maps}?dryRun=All`, text, json)
-  assert.deepEqual(warned.warnings, ['duplicate field "data.k"', 'unknown field "dat"'])
+  assert.deepEqual(warned.warnings, ['unknown field "dat"', 'duplicate field "data.k"'])
   const silent = await call('POST', `${maps}?fieldValidation=Ignore`, text, json)
   assert.equal(silent.warnings, undefined)
   assert.deepEqual((silent.object as any).data, { k: '2' })
