@@ -7,6 +7,8 @@ import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
 import type { Config } from '../config.ts'
+import { createEviction } from '../host/eviction/eviction.ts'
+import { signalsOf } from '../host/eviction/signals.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
@@ -23,6 +25,7 @@ import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
+import { openAccess } from './access.ts'
 import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
 import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
@@ -78,6 +81,7 @@ async function openPlatform(
   log: Logger,
 ): Promise<Platform> {
   const apiAddress = addressIn(settings.serviceCidr, 1)
+  const access = await openAccess(config, log.child('access'))
   const [pki, store] = await Promise.all([
     openPki({
       directory: paths.pki,
@@ -93,6 +97,7 @@ async function openPlatform(
     balancerAddress: machineAddress(),
     sctp: existsSync('/proc/net/sctp'),
     clusterDomain: config.clusterDomain,
+    access,
     listen: config.listen,
     api: { clusterIP: apiAddress, endpointIP: apiAddress, port: servicePort },
     volumes: localVolumes(paths.volumes),
@@ -102,7 +107,13 @@ async function openPlatform(
     log,
   })
   writeKubeconfig(config, paths, pki)
-  return platform
+  return {
+    ...platform,
+    async stop() {
+      await platform.stop()
+      await access.close()
+    },
+  }
 }
 
 interface HostParts {
@@ -178,6 +189,17 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     log: log.child('ingress'),
   })
   await ingress.start()
+  const { usage, ...measured } = measures({ config, paths, pods, machines, client })
+  const eviction = createEviction({
+    pods: pods.objects,
+    usage,
+    localUsage: pods.localUsage,
+    evict: pods.evict,
+    signals: () => signalsOf(paths.root),
+    changed: () => void agent.report().catch((error) => log.warn('cannot report this node', { error })),
+    clock: realClock,
+    log: log.child('eviction'),
+  })
   const agent = createNodeAgent({
     client,
     clock: realClock,
@@ -187,13 +209,15 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     podCidr: network.podCidr,
     version: serverVersion.gitVersion,
     runtimeVersion: () => `containerd://${runtime.runtimeVersion}`,
-    conditions: () => [...pods.conditions(), ...machines.conditions()],
+    conditions: () => [...pods.conditions(), ...machines.conditions(), ...eviction.conditions()],
     images: async () => (await images.list()).map(({ repoTags, sizeBytes }) => ({ names: repoTags, sizeBytes })),
   })
   await agent.start()
+  eviction.start()
   return {
-    node: { ...nodeParts(pods, machines), ...measures({ config, paths, pods, machines, client }) },
+    node: { ...nodeParts(pods, machines), ...measured },
     async stop() {
+      eviction.stop()
       agent.stop()
       await host.stop()
       await ingress.stop()
@@ -232,7 +256,7 @@ interface MeasuredParts {
 }
 
 /** What the node says of its use: metrics.k8s.io, and the pages of a kubelet. */
-function measures({ config, paths, pods, machines, client }: MeasuredParts): Pick<NodeParts, 'measured' | 'pages'> {
+function measures({ config, paths, pods, machines, client }: MeasuredParts) {
   const { nodeName } = config
   const startedAt = Date.now() - uptime() * 1000
   const guests = (): Measurable[] =>
@@ -246,7 +270,7 @@ function measures({ config, paths, pods, machines, client }: MeasuredParts): Pic
   const usage = createUsage({ measurables: () => [...pods.measurables(), ...guests()], clock: realClock })
   const labels = async () =>
     (await client.get({ group: '', version: 'v1', resource: 'nodes' }, nodeName)).metadata.labels ?? {}
-  return {
+  const parts: Pick<NodeParts, 'measured' | 'pages'> = {
     measured: {
       nodes: async () => [nodeMetrics(await usage(), { name: nodeName, labels: await labels() })],
       pods: async () => podMetrics(await usage()),
@@ -261,6 +285,7 @@ function measures({ config, paths, pods, machines, client }: MeasuredParts): Pic
       settings: { clusterDomain: config.clusterDomain, staticPodPath: paths.manifests, maxPods },
     }),
   }
+  return { ...parts, usage }
 }
 
 /** The n-th address of a range. */

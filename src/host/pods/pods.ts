@@ -4,6 +4,7 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
+import type { LocalUsage } from '../eviction/local-storage.ts'
 import type { Measurable } from '../stats/usage.ts'
 import type { FoundWorkload, WorkloadDriver } from '../workload.ts'
 import { createBackoff } from './backoff.ts'
@@ -11,6 +12,7 @@ import { removeCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
 import { createImageVolumes } from './image-volumes.ts'
+import { localUsage } from './local-usage.ts'
 import { rotateLog } from './log-rotation.ts'
 import { labels } from './names.ts'
 import type { PodsOptions, Shared } from './options.ts'
@@ -60,6 +62,8 @@ export interface Pods extends WorkloadDriver, PodStreams {
   objects(): PodObject[]
   /** The node ends a Pod: it fails with this reason. */
   evict(podUid: string, eviction: Eviction): void
+  /** What the Pod takes of the disk. */
+  localUsage(pod: PodObject): Promise<LocalUsage>
 }
 
 export function createPods(options: PodsOptions): Pods {
@@ -247,6 +251,7 @@ export function createPods(options: PodsOptions): Pods {
     ...createPodStreams(cri, { view: (uid) => workers.get(uid)?.view }, clock),
     kind: 'Pod',
     objects: () => [...workers.values()].map(({ view }) => view.pod),
+    localUsage: (pod) => localUsage(cri, files, pod),
     evict: (podUid, eviction) => workers.get(podUid)?.evict(eviction),
     measurables: () =>
       [...workers.values()]

@@ -34,8 +34,7 @@ import { describedDifferently, needsRefresh } from './volume-refresh.ts'
 import type { Worker, WorkerTools } from './worker-contract.ts'
 
 const second = 1000
-const firstRetryMs = 1000
-const lastRetryMs = 60_000
+const [firstRetryMs, lastRetryMs] = [1000, 60_000]
 /** A dead container that the last one has replaced is of no use; the one before stays for `logs --previous`. */
 const keptContainers = 2
 
