@@ -19,6 +19,12 @@ export interface Config {
   ingress?: 'off' | { host?: string; httpPort?: number; httpsPort?: number }
   clusterDomain: string
   nodeName: string
+  /** Who may come in beside Tandem's own credentials: a file with an AuthenticationConfiguration. TANDEM_AUTHENTICATION_CONFIG */
+  authenticationConfig?: string
+  /** What the audit log holds: a file with an audit Policy; without one there is no log. TANDEM_AUDIT_POLICY */
+  auditPolicy?: string
+  /** Where the audit log is (default audit.log in the state directory). TANDEM_AUDIT_LOG */
+  auditLog?: string
 }
 
 export const defaults = {

@@ -31,7 +31,15 @@ export function configOf(options: InstanceOptions): Config {
     ...(process.env.TANDEM_INGRESS && { ingress: parseIngress(process.env.TANDEM_INGRESS) }),
     clusterDomain: defaults.clusterDomain,
     nodeName: hostname().toLowerCase(),
+    ...fileFromEnvironment('authenticationConfig', 'TANDEM_AUTHENTICATION_CONFIG'),
+    ...fileFromEnvironment('auditPolicy', 'TANDEM_AUDIT_POLICY'),
+    ...fileFromEnvironment('auditLog', 'TANDEM_AUDIT_LOG'),
   }
+}
+
+function fileFromEnvironment(field: keyof Config, name: string): Partial<Config> {
+  const path = process.env[name]
+  return path ? { [field]: resolve(path) } : {}
 }
 
 export function parseListen(text: string): { host: string; port: number } {

@@ -20,6 +20,7 @@ import { createStreams } from '../server/streams/streams.ts'
 import { type Measured, metricsHandler } from '../server/subresources/metrics.ts'
 import { createProxy, type NodePages } from '../server/subresources/proxy.ts'
 import type { Store } from '../store/store.ts'
+import type { Access } from './access.ts'
 import { compactRegularly } from './compaction.ts'
 import { type MachineControl, machineHandlers } from './machine-handlers.ts'
 
@@ -39,6 +40,8 @@ export interface PlatformOptions {
   clusterDomain: string
   /** Where Services of type LoadBalancer and Ingresses are reached. */
   balancerAddress?: string
+  /** Who else may come in, and what is written down about it. */
+  access?: Pick<Access, 'authentication' | 'audit'>
   /** Whether the kernel has SCTP. */
   sctp?: boolean
   listen: { host: string; port: number }
@@ -94,6 +97,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     services: { cidr: options.serviceCidr, sctp: options.sctp ?? false },
     address: `${options.listen.host}:${options.listen.port}`,
     clusterDomain: options.clusterDomain,
+    ...options.access,
     handlers: {
       'pods/log': async ({ info, request }) =>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
