@@ -26,6 +26,7 @@ test('finalizers hold an object until the last one is taken off; no new one may 
   const tandem = await startServer()
   const body = configMap('a')
   await tandem.ok('POST', maps, { ...body, metadata: { name: 'a', finalizers: ['x.io/one'] } })
+  await tandem.refused(422, 'PUT', `${namespaces}/x/finalize`, { ...plain, spec: { finalizers: ['hold'] } })
   const leaving = await tandem.ok('DELETE', `${maps}/a`)
   assert.ok(leaving.metadata.deletionTimestamp)
   const more = { metadata: { finalizers: ['x.io/one', 'x.io/two'] } }
@@ -100,6 +101,12 @@ test('a namespace goes when its finalizer goes; nothing new may be made in it me
   const tandem = await startServer()
   const namespaces = '/api/v1/namespaces'
   await tandem.ok('POST', namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x' } })
+  const holding = { spec: { finalizers: ['kubernetes', 'example.com/hold'] } }
+  await tandem.ok('PATCH', `${namespaces}/x`, holding, patchType('merge'))
+  const plain = await tandem.ok('GET', `${namespaces}/x`)
+  assert.deepEqual(plain.spec.finalizers, ['kubernetes'])
+  const held = await tandem.ok('PUT', `${namespaces}/x/finalize`, { ...plain, ...holding })
+  assert.deepEqual(held.spec.finalizers, holding.spec.finalizers)
   const leaving = await tandem.ok('DELETE', `${namespaces}/x`)
   assert.equal(leaving.status.phase, 'Terminating')
   assert.equal(

@@ -1,7 +1,9 @@
 // Namespace: a room for names; deleting it deletes what is in it.
 
+import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { qualifiedNameProblems } from '../../api/names.ts'
 import { ageColumn } from '../../api/table.ts'
 import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
@@ -11,6 +13,18 @@ const nameLabel = 'kubernetes.io/metadata.name'
 function labelWithName({ metadata }: ApiObject): void {
   if (metadata.name && metadata.labels?.[nameLabel] !== metadata.name)
     metadata.labels = { ...metadata.labels, [nameLabel]: metadata.name }
+}
+
+/** Finalizers beside `kubernetes` have a name with a domain (validateFinalizerName, 1.36). */
+function finalizerErrors({ spec }: ApiObject): FieldError[] {
+  const finalizers: string[] = spec?.finalizers ?? []
+  return finalizers.flatMap((value, index) => {
+    const problems = qualifiedNameProblems(value)
+    if (problems.length === 0 && !value.includes('/') && value !== 'kubernetes')
+      problems.push('name is neither a standard finalizer name nor is it fully qualified')
+    const field = `spec.finalizers[${index}]`
+    return problems.map((detail): FieldError => ({ type: 'FieldValueInvalid', field, value, detail }))
+  })
 }
 
 export const namespace = defineKind({
@@ -37,10 +51,11 @@ export const namespace = defineKind({
       finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'],
     }
   },
-  prepareUpdate(object, old) {
-    // Only while it goes away may what holds it back be taken off.
-    if (!old.metadata.deletionTimestamp) object.spec = { ...object.spec, finalizers: old.spec?.finalizers }
+  prepareUpdate(object, old, subresource) {
+    // What holds it back changes through `finalize` only.
+    if (subresource !== 'finalize') object.spec = { ...object.spec, finalizers: old.spec?.finalizers }
   },
+  validate: finalizerErrors,
   fields: { 'status.phase': (object) => object.status?.phase ?? '' },
   example: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
 })
