@@ -106,7 +106,7 @@ test('a namespace goes when its finalizer goes; nothing new may be made in it me
   assert.deepEqual(plain.spec.finalizers, ['kubernetes'])
   const held = await tandem.ok('PUT', `${namespaces}/x/finalize`, { ...plain, ...holding })
   assert.deepEqual(held.spec.finalizers, holding.spec.finalizers)
-  await tandem.refused(422, 'PUT', `${namespaces}/x/finalize`, { ...plain, spec: { finalizers: ['hold'] } })
+  await tandem.refused(422, 'PUT', `${namespaces}/x/finalize`, { ...held, spec: { finalizers: ['hold'] } })
   const leaving = await tandem.ok('DELETE', `${namespaces}/x`)
   assert.equal(leaving.status.phase, 'Terminating')
   assert.equal(
