@@ -18,6 +18,7 @@ import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
 import { createPods, type Pods } from '../host/pods/pods.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
+import { createStaticPods } from '../host/static-pods.ts'
 import { nodeMetrics, podMetrics } from '../host/stats/measured.ts'
 import { createNodePages } from '../host/stats/node-pages.ts'
 import { createUsage, type Measurable } from '../host/stats/usage.ts'
@@ -214,10 +215,20 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   })
   await agent.start()
   eviction.start()
+  const staticPods = createStaticPods({
+    directory: paths.manifests,
+    nodeName,
+    client,
+    informers,
+    clock: realClock,
+    log: log.child('static-pods'),
+  })
+  staticPods.start()
   return {
     node: { ...nodeParts(pods, machines), ...measured },
     async stop() {
       eviction.stop()
+      staticPods.stop()
       agent.stop()
       await host.stop()
       await ingress.stop()
