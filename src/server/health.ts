@@ -19,21 +19,42 @@ export const serverVersion = {
 /** Named checks; a text says what is wrong. */
 export type Checks = Record<string, () => string | undefined>
 
+const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
+
+/**
+ * `checks` say what this server waits for before it is ready; a process that waits is alive all the same
+ * (apiserver/pkg/server/healthz, 1.36).
+ */
 export function health(request: ApiRequest, checks: Checks, stopping: boolean): ApiResponse | undefined {
-  const [page = '', only] = request.path.split('/').filter((part) => part !== '')
+  const [page = '', ...rest] = request.path.split('/').filter((part) => part !== '')
   if (page !== 'healthz' && page !== 'livez' && page !== 'readyz') return undefined
-  const excluded = request.query.getAll('exclude')
-  const all: Checks = { ping: () => undefined, ...checks }
+  const all: Checks = { ping: () => undefined, ...(page === 'readyz' && checks) }
   if (page === 'readyz') all.shutdown = () => (stopping ? 'process is shutting down' : undefined)
-  const names = Object.keys(all).filter((name) => !excluded.includes(name) && (only === undefined || name === only))
-  if (only !== undefined && names.length === 0) return { status: 404, text: '404 page not found\n' }
-  const results = names.map((name) => ({ name, problem: all[name]!() }))
-  const failed = results.some(({ problem }) => problem !== undefined)
-  const lines = results.map(({ name, problem }) =>
-    problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`,
-  )
-  const headers = { 'content-type': 'text/plain; charset=utf-8' }
+  if (rest.length > 0) return oneCheck(page, all[rest.join('/')])
+  const excluded = new Set(request.query.getAll('exclude').flatMap((text) => text.split(',')))
+  const lines: string[] = []
+  let failed = false
+  for (const [name, check] of Object.entries(all)) {
+    if (excluded.delete(name)) {
+      lines.push(`[+]${name} excluded: ok`)
+      continue
+    }
+    const problem = check()
+    failed ||= problem !== undefined
+    lines.push(problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`)
+  }
+  if (excluded.size > 0) {
+    const names = [...excluded].map((name) => JSON.stringify(name)).join(',')
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`)
+  }
   if (failed) return { status: 500, headers, text: `${lines.join('\n')}\n${page} check failed\n` }
   if (request.query.has('verbose')) return { status: 200, headers, text: `${lines.join('\n')}\n${page} check passed\n` }
   return { status: 200, headers, text: 'ok' }
+}
+
+function oneCheck(page: string, check: (() => string | undefined) | undefined): ApiResponse {
+  if (!check) return { status: 404, headers, text: '404 page not found\n' }
+  const problem = check()
+  if (problem === undefined) return { status: 200, headers, text: 'ok' }
+  return { status: 500, headers, text: `internal server error: ${page}: ${problem}\n` }
 }
