@@ -4,6 +4,7 @@ import type { FieldError } from '../errors.ts'
 import { tryParseQuantity } from '../quantity.ts'
 import type { Schema } from '../schema.ts'
 import { matchesFormat } from './formats.ts'
+import { matchesPattern } from './pattern.ts'
 import { equalJson, isPlainObject } from './plain.ts'
 import type { Shape } from './shape.ts'
 
@@ -76,7 +77,7 @@ export function checkString(errors: FieldError[], shape: Shape, value: string, p
   if (schema.maxLength !== undefined && length(value) > schema.maxLength) errors.push(tooLong(path, schema.maxLength))
   if (schema.minLength !== undefined && length(value) < schema.minLength)
     say(`should be at least ${schema.minLength} chars long`)
-  if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) say(`should match '${schema.pattern}'`)
+  if (schema.pattern !== undefined && !matchesPattern(schema.pattern, value)) say(`should match '${schema.pattern}'`)
   if (!formats) return
   if (shape.kind === 'quantity') {
     if (!tryParseQuantity(value)) say(`should match '${quantityPattern}'`)
@@ -101,25 +102,6 @@ function length(text: string): number {
     if (code >= 0xd800 && code < 0xdc00) count--
   }
   return count
-}
-
-const patterns = new Map<string, RegExp>()
-
-/** A Go pattern as a JavaScript one; the few spellings that differ are rewritten. */
-function patternOf(source: string): RegExp {
-  let pattern = patterns.get(source)
-  if (pattern) return pattern
-  const spelled = source.replaceAll('\\A', '^').replaceAll('\\z', '$').replaceAll('(?P<', '(?<')
-  const flags = /^\(\?([ims]+)\)/.exec(spelled)
-  const body = flags ? spelled.slice(flags[0].length) : spelled
-  try {
-    pattern = new RegExp(body, `u${flags?.[1] ?? ''}`)
-  } catch {
-    // Go allows escapes of harmless characters ("\-") that the strict mode of JavaScript refuses.
-    pattern = new RegExp(body, flags?.[1] ?? '')
-  }
-  patterns.set(source, pattern)
-  return pattern
 }
 
 export function checkCount(

@@ -2,10 +2,10 @@
 // (apiextensions pkg/apiserver/schema/validation.go and complete.go, 1.36)? Pruning, defaulting and ownership need that.
 
 import { type FieldError, fieldErrorBody } from '../../api/errors.ts'
+import { patternProblem } from '../../api/walk/pattern.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { itemsOf, type JsonSchema, valuesOf } from './json-schema.ts'
-import { patternProblem } from './pattern.ts'
 
 type Level = 'root' | 'item' | 'field'
 
