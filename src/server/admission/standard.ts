@@ -15,8 +15,6 @@ import { createLookup } from './lookup.ts'
 import { namespaceLifecycle } from './namespaces.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
-import { nodeRestriction } from './node-restriction.ts'
-import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
 import { podSecurity } from './pod-security/plugin.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
 import { mutatingPolicies } from './policies/mutating.ts'
@@ -28,6 +26,7 @@ import { claimResize, defaultStorageClass, inUseProtection, phaseTimes } from '.
 import { createAsk } from './webhooks/ask.ts'
 import { type AskWebhook, mutatingWebhooks, validatingWebhooks, type WebhookTools } from './webhooks/dispatch.ts'
 import { createWebhookSource } from './webhooks/hooks.ts'
+import { convertNow } from './webhooks/versions.ts'
 
 export function standardPlugins(options: {
   objects: Objects
@@ -47,7 +46,7 @@ export function standardPlugins(options: {
     registry,
     authorizer: options.authorizer,
     ask: options.askWebhook ?? createAsk((...service) => resolveService(lookup, ...service)),
-    convert: (object, from, to) => (from === to ? object : { ...object, apiVersion: to.apiVersion }),
+    convert: convertNow,
     log: options.log,
   }
   const policies: PolicyTools = { ...webhooks, objects }
@@ -60,16 +59,12 @@ export function standardPlugins(options: {
     serviceAccounts(lookup),
     nodeRestriction(lookup),
     taintNodes,
-    nodeRestriction(lookup),
-    taintNodes,
     runtimeClasses(lookup),
     priorities(lookup),
     defaultTolerations,
     podTopology(lookup),
-    defaultIngressClass(lookup),
-    podTopology(lookup),
-    defaultIngressClass(lookup),
     defaultStorageClass(lookup),
+    defaultIngressClass(lookup),
     inUseProtection,
     claimResize(lookup),
     phaseTimes(),

@@ -128,7 +128,7 @@ export async function forward(
       ...(bytes !== undefined && { body: bytes }),
       ...(request.signal && { signal: request.signal }),
     })
-    return { status: answer.status, headers: single(answer.headers), stream: atOnce(answer.body) }
+    return { status: answer.status, headers: single(answer.headers), stream: atOnce(answer.body, request.signal) }
   } catch (error) {
     throw new ApiError('ServiceUnavailable', `error trying to reach service: ${(error as Error).message}`, undefined, {
       cause: error,
@@ -168,7 +168,12 @@ const single = (headers: Record<string, string | string[]>): Record<string, stri
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value].flat().join(', ')]))
 
 /** A watch in which nothing happens yet has begun all the same: its headers go out before its first event. */
-async function* atOnce(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+async function* atOnce(body: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncIterable<Uint8Array> {
   yield new Uint8Array()
-  yield* body
+  try {
+    yield* body
+  } catch (error) {
+    // The client went away, and the connection behind it with it.
+    if (!signal?.aborted) throw error
+  }
 }

@@ -80,6 +80,11 @@ export function createForm(version: string, options: FormOptions): StoredForm {
       if (conversions.size + answers.length > keptConversions) conversions = new Map()
       for (const [index, object] of missing.entries()) conversions.set(identity(object), answers[index] as StoredObject)
     },
+    show(object) {
+      if (object.apiVersion === apiVersion) return object
+      if (!convert) return fit({ ...object, apiVersion }, own, false)
+      return converted([object], apiVersion, own).then((answers) => answers[0]!)
+    },
     write(object) {
       if (version === storage) {
         seen.set(object as StoredObject, object as StoredObject)

@@ -6,6 +6,8 @@ import type { ApiObject, StoredObject } from '../../api/meta.ts'
 export interface StoredForm {
   /** An object as this version shows it; the same one when nothing has to change. @throws NotConverted */
   read(object: StoredObject): StoredObject
+  /** Any object of the resource as this version shows it, now and without memory: for objects that are not stored yet. */
+  show(object: ApiObject): ApiObject | Promise<ApiObject>
   /** An object of this version as it is stored. Becomes the store's own. */
   write(object: ApiObject): ApiObject | Promise<ApiObject>
   /** True when reading may have to ask somebody outside: `load` does that, before or after a NotConverted. */

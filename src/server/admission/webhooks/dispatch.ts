@@ -15,6 +15,7 @@ import type { Webhook, WebhookClient } from './hooks.ts'
 import { isExempt, versionFor } from './match.ts'
 import { callingFailed, Denied, dryRunUnsupported } from './outcome.ts'
 import { createReview, namespaceOf, readVerdict, type Verdict } from './review.ts'
+import { convertLater } from './versions.ts'
 
 /** Sends a review and gives the answer, as JSON. @throws Error that says why not */
 export type AskWebhook = (client: WebhookClient, review: object, seconds: number) => Promise<unknown>
@@ -30,10 +31,15 @@ export interface WebhookTools {
   log: Logger
 }
 
-interface Invocation {
+interface Match {
   hook: Webhook
   /** The version in which the webhook wants to see the object. */
   seenAs: Resource
+}
+
+interface Invocation extends Match {
+  /** An object of the request in that version. */
+  shown(object: ApiObject): ApiObject
 }
 
 const waitsFor = (hooks: readonly Webhook[], target: AdmissionTarget, registry: Registry): boolean =>
@@ -68,9 +74,11 @@ export function mutatingWebhooks(hooks: () => readonly Webhook[], tools: Webhook
     rounds.set(request, seen)
     if (second && !equalJson(seen.left, request.object)) outdate(seen)
     for (const [index, hook] of all.entries()) {
-      const invocation = invocationOf(hook, request, tools)
+      const match = matching(hook, request, tools)
       // The second round asks nobody for the first time.
-      if (!invocation || (second && !seen.outdated.has(hook.id))) continue
+      if (!match || (second && !seen.outdated.has(hook.id))) continue
+      const invocation = await invocationOf(match, request, tools)
+      if (!invocation) continue
       if (await mutate(invocation, request, tools, second ? 1 : 0, index)) {
         outdate(seen)
         if (!second) request.again = 'wanted'
@@ -99,15 +107,20 @@ export function validatingWebhooks(hooks: () => readonly Webhook[], tools: Webho
     validate(request): Waiting {
       const all = hooks()
       if (all.length === 0 || !concerns(request)) return
-      const invocations = all.flatMap((hook) => invocationOf(hook, request, tools) ?? [])
-      if (invocations.length === 0) return
-      return askAll(invocations, request, tools)
+      const matches = all.flatMap((hook) => matching(hook, request, tools) ?? [])
+      if (matches.length === 0) return
+      return askAll(matches, request, tools)
     },
   }
 }
 
 /** All at once; the first refusal in the order of the webhooks is the answer. */
-async function askAll(invocations: Invocation[], request: AdmissionRequest, tools: WebhookTools): Promise<void> {
+async function askAll(matches: Match[], request: AdmissionRequest, tools: WebhookTools): Promise<void> {
+  const invocations: Invocation[] = []
+  for (const match of matches) {
+    const invocation = await invocationOf(match, request, tools)
+    if (invocation) invocations.push(invocation)
+  }
   const outcomes = await Promise.allSettled(
     invocations.map((invocation, index) => {
       const key = `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`
@@ -140,7 +153,7 @@ async function mutate(
       hook.name,
       new Error('the webhook attempted to modify the object, which is not supported for this operation'),
     )
-  const shown = tools.convert(view ? view.of(object) : object, resource, seenAs)
+  const shown = view ? view.of(object) : invocation.shown(object)
   let patched: ApiObject
   try {
     patched = applyJsonPatch(copyJson(shown), verdict.patch)
@@ -154,8 +167,8 @@ async function mutate(
     JSON.stringify({ ...named, patch: verdict.patch, patchType: 'JSONPatch' }),
   )
   if (!changed) return false
-  const own = tools.convert(patched, seenAs, resource)
-  replaceContents(object, request.reshape(view ? view.into(object, own) : own))
+  const own = view ? view.into(object, patched) : await convertLater(patched, seenAs, resource)
+  replaceContents(object, request.reshape(own))
   return true
 }
 
@@ -167,7 +180,7 @@ function replaceContents(object: ApiObject, next: ApiObject): void {
 
 /** Undefined when the webhook could not be asked and that does not matter. @throws ApiError */
 async function verdictOf(
-  { hook, seenAs }: Invocation,
+  { hook, seenAs, shown }: Invocation,
   request: AdmissionRequest,
   tools: WebhookTools,
   mutating: boolean,
@@ -176,8 +189,7 @@ async function verdictOf(
   if (request.dryRun && !hook.dryRun) throw dryRunUnsupported(hook.name)
   let verdict: Verdict
   try {
-    const convert = (object: ApiObject) => tools.convert(object, request.resource, seenAs)
-    const review = createReview(request, seenAs, convert, hook.reviewVersions, randomUUID())
+    const review = createReview(request, seenAs, shown, hook.reviewVersions, randomUUID())
     verdict = readVerdict(await tools.ask(hook.client, review.body, hook.seconds), review, mutating)
   } catch (error) {
     if (isApiError(error)) throw error
@@ -193,12 +205,26 @@ async function verdictOf(
   return verdict
 }
 
-function invocationOf(hook: Webhook, request: AdmissionRequest, tools: WebhookTools): Invocation | undefined {
+function matching(hook: Webhook, request: AdmissionRequest, tools: WebhookTools): Match | undefined {
   const seenAs = versionFor(hook.rules, hook.equivalent, request, tools.registry)
   if (!seenAs) return undefined
-  if (!namespaceMatches(hook, request, tools.lookup) || !objectMatches(hook, request)) return undefined
-  if (hook.conditions && !hook.conditions(request, seenAs, tools)) return undefined
-  return { hook, seenAs }
+  return namespaceMatches(hook, request, tools.lookup) && objectMatches(hook, request) ? { hook, seenAs } : undefined
+}
+
+/** Undefined when the conditions of the webhook do not hold. */
+async function invocationOf(
+  { hook, seenAs }: Match,
+  request: AdmissionRequest,
+  tools: WebhookTools,
+): Promise<Invocation | undefined> {
+  const { resource, view, object, old } = request
+  const seen = new Map<ApiObject, ApiObject>()
+  // A view has a kind and version of its own.
+  if (seenAs !== resource && !view)
+    for (const one of [object, old]) if (one) seen.set(one, await convertLater(one, resource, seenAs))
+  const shown = (one: ApiObject): ApiObject => seen.get(one) ?? one
+  if (hook.conditions && !hook.conditions(request, seenAs, { ...tools, convert: shown })) return undefined
+  return { hook, seenAs, shown }
 }
 
 /** Selectors of namespaces say nothing about what is in none. */
