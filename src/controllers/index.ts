@@ -7,10 +7,11 @@ import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
 import { deployment } from './deployment.ts'
 import { disruption } from './disruption.ts'
-import { flowSchemas } from './flow-schemas.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
+import { flowSchemas } from './flow-schemas.ts'
 import { garbageCollector } from './garbage-collector.ts'
+import { horizontalPodAutoscaler } from './hpa.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
@@ -45,6 +46,7 @@ export const controllers: ControllerDefinition[] = [
   statefulSet,
   daemonSet,
   disruption,
+  horizontalPodAutoscaler,
   job,
   cronJob,
   jobExpiry,
