@@ -210,6 +210,7 @@ function createEdge(options: HttpOptions, log: Logger) {
     refuseForeignOrigin(asked.headers)
     asked.user = await authenticateRequest(request, asked.headers)
     const { info, user } = await server.admitStream(asked)
+    if (info.verb === 'get' && runsInPod(info)) await server.admitStream({ ...asked, method: 'POST' })
     const remote = server.aggregation.find(info.group, info.version)
     if (remote) return await server.aggregation.upgrade(remote, request, socket, head, user)
     if (options.proxy && isProxied(info)) return await options.proxy.upgrade(request, socket, head, info)
@@ -221,6 +222,10 @@ function createEdge(options: HttpOptions, log: Logger) {
     await options.upgrade({ request, socket, head, info, query: asked.query, user })
   }
 }
+
+/** To do something in a Pod needs the right to create, also where a WebSocket begins as a GET (1.35). */
+const runsInPod = ({ group, resource, subresource }: RequestInfo): boolean =>
+  group === '' && resource === 'pods' && ['exec', 'attach', 'portforward'].includes(subresource)
 
 const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../../api/meta.ts'
 import { hostPortsOfPod, portsOfService } from './service-ports.ts'
-import { goneUdpEndpoints } from './services.ts'
+import { goneEndpoints, newlyServed } from './udp-flows.ts'
 
 const object = (name: string, rest: object) =>
   ({ metadata: { name, namespace: 'default', uid: `u-${name}` }, ...rest }) as unknown as StoredObject
@@ -115,7 +115,7 @@ test('UDP endpoints that are gone, wherever they were', () => {
     addresses: [],
     endpoints: [{ address, port: 9 }],
   })
-  assert.deepEqual(goneUdpEndpoints([at('10.0.0.1'), at('10.0.0.2'), at('10.0.0.3', 'TCP')], [at('10.0.0.2')]), [
+  assert.deepEqual(goneEndpoints([at('10.0.0.1'), at('10.0.0.2'), at('10.0.0.3', 'TCP')], [at('10.0.0.2')]), [
     { address: '10.0.0.1', port: 9 },
   ])
 })
@@ -152,4 +152,14 @@ test('a load balancer for some clients only; other classes of addresses stay ope
   )
   assert.deepEqual(port!.addresses, ['10.43.0.20', '192.0.2.9'])
   assert.deepEqual(port!.guarded, { addresses: ['192.0.2.10'], ranges: ['198.51.100.0/24'] })
+})
+
+test('UDP flows that began before there was an endpoint are forgotten', () => {
+  const port = { key: 'a/b', protocol: 'UDP' as const, port: 53, addresses: ['10.43.0.9'], nodePort: 30053 }
+  const served = { ...port, endpoints: [{ address: '10.42.0.5', port: 53 }] }
+  assert.deepEqual(newlyServed([{ ...port, endpoints: [] }], [served]), [
+    { address: '10.43.0.9', port: 53 },
+    { port: 30053 },
+  ])
+  assert.deepEqual(newlyServed([served], [served]), [])
 })

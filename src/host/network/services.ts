@@ -5,6 +5,8 @@ import type { StoredObject } from '../../api/meta.ts'
 import { objectKey } from '../../api/meta.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
 import { run } from '../exec.ts'
+import { createHealthChecks, healthCheckOf } from './health-checks.ts'
+import { withoutListeners } from './listeners.ts'
 import { followPolicies } from './policies.ts'
 import {
   buildRuleset,
@@ -15,6 +17,7 @@ import {
   type TableSettings,
 } from './ruleset.ts'
 import { hostPortsOfPod, portsOfService, serviceLabel } from './service-ports.ts'
+import { forgetFlows, goneEndpoints, newlyServed } from './udp-flows.ts'
 
 export const serviceRef = { group: '', version: 'v1', resource: 'services' }
 export const sliceRef = { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' }
@@ -56,22 +59,6 @@ export const indexSlices = (informer: Informer): void =>
     return service ? [`${slice.metadata.namespace}/${service}`] : []
   })
 
-/** UDP flows have no end: those to an endpoint that is gone must be forgotten, or they are translated to it for ever. */
-export function goneUdpEndpoints(old: ServicePort[], next: ServicePort[]): { address: string; port: number }[] {
-  const list = (services: ServicePort[]) =>
-    services.filter(({ protocol }) => protocol === 'UDP').flatMap(({ endpoints }) => endpoints)
-  const still = new Set(list(next).map(({ address, port }) => `${address}:${port}`))
-  return list(old).filter(({ address, port }) => !still.has(`${address}:${port}`))
-}
-
-async function forgetUdp(gone: { address: string; port: number }[]): Promise<void> {
-  for (const { address, port } of gone) {
-    const argv = ['conntrack', '-D', '-p', 'udp', '--reply-src', address, '--reply-port-src', String(port)]
-    // Exit code 1 also means that there was nothing to forget; without the program flows end by their timeout.
-    await run(argv, { allowFailure: true }).catch(() => {})
-  }
-}
-
 /** Two rule sets with nothing in common, as one. */
 const joined = (a: Ruleset, b: Ruleset): Ruleset => ({
   sets: new Map([...a.sets, ...b.sets]),
@@ -97,12 +84,26 @@ export function serviceRules({ table, own, nodeName, informers, warn }: ServiceR
   const tableExists = async () =>
     (await run(['nft', 'list', 'chain', 'ip', table.table, 'prerouting'], { allowFailure: true })).code === 0
 
-  const desired = (): ServicePort[] => [
-    ...services
-      .list()
-      .flatMap((service) => portsOfService(service, slices.byIndex(bySlicedService, objectKey(service)), place)),
-    ...pods.list().flatMap(hostPortsOfPod),
-  ]
+  const healthChecks = createHealthChecks(warn)
+  const slicesOf = (service: StoredObject) => slices.byIndex(bySlicedService, objectKey(service))
+  /** What was warned of, so that it is said once. */
+  let taken = new Set<string>()
+
+  function desired(): ServicePort[] {
+    const known = services.list()
+    const ports = known.flatMap((service) => portsOfService(service, slicesOf(service), place))
+    const { kept, refused } = withoutListeners(ports)
+    for (const text of refused) if (!taken.has(text)) warn(text)
+    taken = new Set(refused)
+    healthChecks.update(
+      new Map(
+        known
+          .map((service) => healthCheckOf(service, slicesOf(service), nodeName))
+          .filter((check) => check !== undefined),
+      ),
+    )
+    return [...kept, ...pods.list().flatMap(hostPortsOfPod)]
+  }
 
   async function apply(): Promise<void> {
     const next = desired()
@@ -111,9 +112,9 @@ export function serviceRules({ table, own, nodeName, informers, warn }: ServiceR
     if (change === undefined) await nft(renderTable(table, ruleset))
     // Somebody else may have touched the table; writing it whole is always right.
     else if (change) await nft(change).catch(() => nft(renderTable(table, ruleset)))
-    const gone = applied ? goneUdpEndpoints(applied.services, next) : []
+    const before = applied?.services
     applied = { services: next, ruleset }
-    await forgetUdp(gone)
+    if (before) await forgetFlows(goneEndpoints(before, next), newlyServed(before, next))
   }
 
   async function work(): Promise<void> {
@@ -192,6 +193,7 @@ export function serviceRules({ table, own, nodeName, informers, warn }: ServiceR
       clearInterval(checker)
       clearTimeout(timer)
       await working
+      await healthChecks.stop()
     },
   }
 }
