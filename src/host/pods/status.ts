@@ -30,9 +30,13 @@ export interface FullPodStatus {
 
 export function podStatus(view: PodView, node: NodeFacts, now: number): FullPodStatus {
   const { pod } = view
-  const inits = initContainers(pod)
+  // A Pod that the node refused has nothing to tell of its containers.
+  const refused = view.ended !== undefined && view.containers.size === 0 && !view.sandbox
+  const inits = refused ? [] : initContainers(pod)
   const initContainerStatuses = inits.map((container) => containerStatus(view, container, 'init'))
-  const containerStatuses = pod.spec.containers.map((container) => containerStatus(view, container, 'main'))
+  const containerStatuses = refused
+    ? []
+    : pod.spec.containers.map((container) => containerStatus(view, container, 'main'))
   const ephemeral = ephemeralContainers(pod).map((container) => containerStatus(view, container, 'ephemeral'))
   const phase = podPhase(view, initContainerStatuses, containerStatuses)
   const addresses = pod.spec.hostNetwork ? node.addresses.slice(0, 1) : (view.sandbox?.addresses ?? [])
