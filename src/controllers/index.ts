@@ -20,6 +20,7 @@ import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceQuota } from './resource-quota.ts'
+import { resourceClaims } from './resource-claims.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAccountTokens } from './service-account-tokens.ts'
@@ -38,6 +39,7 @@ export const controllers: ControllerDefinition[] = [
   serviceAccount,
   rootCaPublisher,
   serviceAccountTokens,
+  resourceClaims,
   tokenCleaner,
   kubernetesService,
   deployment,

@@ -21,7 +21,7 @@ import {
 } from './resources.ts'
 import { type NodeEntry, priorityOf, SchedulerBook } from './scheduler-book.ts'
 import { choose, failureText, noVictimsText, whyNot } from './scheduler-choice.ts'
-import { createClaimLookup } from './scheduler-claims.ts'
+import { createClaimLookup, resourceClaims } from './scheduler-claims.ts'
 import type { Misfit } from './scheduler-fit.ts'
 import { bestVictims, type Victims, victimsOn } from './scheduler-preemption.ts'
 import { SchedulerQueue } from './scheduler-queue.ts'
@@ -84,6 +84,8 @@ function createScheduler(context: ControllerContext) {
       removed: machineRemoved,
     })
     const withClaims = () => queue.release((pod) => Boolean(pod.spec.volumes?.length))
+    const withDevices = () => queue.release((pod) => Boolean(pod.spec.resourceClaims?.length))
+    informers.informer(resourceClaims).addHandler({ changed: withDevices, removed: withDevices })
     for (const ref of [persistentVolumeClaims, persistentVolumes, storageClasses])
       informers.informer(ref).addHandler({ changed: withClaims, removed: withClaims })
   }
@@ -117,7 +119,10 @@ function createScheduler(context: ControllerContext) {
     if (nominatedNodeName) nominated.set(uid, { pod, nodeName: nominatedNodeName })
     if (assumed.has(uid)) return
     const changed =
-      !old || old.metadata.generation !== generation || !equalJson(old.metadata.labels, pod.metadata.labels)
+      !old ||
+      old.metadata.generation !== generation ||
+      !equalJson(old.metadata.labels, pod.metadata.labels) ||
+      !equalJson(old.status?.resourceClaimStatuses, pod.status?.resourceClaimStatuses)
     if (changed || !queue.refresh(key, pod)) queue.add(key, pod)
   }
 
@@ -151,7 +156,7 @@ function createScheduler(context: ControllerContext) {
   function decide(key: string, pod: StoredObject, attempts: number): void {
     const around = surroundings(pod)
     const park = () => queue.park(key, pod, attempts)
-    const found = claims.of(pod)
+    const found = claims.of(pod, (uid) => book.hasPod(uid))
     if (found.refused) {
       const all = around.nodes.length
       const rest = `0/${all} nodes are available: ${all} Preemption is not helpful for scheduling.`

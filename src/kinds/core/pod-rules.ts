@@ -6,6 +6,7 @@ import { validateLabels } from '../../api/validate-meta.ts'
 import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { checkAddress } from '../rules/addresses.ts'
 import { validateContainers } from './container-rules.ts'
+import { validateResourceClaims } from './resource-claim-rules.ts'
 import { validateAmounts, validatePodResources } from './resource-rules.ts'
 import { validatePlacement } from './scheduling-rules.ts'
 import { validatePodSecurity } from './security-rules.ts'
@@ -30,6 +31,7 @@ export function validatePodSpec(spec: any, field: string): FieldError[] {
     ...validateNames(spec, field),
     ...validatePodSecurity(spec, `${field}.securityContext`),
     ...validatePlacement(spec, field),
+    ...validateResourceClaims(spec, field),
     ...validateDns(spec, field),
     ...unsupported(spec, field),
   ]
@@ -38,8 +40,6 @@ export function validatePodSpec(spec: any, field: string): FieldError[] {
 /** Fields that Tandem would have to ignore. */
 function unsupported(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
-  if (spec.resourceClaims?.length)
-    errors.push(forbidden(`${field}.resourceClaims`, 'dynamic resource allocation is not supported here'))
   if (spec.schedulingGroup)
     errors.push(forbidden(`${field}.schedulingGroup`, 'scheduling of groups of Pods is not supported here'))
   if (spec.hostUsers === false) errors.push(forbidden(`${field}.hostUsers`, 'user namespaces are not supported here'))

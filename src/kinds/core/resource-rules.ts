@@ -11,7 +11,7 @@ import {
   quantityMilli,
   tryParseQuantity,
 } from '../../api/quantity.ts'
-import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 
 const standard = ['cpu', 'memory', 'ephemeral-storage']
 const negativeText = 'must be greater than or equal to 0'
@@ -34,8 +34,6 @@ export function validateResources(resources: any, field: string): FieldError[] {
         invalidValue(`${field}.requests`, String(request), `must be less than or equal to ${name} limit of ${limit}`),
       )
   }
-  if (resources.claims?.length)
-    errors.push(forbidden(`${field}.claims`, 'dynamic resource allocation is not supported here'))
   return errors
 }
 
