@@ -70,6 +70,7 @@ export function countedStatus(deployment: StoredObject, sets: Sets, now: number)
     readyReplicas: sum(all, 'readyReplicas'),
     availableReplicas: available,
     unavailableReplicas: Math.max(wanted - available, 0),
+    terminatingReplicas: sum(all, 'terminatingReplicas'),
     conditions: setCondition(deployment.status?.conditions, condition, now),
   }
 }
