@@ -55,6 +55,8 @@ export type Waiting = void | Promise<void>
 
 export interface AdmissionPlugin {
   name: string
+  /** The resources ('pods', 'deployments.apps') that it looks at; all, when it names none. */
+  resources?: readonly string[]
   /** Completes the object in place. @throws ApiError */
   admit?(request: AdmissionRequest): Waiting
   /** Sees the object as it will be stored. @throws ApiError */
@@ -77,9 +79,23 @@ export interface Admission {
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
   const waiting = plugins.filter((plugin) => plugin.waits)
   const following = plugins.filter((plugin) => plugin.written)
+  const chains = new WeakMap<Resource, Chain>()
+  /** Most plugins look at one resource: a write meets only those that look at its own. */
+  function chainOf(resource: Resource): Chain {
+    let chain = chains.get(resource)
+    if (!chain) {
+      const own = plugins.filter(({ resources }) => !resources || resources.includes(resource.groupResource))
+      chain = {
+        admit: onceMore(inOrder(own.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : [])))),
+        validate: inOrder(own.flatMap((plugin) => (plugin.validate ? [plugin.validate.bind(plugin)] : []))),
+      }
+      chains.set(resource, chain)
+    }
+    return chain
+  }
   return {
-    admit: onceMore(inOrder(plugins.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : [])))),
-    validate: inOrder(plugins.flatMap((plugin) => (plugin.validate ? [plugin.validate.bind(plugin)] : []))),
+    admit: (request) => chainOf(request.resource).admit(request),
+    validate: (request) => chainOf(request.resource).validate(request),
     waits: (target) => waiting.some((plugin) => plugin.waits!(target)),
     written(request, result) {
       for (const plugin of following) plugin.written!(request, result)
@@ -91,6 +107,11 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
 }
 
 type Step = (request: AdmissionRequest) => Waiting
+
+interface Chain {
+  admit: Step
+  validate: Step
+}
 
 /** One step after the other; a promise comes to be only when a step returns one. */
 function inOrder(steps: readonly Step[]): Step {

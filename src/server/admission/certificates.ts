@@ -19,6 +19,7 @@ const signing = () => import('../auth/signing-requests.ts')
 
 export const certificateRequests = (authorizer: Authorizer, now: () => number = Date.now): AdmissionPlugin => ({
   name: 'CertificateApproval',
+  resources: ['certificatesigningrequests.certificates.k8s.io'],
   admit(request) {
     if (!isOurs(request)) return
     const object = request.object!

@@ -25,6 +25,7 @@ const limitsOf = (ranges: ByNamespace, namespace: string): Limit[][] =>
 
 export const limitRanger = (ranges: ByNamespace): AdmissionPlugin => ({
   name: 'LimitRanger',
+  resources: ['pods', 'persistentvolumeclaims'],
   admit(request) {
     if (!concerns(request) || request.resource.groupResource !== 'pods') return
     for (const limits of limitsOf(ranges, request.namespace)) preset(request.object!, limits)

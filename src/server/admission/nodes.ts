@@ -10,6 +10,7 @@ const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }
 /** The node's controller takes the taint off when the node says that it is ready. */
 export const taintNodes: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
+  resources: ['nodes'],
   admit(request) {
     if (request.operation !== 'CREATE' || !isCore(request, 'nodes')) return
     const object = request.object!
@@ -23,6 +24,7 @@ const topology = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'
 
 export const podTopology = (lookup: Lookup): AdmissionPlugin => ({
   name: 'PodTopologyLabels',
+  resources: ['pods'],
   admit({ operation, resource, subresource, object, old }) {
     if (resource.groupResource !== 'pods' || (operation !== 'CREATE' && operation !== 'UPDATE')) return
     if (subresource !== '' && subresource !== 'binding') return
@@ -43,6 +45,7 @@ export const newestFirst = (a: StoredObject, b: StoredObject): number =>
 
 export const defaultIngressClass = (lookup: Lookup): AdmissionPlugin => ({
   name: 'DefaultIngressClass',
+  resources: ['ingresses.networking.k8s.io'],
   admit({ operation, resource, subresource, object }) {
     if (operation !== 'CREATE' || resource.groupResource !== 'ingresses.networking.k8s.io' || subresource) return
     const { spec, metadata } = object!

@@ -21,6 +21,7 @@ const isMirror = (request: AdmissionRequest): boolean =>
 
 export const serviceAccounts = (lookup: Lookup): AdmissionPlugin => ({
   name: 'ServiceAccount',
+  resources: ['pods'],
   admit(request) {
     if (!creates(request) || isMirror(request)) return
     const spec = request.object!.spec ?? {}
@@ -75,6 +76,7 @@ const accessVolume = (name: string) => ({
 
 export const runtimeClasses = (lookup: Lookup): AdmissionPlugin => ({
   name: 'RuntimeClass',
+  resources: ['pods'],
   admit(request) {
     if (!creates(request)) return
     const spec = request.object!.spec ?? {}
@@ -145,6 +147,7 @@ const findDefault = (lookup: Lookup) =>
 
 export const priorities = (lookup: Lookup): AdmissionPlugin => ({
   name: 'Priority',
+  resources: ['pods', 'priorityclasses.scheduling.k8s.io'],
   validate({ operation, resource, object, name }) {
     if (resource.groupResource !== 'priorityclasses.scheduling.k8s.io' || !object?.globalDefault) return
     if (operation !== 'CREATE' && operation !== 'UPDATE') return
@@ -195,6 +198,7 @@ const sick = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
 
 export const defaultTolerations: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
+  resources: ['pods'],
   admit(request) {
     // Also of an update: who sends a list of their own does not lose these.
     if (!isCore(request, 'pods') || request.operation === 'DELETE') return

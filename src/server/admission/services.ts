@@ -53,6 +53,7 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
 
   return {
     name: 'ServiceAllocation',
+    resources: ['services'],
     admit(request) {
       if (request.operation === 'DELETE' || !isCore(request, 'services')) return
       load()

@@ -11,6 +11,7 @@ const isDefault = ['storageclass.kubernetes.io/is-default-class', 'storageclass.
 
 export const defaultStorageClass = (lookup: Lookup): AdmissionPlugin => ({
   name: 'DefaultStorageClass',
+  resources: ['persistentvolumeclaims'],
   admit(request) {
     if (request.operation !== 'CREATE' || !isCore(request, 'persistentvolumeclaims')) return
     const object = request.object!
@@ -37,6 +38,7 @@ const protection: Record<string, string> = {
 /** The controllers that take these finalizers off again must run: main.ts decides. */
 export const inUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
+  resources: ['persistentvolumeclaims', 'persistentvolumes'],
   admit(request) {
     const { operation, resource, object, subresource } = request
     const finalizer = protection[resource.plural]
@@ -50,6 +52,7 @@ const claims = 'persistentvolumeclaims'
 
 export const claimResize = (lookup: Lookup): AdmissionPlugin => ({
   name: 'PersistentVolumeClaimResize',
+  resources: ['persistentvolumeclaims'],
   validate(request) {
     if (request.operation !== 'UPDATE' || !isCore(request, claims)) return
     const { object, old, name } = request
@@ -75,6 +78,7 @@ export const claimResize = (lookup: Lookup): AdmissionPlugin => ({
 /** When a volume's phase changed is written down by the server, whoever changes it. */
 export const phaseTimes = (now: () => number = Date.now): AdmissionPlugin => ({
   name: 'PersistentVolumePhaseTime',
+  resources: ['persistentvolumes'],
   admit({ resource, object, old, operation }) {
     if (resource.plural !== 'persistentvolumes' || resource.group !== '' || !object || operation === 'DELETE') return
     const status = object.status as Record<string, unknown> | undefined

@@ -37,6 +37,7 @@ const harmless = new Set(['exec', 'attach', 'binding', 'eviction', 'log', 'portf
 
 export const podSecurity = (lookup: Lookup): AdmissionPlugin => ({
   name: 'PodSecurity',
+  resources: ['pods', 'namespaces', ...Object.keys(templates)],
   validate(request) {
     if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return
     const { groupResource } = request.resource
