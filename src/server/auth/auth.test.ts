@@ -200,6 +200,9 @@ test('a service-account token lives as long as its account and its Pod', async (
     unauthorized,
   )
   await tandem.refused(422, 'POST', `${accounts}/default/token`, request({ expirationSeconds: 60 }))
+  await tandem.refused(400, 'POST', `${accounts}/default/token`, request({ audiences: 'vault' }))
+  const own = await tandem.ok('POST', `${accounts}/default/token`, request({ audiences: null }))
+  assert.equal(own.spec.audiences.length, 1)
   const other = await tandem.ok('POST', `${accounts}/default/token`, request({ audiences: ['vault'] }))
   await assert.rejects(
     tandem.server.authenticate({ headers: { authorization: `Bearer ${other.status.token}` } }),

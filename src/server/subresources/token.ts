@@ -3,7 +3,10 @@
 import { conflict, type FieldError, invalid, notFound } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
+import { cannotBeHandled, decode } from '../../api/walk/decode.ts'
 import { isPlainObject } from '../../api/walk/plain.ts'
+import { objectShape } from '../../api/walk/shape.ts'
+import { schemaOf, types } from '../../kinds/types.ts'
 import type { TokenClaims, Tokens } from '../auth/tokens.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
@@ -15,9 +18,7 @@ const longest = 2 ** 32
 export async function requestToken(call: Call, tokens: Tokens): Promise<ApiResponse> {
   if (call.info.verb !== 'create') throw methodNotAllowed()
   const account = existing(call).object
-  const sent = (readBody(call.request, false).value ?? {}) as ApiObject
-  if (!isPlainObject(sent)) throw badRequest('the request has no TokenRequest in its body')
-  const { audiences = [], expirationSeconds, boundObjectRef } = (sent.spec ?? {}) as Record<string, any>
+  const { audiences = [], expirationSeconds, boundObjectRef } = readRequest(call).spec ?? {}
   const seconds = expirationSeconds ?? 3600
   validate(seconds)
   const claims: TokenClaims = {
@@ -43,6 +44,15 @@ export async function requestToken(call: Call, tokens: Tokens): Promise<ApiRespo
       status,
     },
   }
+}
+
+function readRequest(call: Call): ApiObject {
+  const sent = readBody(call.request, false).value ?? {}
+  if (!isPlainObject(sent)) throw badRequest('the request has no TokenRequest in its body')
+  const shape = objectShape({ schema: schemaOf('authentication.v1.TokenRequest'), types })
+  const { object, wrong } = decode<ApiObject>(sent, shape, 'typed', 'TokenRequest')
+  if (wrong) throw cannotBeHandled('TokenRequest', 'v1', wrong)
+  return object
 }
 
 function validate(seconds: unknown): void {
