@@ -9,8 +9,8 @@ import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
 import type { Informer, InformerFactory } from '../client/informer.ts'
 import { createReconciler, type Reconcile, type Reconciler } from '../client/reconciler.ts'
-import type { RequestFacts } from './csr-signers.ts'
 import type { EventRecorder } from '../client/record.ts'
+import type { RequestFacts } from './csr-signers.ts'
 
 /** How volumes of the local StorageClass come to be and go on the machine. */
 export interface LocalVolumes {
