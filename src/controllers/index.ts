@@ -10,6 +10,7 @@ import { disruption } from './disruption.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { flowSchemas } from './flow-schemas.ts'
+import { ephemeralVolumes } from './ephemeral-volumes.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler } from './hpa.ts'
 import { job } from './job.ts'
@@ -56,6 +57,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachine,
   virtualMachineInstance,
   volumeBinder,
+  ephemeralVolumes,
   volumeExpander,
   claimProtection,
   volumeProtection,
