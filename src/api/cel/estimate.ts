@@ -243,7 +243,8 @@ class Coster implements Estimator {
 
   /** What the schema says of the value at a path. */
   private promised(path: string[]): Range | undefined {
-    let type = path.length === 0 ? undefined : this.variables[path[0]!]
+    // Upstream starts at self whatever the first step is: parts of a computed list count as large as the whole of it.
+    let type = path.length === 0 ? undefined : (this.variables[path[0]!] ?? this.variables.self)
     for (const step of path.slice(1)) {
       if (!type) return undefined
       if (step === '@items' || step === '@values') type = type.params.at(-1)

@@ -130,6 +130,15 @@ test('rules in CEL that do not compile are refused', () => {
   assert.match(found, /^X\.x-kubernetes-validations\[0\]\.rule: Invalid value: .*compilation failed: ERROR/)
 })
 
+test('items of a computed list are no larger than what they were computed from', () => {
+  const rule = "!self.split('.').exists(x, x.matches('^0[0-9]+$'))"
+  assert.deepEqual(ofField({ type: 'string', maxLength: 20, 'x-kubernetes-validations': [{ rule }] }), [])
+  assert.match(
+    ofField({ type: 'string', 'x-kubernetes-validations': [{ rule }] })[0]!,
+    /estimated rule cost exceeds budget/,
+  )
+})
+
 test('a schema that stays as it was is not judged again', () => {
   const old = definition({ type: 'object', properties: { x: {} } })
   assert.equal(problems(old).length, 1)
