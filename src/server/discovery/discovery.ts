@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts'
 import { groupVersion } from '../../api/meta.ts'
 import type { RemoteDocument } from '../aggregation/aggregation.ts'
+import { prioritiesOf } from '../aggregation/priorities.ts'
 import { noSuchPath } from '../call.ts'
 import type { Registry, Resource } from '../registry.ts'
 import { aggregatedGroup, aggregatedVersions, kubevirtSubresources, subresourceTable } from '../subresources/table.ts'
@@ -127,8 +128,12 @@ function versionsOf({ registry, remote }: Served, group: string): string[] {
 function groupNames({ registry, remote }: Served): string[] {
   const names = [...registry.groups().keys()].filter((group) => group !== '')
   if (names.includes('kubevirt.io')) names.push(aggregatedGroup)
-  return [...new Set([...names, ...remote.documents().map((one) => one.remote.group)])]
+  const all = [...new Set([...names, ...remote.documents().map((one) => one.remote.group)])]
+  return all.sort((a, b) => rank(b) - rank(a) || (a < b ? -1 : 1))
 }
+
+/** `kubectl get all` shows kinds in the order of their groups. */
+const rank = (group: string): number => prioritiesOf(group, 'v1').groupPriorityMinimum
 
 function apiGroup(served: Served, name: string) {
   const versions = versionsOf(served, name).map((version) => ({ groupVersion: groupVersion(name, version), version }))
@@ -208,6 +213,7 @@ function entriesOf(served: Served, group: string, version: string): { entry: Ent
   return registry
     .all()
     .filter((resource) => resource.group === group && resource.version === version)
+    .sort((a, b) => (a.plural < b.plural ? -1 : 1))
     .map((resource) => ({ entry: entryOf(resource), subresources: subresourcesOf(resource) }))
 }
 
