@@ -10,7 +10,7 @@ import { formatTime } from '../api/time.ts'
 import { validateMetaCreate, validateMetaUpdate } from '../api/validate-meta.ts'
 import { copyJson, equalJson } from '../api/walk/plain.ts'
 import { RevisionMismatch } from '../store/store.ts'
-import type { AdmissionRequest, ApiOptions } from './admission/admission.ts'
+import type { AdmissionRequest, ApiOptions, SubresourceView } from './admission/admission.ts'
 import { badRequest, type Call, type WriteOptions } from './call.ts'
 import { complete, decodeAs, validateObject, warningsOf } from './conform.ts'
 import { objectModified, type Stored } from './objects.ts'
@@ -163,6 +163,8 @@ export interface UpdateOptions extends WriteOptions {
   owns?: string[]
   /** The subresource that managedFields name, where it is not the one that decides what may change. */
   trackedAs?: string
+  /** How admission sees the object, where the subresource has a kind of its own. */
+  view?: SubresourceView
   /** Server-side apply has settled managedFields itself. */
   applied?: boolean
 }
@@ -179,6 +181,7 @@ export async function updateObject(
   checkPreconditions(call, old, proposed)
   const object = mergeStrategy(call, old, proposed, options)
   const request = admissionRequest(call, 'UPDATE', options, object, old)
+  if (options.view) request.view = options.view
   const settle = (next: ApiObject): ApiObject => {
     resource.kind.prepareUpdate?.(next, old, options.subresource)
     complete(resource, next)

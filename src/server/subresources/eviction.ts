@@ -6,6 +6,7 @@ import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { selectorMatcher } from '../../api/selector.ts'
 import { formatTime } from '../../api/time.ts'
 import { copyJson, isPlainObject } from '../../api/walk/plain.ts'
+import { admitPart } from '../admit-part.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
 import type { Stored } from '../objects.ts'
@@ -22,9 +23,12 @@ const created: ApiResponse = {
 /** More evictions than this that the disruption controller has not seen confirmed are too many. */
 const mostUnconfirmed = 2000
 
+const kind = { group: 'policy', version: 'v1', kind: 'Eviction' }
+
 export async function evict(call: Call): Promise<ApiResponse> {
   if (call.info.verb !== 'create') throw methodNotAllowed()
   const options = evictionOptions(call)
+  await admitPart(call, kind, readBody(call.request, false).value as ApiObject, options.dryRun)
   const pod = existing(call).object
   const passedBy = isGuarded(pod) ? await spend(call, pod, options.dryRun) : undefined
   await remove(call, pod, options, passedBy)

@@ -5,6 +5,7 @@ import type { ApiResponse } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import { copyJson, isPlainObject } from '../../api/walk/plain.ts'
+import { admitPart } from '../admit-part.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
 import { updateObject } from '../persist.ts'
@@ -16,12 +17,16 @@ const created: ApiResponse = {
   object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
 }
 
+const kind = { group: '', version: 'v1', kind: 'Binding' }
+
 /** POST pods/x/binding and POST bindings: the scheduler's word. */
 export async function bind(call: Call): Promise<ApiResponse> {
   if (call.info.verb !== 'create') throw methodNotAllowed()
-  const binding = readBody(call.request, false).value as ApiObject
-  if (!isPlainObject(binding)) throw badRequest('the request has no Binding in its body')
-  const name = call.info.name || binding.metadata?.name || ''
+  const sent = readBody(call.request, false).value as ApiObject
+  if (!isPlainObject(sent)) throw badRequest('the request has no Binding in its body')
+  const name = call.info.name || sent.metadata?.name || ''
+  const own: Call = { ...call, info: { ...call.info, name, subresource: 'binding' } }
+  const binding = await admitPart(own, kind, sent, writeOptions(call).dryRun)
   const target = binding.target ?? {}
   if (!target.name) throw invalid('Binding', name, [{ type: 'FieldValueRequired', field: 'target.name', detail: '' }])
   if (target.kind && target.kind !== 'Node')
@@ -33,7 +38,6 @@ export async function bind(call: Call): Promise<ApiResponse> {
         detail: 'supported values: "Node", ""',
       },
     ])
-  const own: Call = { ...call, info: { ...call.info, name } }
   const { objects } = call.engine
   const key = objects.key(call.resource, call.info.namespace, name)
   const action = async (): Promise<void> => {
@@ -52,8 +56,9 @@ export async function bind(call: Call): Promise<ApiResponse> {
     if (pod.spec.schedulingGates?.length)
       throw conflict('pods/binding', name, `pod ${name} has non-empty .spec.schedulingGates`)
     pod.spec.nodeName = target.name
-    const annotations = binding.metadata?.annotations
+    const { annotations, labels } = binding.metadata
     if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
+    if (labels) pod.metadata.labels = { ...labels, ...pod.metadata.labels }
     const condition = {
       type: 'PodScheduled',
       status: 'True',

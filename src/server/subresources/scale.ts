@@ -6,6 +6,7 @@ import { firstAt } from '../../api/jsonpath.ts'
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { selectorMatcher, selectorText } from '../../api/selector.ts'
 import { copyJson, isPlainObject } from '../../api/walk/plain.ts'
+import type { SubresourceView } from '../admission/admission.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
 import type { Stored } from '../objects.ts'
@@ -87,12 +88,28 @@ async function change(call: Call): Promise<ApiResponse> {
     proposed.metadata.resourceVersion = resourceVersion ?? current.object.metadata.resourceVersion
     if (uid) proposed.metadata.uid = uid
     setPath(proposed, call.resource.scale!.specReplicasPath, replicas)
-    return updateObject(call, current, proposed, { ...options, subresource: '', trackedAs: 'scale' })
+    return updateObject(call, current, proposed, {
+      ...options,
+      subresource: '',
+      trackedAs: 'scale',
+      view: viewOf(call),
+    })
   }
   const sentRevision = isPlainObject(sent) && isPlainObject(sent.metadata) && sent.metadata.resourceVersion
   const stored = await readAndWrite({ call, operation: 'UPDATE', key, retries: !sentRevision, action })
   return { status: 200, object: scaleOf(call, stored.object) }
 }
+
+/** Admission sees the Scale, not what is scaled. */
+const viewOf = (call: Call): SubresourceView => ({
+  kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+  of: (object) => scaleOf(call, object as StoredObject),
+  into(object, scale) {
+    const changed = copyJson<ApiObject>(object)
+    setPath(changed, call.resource.scale!.specReplicasPath, scale.spec?.replicas ?? 0)
+    return changed
+  },
+})
 
 /** Only plain paths (.spec.replicas) are declared. */
 function setPath(object: ApiObject, path: string, value: unknown): void {

@@ -7,6 +7,7 @@ import { cannotBeHandled, decode } from '../../api/walk/decode.ts'
 import { isPlainObject } from '../../api/walk/plain.ts'
 import { objectShape } from '../../api/walk/shape.ts'
 import { schemaOf, types } from '../../kinds/types.ts'
+import { admitPart } from '../admit-part.ts'
 import type { TokenClaims, Tokens } from '../auth/tokens.ts'
 import { readBody } from '../body.ts'
 import { badRequest, type Call, methodNotAllowed, writeOptions } from '../call.ts'
@@ -18,7 +19,7 @@ const longest = 2 ** 32
 export async function requestToken(call: Call, tokens: Tokens): Promise<ApiResponse> {
   if (call.info.verb !== 'create') throw methodNotAllowed()
   const account = existing(call).object
-  const { audiences = [], expirationSeconds, boundObjectRef } = readRequest(call).spec ?? {}
+  const { audiences = [], expirationSeconds, boundObjectRef } = (await admitted(call)).spec ?? {}
   const seconds = expirationSeconds ?? 3600
   validate(seconds)
   const claims: TokenClaims = {
@@ -45,6 +46,10 @@ export async function requestToken(call: Call, tokens: Tokens): Promise<ApiRespo
     },
   }
 }
+
+const kind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
+
+const admitted = (call: Call): Promise<ApiObject> => admitPart(call, kind, readRequest(call), writeOptions(call).dryRun)
 
 function readRequest(call: Call): ApiObject {
   const sent = readBody(call.request, false).value ?? {}

@@ -317,3 +317,40 @@ test('attaching to a Pod may be refused', async () => {
   assert.deepEqual([operation, kind.kind, subResource, name], ['CONNECT', 'PodAttachOptions', 'attach', 'p'])
   assert.deepEqual(object, { kind: 'PodAttachOptions', apiVersion: 'v1', stdin: true, container: 'c' })
 })
+
+test('a Scale is seen as a Scale, a binding as a Binding, and may be changed', async () => {
+  const tandem = await serverWith({
+    '/scale': ({ object }) =>
+      object.spec.replicas > 5 ? patch({ op: 'replace', path: '/spec/replicas', value: 5 }) : allow(),
+    '/binding': () => ({ allowed: false, status: { message: 'not there' } }),
+  })
+  const rule = (group: string, resource: string) => [
+    { operations: ['*'], apiGroups: [group], apiVersions: ['v1'], resources: [resource] },
+  ]
+  await register(tandem, 'Mutating', 'a', hook('/scale', { rules: rule('apps', 'deployments/scale') }))
+  await register(tandem, 'Validating', 'a', hook('/binding', { rules: rule('', 'pods/binding') }))
+  const deployments = '/apis/apps/v1/namespaces/default/deployments'
+  const labels = { a: 'b' }
+  const spec = { containers: [{ name: 'c', image: 'i' }] }
+  await tandem.ok('POST', deployments, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'd' },
+    spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+  })
+  const scaled = await tandem.ok('PATCH', `${deployments}/d/scale`, { spec: { replicas: 9 } }, patchType('merge'))
+  assert.equal(scaled.spec.replicas, 5)
+  assert.deepEqual(tandem.seen[0].kind, { group: 'autoscaling', version: 'v1', kind: 'Scale' })
+  assert.equal(tandem.seen[0].oldObject.spec.replicas, 1)
+  const core = '/api/v1/namespaces/default'
+  await tandem.ok('POST', `${core}/serviceaccounts`, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  })
+  await tandem.ok('POST', `${core}/pods`, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec })
+  const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { kind: 'Node', name: 'n' } }
+  assert.match(await tandem.refused(400, 'POST', `${core}/pods/p/binding`, binding), /denied the request: not there/)
+  const { operation, kind, subResource, object } = tandem.seen.at(-1)
+  assert.deepEqual([operation, kind.kind, subResource, object.target.name], ['CREATE', 'Binding', 'binding', 'n'])
+})
