@@ -9,8 +9,8 @@ import { deployment } from './deployment.ts'
 import { disruption } from './disruption.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
-import { flowSchemas } from './flow-schemas.ts'
 import { ephemeralVolumes } from './ephemeral-volumes.ts'
+import { flowSchemas } from './flow-schemas.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler } from './hpa.ts'
 import { job } from './job.ts'
@@ -19,9 +19,10 @@ import { kubernetesService } from './kubernetes-service.ts'
 import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
+import { policyStatus } from './policy-status.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
-import { resourceQuota } from './resource-quota.ts'
 import { resourceClaims } from './resource-claims.ts'
+import { resourceQuota } from './resource-quota.ts'
 import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAccountTokens } from './service-account-tokens.ts'
@@ -73,6 +74,7 @@ export const controllers: ControllerDefinition[] = [
   nodeLifecycle,
   taintEviction,
   clusterRoleAggregation,
+  policyStatus,
   flowSchemas,
   csrApprover,
   csrSigner,

@@ -19,3 +19,6 @@ export const celMatchConditions = (): typeof import('./match-conditions.ts') => 
 
 /** The variables of a policy. */
 export const celVariables = (): typeof import('./variables.ts') => load('./variables.ts')
+
+/** The type check of a policy. */
+export const celPolicyCheck = (): typeof import('./policy-check.ts') => load('./policy-check.ts')
