@@ -38,8 +38,8 @@ export interface ControllerSettings {
   caCertificate: string
   /** Where workloads find the API: the `kubernetes` Service and its one endpoint. */
   api: { clusterIP: string; endpointIP: string; port: number }
-  /** Where ClusterIPs come from, and the address at which load balancers are reached (none: they stay pending). */
-  services: { cidr: string; address?: string }
+  /** Where ClusterIPs come from; the address at which load balancers are reached (none: they stay pending); cluster DNS. */
+  services: { cidr: string; address?: string; dns?: string }
 }
 
 export interface ControllerContext {

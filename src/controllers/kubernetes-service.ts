@@ -1,5 +1,6 @@
-// The `kubernetes` Service in `default`, by which workloads find the API, with the one endpoint that it has.
-// Mirrors pkg/controlplane/controller/kubernetesservice and reconcilers (1.32).
+// The Services that Tandem itself stands behind, each with its one endpoint: `kubernetes` in `default`, by which workloads
+// find the API, and `kube-dns` in `kube-system`, cluster DNS under the name that tools look for.
+// Mirrors pkg/controlplane/controller/kubernetesservice and reconcilers (1.36).
 
 import { isApiError } from '../api/errors.ts'
 import type { ApiObject, ResourceRef, StoredObject } from '../api/meta.ts'
@@ -8,30 +9,35 @@ import { type ControllerDefinition, type ControllerSettings, reconcileOn } from 
 import { semanticallyEqual } from './equality.ts'
 import { endpointSlices, endpoints, services } from './resources.ts'
 
-const serviceName = 'kubernetes'
-const namespace = 'default'
-const port = { name: 'https', protocol: 'TCP' }
+interface OwnService {
+  namespace: string
+  name: string
+  labels: Record<string, string>
+  clusterIP: string
+  endpointIP: string
+  /** `target` is the port at the endpoint. */
+  ports: { name: string; protocol: 'TCP' | 'UDP'; port: number; target: number }[]
+}
 
-/** The objects as they should be. Pure. */
-export function kubernetesObjects(api: ControllerSettings['api']): { ref: ResourceRef; object: ApiObject }[] {
+type Placed = { ref: ResourceRef; object: ApiObject }
+
+/** Service, Endpoints and EndpointSlice as they should be. Pure. */
+function objectsOf({ namespace, name, labels, clusterIP, endpointIP, ports }: OwnService): Placed[] {
+  const behind = ports.map(({ target, ...port }) => ({ name: port.name, protocol: port.protocol, port: target }))
   return [
     {
       ref: services,
       object: {
         apiVersion: 'v1',
         kind: 'Service',
-        metadata: {
-          name: serviceName,
-          namespace,
-          labels: { component: 'apiserver', provider: 'kubernetes' },
-        },
+        metadata: { name, namespace, labels },
         spec: {
           type: 'ClusterIP',
-          clusterIP: api.clusterIP,
-          clusterIPs: [api.clusterIP],
+          clusterIP,
+          clusterIPs: [clusterIP],
           ipFamilies: ['IPv4'],
           ipFamilyPolicy: 'SingleStack',
-          ports: [{ ...port, port: 443, targetPort: api.port }],
+          ports: ports.map(({ target, ...port }) => ({ ...port, targetPort: target })),
           sessionAffinity: 'None',
         },
       },
@@ -42,12 +48,12 @@ export function kubernetesObjects(api: ControllerSettings['api']): { ref: Resour
         apiVersion: 'v1',
         kind: 'Endpoints',
         metadata: {
-          name: serviceName,
+          name,
           namespace,
           // The slice below is ours too: nobody is to mirror these endpoints.
           labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
         },
-        subsets: [{ addresses: [{ ip: api.endpointIP }], ports: [{ ...port, port: api.port }] }],
+        subsets: [{ addresses: [{ ip: endpointIP }], ports: behind }],
       },
     },
     {
@@ -55,14 +61,41 @@ export function kubernetesObjects(api: ControllerSettings['api']): { ref: Resour
       object: {
         apiVersion: 'discovery.k8s.io/v1',
         kind: 'EndpointSlice',
-        metadata: { name: serviceName, namespace, labels: { 'kubernetes.io/service-name': serviceName } },
+        metadata: { name, namespace, labels: { 'kubernetes.io/service-name': name } },
         addressType: 'IPv4',
-        endpoints: [{ addresses: [api.endpointIP], conditions: { ready: true } }],
-        ports: [{ ...port, port: api.port }],
+        endpoints: [{ addresses: [endpointIP], conditions: { ready: true } }],
+        ports: behind,
       },
     },
   ]
 }
+
+export const kubernetesObjects = (api: ControllerSettings['api']): Placed[] =>
+  objectsOf({
+    namespace: 'default',
+    name: 'kubernetes',
+    labels: { component: 'apiserver', provider: 'kubernetes' },
+    clusterIP: api.clusterIP,
+    endpointIP: api.endpointIP,
+    ports: [{ name: 'https', protocol: 'TCP', port: 443, target: api.port }],
+  })
+
+export const dnsObjects = (address: string): Placed[] =>
+  objectsOf({
+    namespace: 'kube-system',
+    name: 'kube-dns',
+    labels: {
+      'k8s-app': 'kube-dns',
+      'kubernetes.io/cluster-service': 'true',
+      'kubernetes.io/name': 'CoreDNS',
+    },
+    clusterIP: address,
+    endpointIP: address,
+    ports: [
+      { name: 'dns', protocol: 'UDP', port: 53, target: 53 },
+      { name: 'dns-tcp', protocol: 'TCP', port: 53, target: 53 },
+    ],
+  })
 
 /** Fields of ours that differ; what others added to a Service stays. */
 function isRight(existing: StoredObject, wanted: ApiObject): boolean {
@@ -78,13 +111,14 @@ export const kubernetesService: ControllerDefinition = {
   name: 'kubernetes-service',
   start(context) {
     const { client, informers, settings } = context
-    const wanted = kubernetesObjects(settings.api)
-    const key = `${namespace}/${serviceName}`
-    const keys = ({ metadata }: StoredObject) =>
-      metadata.name === serviceName && metadata.namespace === namespace ? [key] : []
+    const { dns } = settings.services
+    const wanted = [...kubernetesObjects(settings.api), ...(dns ? dnsObjects(dns) : [])]
+    const keyOf = ({ metadata }: ApiObject) => `${metadata.namespace}/${metadata.name}`
+    const keys = new Set(wanted.map(({ object }) => keyOf(object)))
 
-    async function sync(): Promise<ReconcileResult | undefined> {
+    async function sync(key: string): Promise<ReconcileResult | undefined> {
       for (const { ref, object } of wanted) {
+        if (keyOf(object) !== key) continue
         const existing = informers.informer(ref).get(key)
         if (existing && isRight(existing, object)) continue
         if (!existing) {
@@ -99,9 +133,10 @@ export const kubernetesService: ControllerDefinition = {
       return undefined
     }
 
-    const watched = wanted.map(({ ref }) => ({ ref, keys }))
+    const concerned = (object: StoredObject) => (keys.has(keyOf(object)) ? [keyOf(object)] : [])
+    const watched = [services, endpoints, endpointSlices].map((ref) => ({ ref, keys: concerned }))
     const running = reconcileOn(context, 'kubernetes-service', watched, sync, 1)
-    running.reconciler.enqueue(key)
+    for (const key of keys) running.reconciler.enqueue(key)
     return running
   },
 }

@@ -96,6 +96,7 @@ async function openPlatform(
     pki,
     serviceCidr: settings.serviceCidr,
     balancerAddress: machineAddress(),
+    dnsAddress: addressIn(settings.serviceCidr, 10),
     sctp: existsSync('/proc/net/sctp'),
     clusterDomain: config.clusterDomain,
     access,

@@ -40,6 +40,8 @@ export interface PlatformOptions {
   clusterDomain: string
   /** Where Services of type LoadBalancer and Ingresses are reached. */
   balancerAddress?: string
+  /** Where cluster DNS listens. */
+  dnsAddress?: string
   /** Who else may come in, and what is written down about it. */
   access?: Pick<Access, 'authentication' | 'audit'>
   /** Whether the kernel has SCTP. */
@@ -147,7 +149,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       volumes: options.volumes,
       caCertificate: pki.caCert,
       api: options.api,
-      services: { cidr: options.serviceCidr, ...(options.balancerAddress && { address: options.balancerAddress }) },
+      services: {
+        cidr: options.serviceCidr,
+        ...(options.balancerAddress && { address: options.balancerAddress }),
+        ...(options.dnsAddress && { dns: options.dnsAddress }),
+      },
     },
   }
   const running = controllers.map((controller) => controller.start(context))

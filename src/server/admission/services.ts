@@ -5,8 +5,9 @@ import { type FieldError, invalid } from '../../api/errors.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import type { Objects } from '../objects.ts'
 import type { Registry } from '../registry.ts'
+import { type AddressPools, createAddressPools, rangesOf, toAddress, toNumber } from './address-pools.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isCore } from './admission.ts'
-import { createNumberPool, type NumberPool, type NumberRange } from './number-pool.ts'
+import { createNumberPool, type NumberPool } from './number-pool.ts'
 
 export interface ServiceRanges {
   /** '10.96.0.0/16' */
@@ -19,7 +20,7 @@ export interface ServiceRanges {
 const defaultNodePorts = { from: 30000, to: 32767 }
 
 export function serviceAllocation(objects: Objects, registry: Registry, ranges: ServiceRanges): AdmissionPlugin {
-  const addresses = createNumberPool(addressRange(ranges.cidr))
+  const addresses = createAddressPools(ranges.cidr)
   const { from, to } = ranges.nodePorts ?? defaultNodePorts
   const ports = createNumberPool({
     first: from,
@@ -34,6 +35,11 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
     loaded = true
     const resource = registry.preferred('', 'services')!
     const revision = objects.store.revision()
+    followRanges(objects, registry, addresses, () =>
+      objects
+        .list(resource, '')
+        .flatMap(({ object }) => addressesOf(object).map((address) => [toNumber(address), ownerOf(object)] as const)),
+    )
     for (const { object } of objects.list(resource, '')) {
       for (const address of addressesOf(object)) addresses.take(toNumber(address), ownerOf(object))
       for (const port of nodePortsOf(object)) ports.take(port, ownerOf(object))
@@ -61,13 +67,32 @@ export function serviceAllocation(objects: Objects, registry: Registry, ranges: 
       if (!service.spec) return
       if (request.old) keepAllocated(service, request.old)
       const errors: FieldError[] = []
-      allocateAddress(request, service, addresses, ranges.cidr, errors)
+      allocateAddress(request, service, addresses, errors)
       allocatePorts(request, service, ports, { from, to }, errors)
       allocateHealthCheck(request, service, ports, errors)
       if (!ranges.sctp) refuseSctp(service, request.old, errors)
       if (errors.length > 0) throw invalid('Service', service.metadata.name ?? '', errors)
     },
   }
+}
+
+/** ServiceCIDRs that come and go change what can be given out from the next Service on. */
+function followRanges(
+  objects: Objects,
+  registry: Registry,
+  pools: AddressPools,
+  held: () => Iterable<readonly [number: number, owner: string]>,
+): void {
+  const resource = registry.preferred('networking.k8s.io', 'servicecidrs')
+  if (!resource) return
+  const revision = objects.store.revision()
+  const read = () =>
+    pools.extend(
+      objects.list(resource, '').flatMap(({ object }) => rangesOf(object)),
+      held(),
+    )
+  read()
+  objects.watch(resource, '', revision, read)
 }
 
 const needsAddress = (service: ApiObject): boolean => service.spec?.type !== 'ExternalName'
@@ -112,8 +137,7 @@ function keepAllocated(service: ApiObject, old: ApiObject): void {
 function allocateAddress(
   request: AdmissionRequest,
   service: ApiObject,
-  pool: NumberPool,
-  cidr: string,
+  pool: AddressPools,
   errors: FieldError[],
 ): void {
   const { spec } = service
@@ -131,7 +155,7 @@ function allocateAddress(
   let address = asked
   if (before && asked !== before) refuse('spec.clusterIPs[0]', 'may not change once set')
   else if (!before && asked !== 'None') {
-    const taken = asked ? takeAddress(pool, asked, service, cidr) : nextAddress(pool, service, cidr)
+    const taken = asked ? takeAddress(pool, asked, service) : nextAddress(pool, service)
     if (typeof taken === 'string') refuse('spec.clusterIPs', taken)
     else {
       request.undo.push(() => pool.release(taken.number, ownerOf(service)))
@@ -147,11 +171,11 @@ function allocateAddress(
 const ownerOf = (service: ApiObject): string => service.metadata.uid ?? ''
 
 /** A text says why not. */
-function takeAddress(pool: NumberPool, asked: string, service: ApiObject, cidr: string): { number: number } | string {
+function takeAddress(pool: AddressPools, asked: string, service: ApiObject): { number: number } | string {
   const number = isAddress(asked) ? toNumber(asked) : -1
   switch (pool.take(number, ownerOf(service))) {
     case 'outside':
-      return `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${cidr}`
+      return `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${pool.ranges()}`
     case 'taken':
       return `failed to allocate IP ${asked}: provided IP is already allocated`
     default:
@@ -159,9 +183,9 @@ function takeAddress(pool: NumberPool, asked: string, service: ApiObject, cidr: 
   }
 }
 
-function nextAddress(pool: NumberPool, service: ApiObject, cidr: string): { number: number } | string {
+function nextAddress(pool: AddressPools, service: ApiObject): { number: number } | string {
   const number = pool.next(ownerOf(service))
-  return number === undefined ? `failed to allocate a serviceIP: range is full (${cidr})` : { number }
+  return number === undefined ? `failed to allocate a serviceIP: range is full (${pool.ranges()})` : { number }
 }
 
 const isAddress = (text: string): boolean => /^\d+\.\d+\.\d+\.\d+$/.test(text)
@@ -263,18 +287,3 @@ function refuseSctp(service: ApiObject, old: ApiObject | undefined, errors: Fiel
         detail: 'supported values: "TCP", "UDP" (the kernel of this machine has no SCTP)',
       })
 }
-
-function addressRange(cidr: string): NumberRange {
-  const [base = '', bits = '24'] = cidr.split('/')
-  const size = 2 ** (32 - Number(bits))
-  const network = Math.floor(toNumber(base) / size) * size
-  const reserved = Math.min(Math.max(16, size / 16), 256)
-  const first = network + 1
-  const last = network + size - 2
-  return { first, last, dynamicFrom: Math.min(first + reserved, last) }
-}
-
-const toNumber = (address: string): number => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
-
-const toAddress = (number: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.')
