@@ -114,6 +114,24 @@ test('a list that is a message of its own', () => {
   assert.deepEqual((decodeProtobuf(bytes) as any).status.user, { username: 'jane', extra: { scopes: ['a', 'b'] } })
 })
 
+test('values of several forms: a schema or a list of them, a schema or a boolean', () => {
+  const schema = (...parts: Write[]) => inner(1, ...parts)
+  // spec (2) → versions (7) → schema (4) → openAPIV3Schema (1)
+  const definition = (...parts: Write[]) =>
+    body('apiextensions.k8s.io/v1', 'CustomResourceDefinition', inner(2, inner(7, inner(4, schema(...parts)))))
+  const read = (...parts: Write[]): any =>
+    (decodeProtobuf(definition(...parts)) as any).spec.versions[0].schema.openAPIV3Schema
+  assert.deepEqual(read(inner(24, inner(1, text(5, 'string')))), { items: { type: 'string' } })
+  assert.deepEqual(read(inner(24, inner(2, text(5, 'string')), inner(2, text(5, 'number')))), {
+    items: [{ type: 'string' }, { type: 'number' }],
+  })
+  assert.deepEqual(read(inner(30, number(1, 1), inner(2, text(5, 'string')))), {
+    additionalProperties: { type: 'string' },
+  })
+  assert.deepEqual(read(inner(30, number(1, 1))), { additionalProperties: true })
+  assert.deepEqual(read(inner(44, text(1, 'self'))), { 'x-kubernetes-validations': [{ rule: 'self' }] })
+})
+
 test('options of a delete belong to any group', () => {
   const options = body('apps/v1', 'DeleteOptions', number(1, 0), text(4, 'Foreground'))
   assert.deepEqual(decodeProtobuf(options), {

@@ -59,6 +59,8 @@ export function checkEnum(errors: FieldError[], schema: Schema, value: unknown, 
 export function checkNumber(errors: FieldError[], schema: Schema, value: number, path: string): void {
   const { minimum, maximum, multipleOf } = schema
   const say = (text: string) => errors.push(invalidValue(path, value, `${path} in body should be ${text}`))
+  if (schema.format === 'int32' && (value < -(2 ** 31) || value >= 2 ** 31))
+    errors.push(invalidValue('<nil>', '', `Checked value must be of type integer with format int32 in ${path}`))
   if (maximum !== undefined && (schema.exclusiveMaximum ? value >= maximum : value > maximum))
     say(schema.exclusiveMaximum ? `less than ${maximum}` : `less than or equal to ${maximum}`)
   if (minimum !== undefined && (schema.exclusiveMinimum ? value <= minimum : value < minimum))

@@ -8,7 +8,6 @@ import { systemUser } from '../auth/authn.ts'
 import type { Call, Engine } from '../call.ts'
 import type { Resource } from '../registry.ts'
 import { deleteObject } from '../verbs/delete.ts'
-import { withConversions } from './stored-form.ts'
 
 type Note = Omit<DefinitionCondition, 'type'>
 
@@ -29,7 +28,7 @@ export async function deleteInstances(
   )
   const { objects } = engine
   for (let wait = pause.first; ; wait = Math.min(wait * 2, pause.most)) {
-    for (const { object } of await withConversions(() => objects.list(resource, ''))) {
+    for (const { object } of objects.list(resource, '')) {
       if (object.metadata.deletionTimestamp) continue
       await deleteOne(engine, resource, object)
     }
@@ -67,12 +66,10 @@ async function deleteOne(engine: Engine, resource: Resource, object: StoredObjec
   }
   const { objects } = engine
   try {
-    await objects.exclusively(objects.key(resource, namespace, name), () =>
-      withConversions(async () => {
-        const current = objects.get(resource, namespace, name)
-        if (current) await deleteObject(call, current, { dryRun: false })
-      }),
-    )
+    await objects.exclusively(objects.key(resource, namespace, name), async () => {
+      const current = objects.get(resource, namespace, name)
+      if (current) await deleteObject(call, current, { dryRun: false })
+    })
   } catch (error) {
     if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
   }

@@ -95,7 +95,12 @@ test("a webhook that fails makes the answer fail in upstream's words", async () 
   assert.equal(await server.refused(500, 'GET', at('v2', 'a')), message)
   assert.equal(await server.refused(500, 'GET', at('v2')), message)
   assert.equal((await server.ok('GET', at('v1', 'a'))).hostPort, 'localhost:1')
-  // Everything goes with the definition all the same: it is read in the stored version.
+  // Everything goes with the definition all the same, whatever version it is stored in.
+  const patch = [
+    { op: 'replace', path: '/spec/versions/0/storage', value: false },
+    { op: 'replace', path: '/spec/versions/1/storage', value: true },
+  ]
+  await server.ok('PATCH', `${definitions}/foos.example.com`, patch, patchType('json'))
   await undefine(server, 'foos.example.com')
 })
 

@@ -98,6 +98,17 @@ export function createForm(version: string, options: FormOptions): StoredForm {
   return form
 }
 
+/** Objects exactly as they are stored, in whatever version: for what does not depend on their fields. */
+export const rawForm = ({ gone }: Pick<FormOptions, 'gone'>): StoredForm => ({
+  read: (object) => object,
+  write: (object) => object,
+  remote: false,
+  missing: () => [],
+  load: async () => {},
+  gone,
+  terminating: false,
+})
+
 const identity = (object: StoredObject): string => `${object.metadata.uid}/${object.metadata.resourceVersion}`
 
 /** The object pruned by the schema, and with its defaults where asked; itself when it is so already. */

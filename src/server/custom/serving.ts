@@ -7,13 +7,13 @@ import { type AcceptedNames, customKind } from '../../kinds/apiextensions/custom
 import type { AskWebhook } from '../admission/webhooks/dispatch.ts'
 import { type Registry, type Resource, resourceFor } from '../registry.ts'
 import { webhookConversion } from './conversion-webhook.ts'
-import { createForm, type FormOptions } from './form.ts'
+import { createForm, type FormOptions, rawForm } from './form.ts'
 
 interface Served {
   definition: ApiObject
   /** In the registry: the versions that are served. */
   versions: string[]
-  /** For the server itself, whether it is served or not. */
+  /** For the end of the definition: its objects as they are stored, whether they are served or not. */
   storage: Resource
   options: FormOptions
   gone: AbortController
@@ -62,7 +62,7 @@ export function createServing(registry: Registry, ask: AskWebhook): Serving {
     }
     for (const version of before?.versions ?? [])
       if (!current.includes(version)) registry.remove(group, version, names.plural)
-    const own = resourceFor(kinds.get(storage)!, createForm(storage, options))
+    const own = resourceFor(kinds.get(storage)!, rawForm(options))
     served.set(name, { definition, versions: current, storage: own, options, gone })
     before?.gone.abort()
   }
