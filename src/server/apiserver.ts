@@ -15,6 +15,7 @@ import type { AskWebhook } from './admission/webhooks/dispatch.ts'
 import { type Aggregation, createAggregation } from './aggregation/aggregation.ts'
 import { publishAuthentication } from './aggregation/authentication-map.ts'
 import type { ReachRemote } from './aggregation/forward.ts'
+import { withRemoteOpenApi } from './aggregation/remote-openapi.ts'
 import { resolveService } from './aggregation/resolve-service.ts'
 import type { Audit } from './audit/audit.ts'
 import type { AuthenticationConfig } from './auth/authentication-config.ts'
@@ -148,7 +149,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     reach: options.reachRemote,
   })
   const discovery = createDiscovery(registry, () => options.address ?? '127.0.0.1:6443', aggregation)
-  const openapi = options.openapi ?? createOpenApi()
+  const openapi = withRemoteOpenApi(options.openapi ?? createOpenApi(), aggregation)
   const tools = { authorizer, tokens, handlers: options.handlers ?? {} }
   const machines = { ...machineHandlers, ...options.machineHandlers }
   const ending = new AbortController()

@@ -75,6 +75,13 @@ function available({ status }: ApiObject): string {
   return `${condition.status} (${condition.reason})`
 }
 
+export const localCondition = {
+  type: 'Available',
+  status: 'True',
+  reason: 'Local',
+  message: 'Local APIServices are always available',
+}
+
 export const apiService = defineKind({
   group: 'apiregistration.k8s.io',
   version: 'v1',
@@ -96,6 +103,12 @@ export const apiService = defineKind({
   ],
   defaults({ spec }) {
     if (spec?.service) spec.service.port ??= 443
+  },
+  // What this server answers itself is there as long as it is.
+  prepareCreate(object) {
+    if (object.spec?.service) return
+    const lastTransitionTime = object.metadata.creationTimestamp
+    object.status = { conditions: [{ ...localCondition, ...(lastTransitionTime && { lastTransitionTime }) }] }
   },
   validate,
   example: {

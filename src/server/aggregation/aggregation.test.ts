@@ -28,6 +28,15 @@ const resources = [
   { name: 'flunders/status', singularName: '', namespaced: true, kind: 'Flunder', verbs: ['get'] },
 ]
 
+const openapi: Record<string, string> = {
+  '/openapi/v3/apis/wardle.example.com/v1alpha1': '{"openapi":"3.0.0","paths":{}}',
+  '/openapi/v2': JSON.stringify({
+    swagger: '2.0',
+    paths: { '/apis/wardle.example.com/v1alpha1/flunders': {}, '/version/': {} },
+    definitions: { 'com.example.Flunder': { type: 'object' } },
+  }),
+}
+
 async function* bytes(text: string) {
   yield Buffer.from(text)
 }
@@ -39,7 +48,9 @@ async function withRemote() {
     asked.push({ ...request, remote })
     if (!answers) throw new Error('dial tcp 10.0.0.1:7443: connect: connection refused')
     const document = { kind: 'APIResourceList', groupVersion: 'wardle.example.com/v1alpha1', resources }
-    const body = request.path.endsWith('/v1alpha1') ? JSON.stringify(document) : '{"kind":"FlunderList"}'
+    const body =
+      openapi[request.path] ??
+      (request.path.endsWith('/v1alpha1') ? JSON.stringify(document) : '{"kind":"FlunderList"}')
     return { status: 200, headers: { 'content-type': 'application/json' }, body: bytes(body) }
   }
   let time = Date.UTC(2026, 0, 1)
@@ -214,6 +225,26 @@ test('discovery shows what the other server has, while it is there', async () =>
   await remote.ok('DELETE', wardle)
   assert.deepEqual(await groups(), before)
   await remote.refused(404, 'GET', '/apis/wardle.example.com/v1alpha1/flunders')
+})
+
+test('OpenAPI has what the other server says of its objects', async () => {
+  const remote = await withRemote()
+  await remote.service()
+  await remote.endpoints()
+  const read = async (path: string) => JSON.parse((await remote.call('GET', path)).text ?? '{}')
+  const path = 'apis/wardle.example.com/v1alpha1'
+  assert.equal((await read('/openapi/v3')).paths[path], undefined)
+  await remote.ok('POST', services, apiService)
+  await remote.later()
+  const { serverRelativeURL } = (await read('/openapi/v3')).paths[path]
+  assert.deepEqual(await read(serverRelativeURL), { openapi: '3.0.0', paths: {} })
+  const { paths, definitions } = await read('/openapi/v2')
+  assert.ok(`/${path}/flunders` in paths)
+  assert.ok('com.example.Flunder' in definitions)
+  assert.ok('io.k8s.api.core.v1.Pod' in definitions)
+  const first = await remote.call('GET', '/openapi/v2')
+  const headers = { 'if-none-match': first.headers!.etag! }
+  assert.equal((await remote.call('GET', '/openapi/v2', undefined, { headers })).status, 304)
 })
 
 test('conditions of others stay when the state is told', async () => {

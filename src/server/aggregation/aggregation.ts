@@ -13,9 +13,10 @@ import { systemUser } from '../auth/authn.ts'
 import type { Engine } from '../call.ts'
 import type { Change } from '../objects.ts'
 import { aggregatedGroup, aggregatedVersions } from '../subresources/table.ts'
-import { type Availability, localAvailability, probe, problemOf } from './availability.ts'
+import { type Availability, probe, problemOf } from './availability.ts'
 import { createReach, forward, type ProxyIdentity, type ReachRemote, upgrade } from './forward.ts'
 import { automanaged, localServices } from './local-services.ts'
+import { fetchOpenApi, type RemoteOpenApi } from './remote-openapi.ts'
 import { conditionOf, type Remote, remoteOf } from './remotes.ts'
 import { resolveService } from './resolve-service.ts'
 
@@ -39,6 +40,7 @@ export interface RemoteDocument {
   remote: Remote
   /** APIResourceList */
   document: Record<string, any>
+  openapi: RemoteOpenApi
 }
 
 export interface Aggregation {
@@ -160,8 +162,6 @@ export function createAggregation({ engine, handle, identity, log, ...options }:
       ({ metadata, spec }) => metadata.labels?.[automanaged] === 'true' && !spec?.service && !wanted.has(metadata.name),
     )
     await Promise.all(gone.map(({ metadata }) => send('DELETE', `${path}/${metadata.name}`)))
-    const unsaid = objects.list(resource, '').filter(({ object }) => !object.spec?.service && !conditionOf(object))
-    await Promise.all(unsaid.map(({ object }) => tell(object, localAvailability)))
     registered = seen
   }
 
@@ -199,7 +199,7 @@ export function createAggregation({ engine, handle, identity, log, ...options }:
     if (document && remotes.has(keyOf(remote))) {
       const before = documents.get(keyOf(remote))?.document
       if (JSON.stringify(before) !== JSON.stringify(document)) {
-        documents.set(keyOf(remote), { remote, document })
+        documents.set(keyOf(remote), { remote, document, openapi: await fetchOpenApi(reach, remote) })
         generation++
       }
     }

@@ -14,12 +14,6 @@ export interface Availability {
 
 const unavailable = (reason: string, message: string): Availability => ({ status: 'False', reason, message })
 
-export const localAvailability: Availability = {
-  status: 'True',
-  reason: 'Local',
-  message: 'Local APIServices are always available',
-}
-
 /** What can be known without asking; undefined when nothing speaks against it. */
 export function problemOf(remote: Remote, lookup: Lookup): Availability | undefined {
   const { namespace, name, port } = remote.service

@@ -30,9 +30,16 @@ const wellKnown = (version: 2 | 3): Record<string, Json> => ({
       : { type: 'string', format: 'int-or-string' },
 })
 
+/** Groups that servers of their own have upstream. */
+const otherServers = [
+  ['apiextensions.', 'io.k8s.apiextensions-apiserver.pkg.apis'],
+  ['apiregistration.', 'io.k8s.kube-aggregator.pkg.apis'],
+] as const
+
 /** 'core.v1.Pod' → 'io.k8s.api.core.v1.Pod' */
 export function modelName(typeName: string): string {
   if (typeName.startsWith('meta.')) return `${apimachinery}.apis.${typeName}`
+  for (const [prefix, place] of otherServers) if (typeName.startsWith(prefix)) return `${place}.${typeName}`
   return typeName.startsWith('kubevirt.') ? `io.${typeName}` : `io.k8s.api.${typeName}`
 }
 
