@@ -47,13 +47,14 @@ const byAge = (a: StoredObject, b: StoredObject): number => {
 }
 
 function backendOf(ingress: StoredObject, spec: BackendSpec | undefined): Backend | undefined {
-  if (!spec?.service) return undefined
+  if (!spec?.service && !spec?.resource) return undefined
   const { namespace = '', name } = ingress.metadata
   return {
     ingress: `${namespace}/${name}`,
     namespace,
-    service: spec.service.name,
-    port: spec.service.port ?? {},
+    // A backend that is some other object is nobody here: its requests are answered with 503.
+    service: spec.service?.name ?? '',
+    port: spec.service?.port ?? {},
   }
 }
 
