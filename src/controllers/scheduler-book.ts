@@ -17,6 +17,8 @@ export interface NodeEntry {
   pods: Map<string, PodEntry>
   machines: Map<string, Amounts>
   used: Amounts
+  /** Taken ports of the node, of all its Pods. */
+  ports: HostPort[]
 }
 
 export const priorityOf = (pod: StoredObject): number => pod.spec.priority ?? 0
@@ -34,7 +36,7 @@ export class SchedulerBook {
   #entry(name: string): NodeEntry {
     let entry = this.#nodes.get(name)
     if (!entry) {
-      entry = { name, node: undefined, pods: new Map(), machines: new Map(), used: new Map() }
+      entry = { name, node: undefined, pods: new Map(), machines: new Map(), used: new Map(), ports: [] }
       this.#nodes.set(name, entry)
     }
     return entry
@@ -68,7 +70,9 @@ export class SchedulerBook {
     this.removePod(uid)
     const entry = this.#entry(nodeName)
     const requests = podRequests(pod)
-    entry.pods.set(uid, { pod, requests, ports: hostPorts(pod) })
+    const ports = hostPorts(pod)
+    entry.pods.set(uid, { pod, requests, ports })
+    if (ports.length) entry.ports = [...entry.ports, ...ports]
     change(entry.used, requests, 1n)
     this.#placeOf.set(uid, nodeName)
     if (antiAffinity(pod).length) this.avoiding.set(uid, { pod, nodeName })
@@ -80,6 +84,7 @@ export class SchedulerBook {
     if (!entry || !known) return
     change(entry.used, known.requests, -1n)
     entry.pods.delete(uid)
+    if (known.ports.length) entry.ports = portsOf([...entry.pods.values()])
     this.#placeOf.delete(uid)
     this.avoiding.delete(uid)
   }
@@ -110,10 +115,10 @@ function change(used: Amounts, by: Amounts, sign: bigint): void {
 
 /** The node as it would be with other Pods on it. */
 export function placeWith(entry: NodeEntry, without: ReadonlySet<string>, more: PodEntry[] = []): Place {
+  if (without.size === 0 && more.length === 0)
+    return { node: entry.node!, used: entry.used, podCount: entry.pods.size, ports: entry.ports }
   const pods = [...entry.pods].flatMap(([uid, one]) => (without.has(uid) ? [] : [one]))
   const present = [...pods, ...more]
-  if (without.size === 0 && more.length === 0)
-    return { node: entry.node!, used: entry.used, podCount: pods.length, ports: portsOf(pods) }
   const used: Amounts = new Map(entry.used)
   for (const [uid, { requests }] of entry.pods) if (without.has(uid)) change(used, requests, -1n)
   for (const { requests } of more) change(used, requests, 1n)

@@ -8,6 +8,8 @@ import { priorityOf } from './scheduler-book.ts'
 
 interface Waiting {
   pod: StoredObject
+  priority: number
+  created: number
   /** Tries that ended without a node. */
   attempts: number
   triedAt: number
@@ -21,6 +23,8 @@ const longestBackoffMs = 10_000
 export class SchedulerQueue {
   readonly #clock: Clock
   readonly #active = new Map<string, Waiting>()
+  /** The active ones as a heap; entries that are not active any more are skipped when they come up. */
+  readonly #heap: { key: string; waiting: Waiting }[] = []
   readonly #parked = new Map<string, Waiting>()
   #wake: () => void = () => {}
   #timer: Timer | undefined
@@ -33,8 +37,13 @@ export class SchedulerQueue {
   /** New, or changed so that it may fit now. */
   add(key: string, pod: StoredObject): void {
     this.#parked.delete(key)
-    this.#active.set(key, { pod, attempts: 0, triedAt: 0 })
+    this.#activate(key, waitingOf(pod, 0, 0))
     this.#wake()
+  }
+
+  #activate(key: string, waiting: Waiting): void {
+    this.#active.set(key, waiting)
+    push(this.#heap, { key, waiting })
   }
 
   /** The same Pod with another status: its place stays. */
@@ -52,7 +61,7 @@ export class SchedulerQueue {
   /** It did not fit. */
   park(key: string, pod: StoredObject, attempts: number): void {
     if (this.#active.has(key)) return
-    this.#parked.set(key, { pod, attempts: attempts + 1, triedAt: this.#clock.now() })
+    this.#parked.set(key, waitingOf(pod, attempts + 1, this.#clock.now()))
   }
 
   /** Something happened that may help those parked ones that `may` says. */
@@ -67,7 +76,7 @@ export class SchedulerQueue {
         continue
       }
       this.#parked.delete(key)
-      this.#active.set(key, waiting)
+      this.#activate(key, waiting)
     }
     if (Number.isFinite(next)) this.#later(next - now)
     if (this.#active.size > 0) this.#wake()
@@ -88,11 +97,12 @@ export class SchedulerQueue {
         this.#wake = resolve
       })
     if (this.#closed) return undefined
-    let best: [string, Waiting] | undefined
-    for (const entry of this.#active) if (!best || comesBefore(entry[1].pod, best[1].pod)) best = entry
-    const [key, { pod, attempts }] = best!
-    this.#active.delete(key)
-    return { key, pod, attempts }
+    for (;;) {
+      const { key, waiting } = pop(this.#heap)!
+      if (this.#active.get(key) !== waiting) continue
+      this.#active.delete(key)
+      return { key, pod: waiting.pod, attempts: waiting.attempts }
+    }
   }
 
   close(): void {
@@ -105,8 +115,47 @@ export class SchedulerQueue {
 const delayOf = (attempts: number): number =>
   attempts <= freeTries ? 0 : Math.min(backoffMs * 2 ** (attempts - freeTries - 1), longestBackoffMs)
 
-const comesBefore = (a: StoredObject, b: StoredObject): boolean => {
-  const [first, second] = [priorityOf(a), priorityOf(b)]
-  if (first !== second) return first > second
-  return moment(a.metadata.creationTimestamp) < moment(b.metadata.creationTimestamp)
+const waitingOf = (pod: StoredObject, attempts: number, triedAt: number): Waiting => ({
+  pod,
+  priority: priorityOf(pod),
+  created: moment(pod.metadata.creationTimestamp),
+  attempts,
+  triedAt,
+})
+
+interface HeapEntry {
+  key: string
+  waiting: Waiting
+}
+
+const comesBefore = ({ waiting: a }: HeapEntry, { waiting: b }: HeapEntry): boolean =>
+  a.priority !== b.priority ? a.priority > b.priority : a.created < b.created
+
+function push(heap: HeapEntry[], entry: HeapEntry): void {
+  let at = heap.length
+  heap.push(entry)
+  while (at > 0) {
+    const parent = (at - 1) >> 1
+    if (!comesBefore(entry, heap[parent]!)) break
+    heap[at] = heap[parent]!
+    at = parent
+  }
+  heap[at] = entry
+}
+
+function pop(heap: HeapEntry[]): HeapEntry | undefined {
+  const first = heap[0]
+  const last = heap.pop()
+  if (!first || !last || heap.length === 0) return first
+  let at = 0
+  for (;;) {
+    let child = 2 * at + 1
+    if (child >= heap.length) break
+    if (child + 1 < heap.length && comesBefore(heap[child + 1]!, heap[child]!)) child++
+    if (!comesBefore(heap[child]!, last)) break
+    heap[at] = heap[child]!
+    at = child
+  }
+  heap[at] = last
+  return first
 }
