@@ -3,5 +3,6 @@
 // upstream's documentation says, or its kind's own rules refuse it.
 
 import type { SupportTable } from '../api/support.ts'
+import { deviceSupport, storageSupport } from './storage/support.ts'
 
-export const support: SupportTable = {}
+export const support: SupportTable = { ...storageSupport, ...deviceSupport }

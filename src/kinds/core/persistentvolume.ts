@@ -11,7 +11,7 @@ import { text, unset } from '../columns.ts'
 import { immutable } from '../rules/field.ts'
 import { schemaOf, types } from '../types.ts'
 import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
-import { sourceOf, unmountable, validateSources } from './volume-sources.ts'
+import { sourceOf, validateSources } from './volume-sources.ts'
 
 const reclaimPolicies = ['Delete', 'Recycle', 'Retain']
 
@@ -52,13 +52,6 @@ function validateChange(spec: any, old: any): FieldError[] {
   return errors
 }
 
-const recycles = ({ spec }: ApiObject): string[] =>
-  spec?.persistentVolumeReclaimPolicy === 'Recycle'
-    ? [
-        'spec.persistentVolumeReclaimPolicy: Recycle is deprecated and has no recycler here: the volume will be Failed when its claim goes; use Delete or Retain',
-      ]
-    : []
-
 function phase({ metadata, status }: ApiObject): string {
   return metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? '')
 }
@@ -91,7 +84,6 @@ export const persistentVolume = defineKind({
     object.status = { phase: 'Pending' }
   },
   validate,
-  warnings: (object) => [...unmountable(object.spec), ...recycles(object)],
   example: {
     apiVersion: 'v1',
     kind: 'PersistentVolume',

@@ -13,18 +13,6 @@ import { text, unset } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
 
-/** Fields for drivers that are not here: the claim waits for one, as upstream without a driver. */
-const forDrivers: Record<string, string> = {
-  dataSource: 'no driver here fills a volume from another object: the claim stays Pending',
-  dataSourceRef: 'no driver here fills a volume from another object: the claim stays Pending',
-  volumeAttributesClassName: 'no driver here changes the attributes of a volume: the class has no effect',
-}
-
-const warnings = ({ spec }: ApiObject): string[] =>
-  Object.entries(forDrivers)
-    .filter(([name]) => spec?.[name] !== undefined)
-    .map(([name, reason]) => `spec.${name}: ${reason}`)
-
 function validate(object: ApiObject, old?: ApiObject): FieldError[] {
   const { spec } = object
   if (!spec) return [requiredValue('spec')]
@@ -93,7 +81,6 @@ export const persistentVolumeClaim = defineKind({
     object.status = { phase: 'Pending' }
   },
   validate,
-  warnings,
   example: {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',

@@ -16,9 +16,5 @@ export function podWarnings({ spec }: ApiObject): string[] {
     )
   if (spec?.securityContext?.seLinuxChangePolicy)
     warnings.push('spec.securityContext.seLinuxChangePolicy: has no effect, this node has no SELinux')
-  if (spec?.resourceClaims?.length)
-    warnings.push(
-      'spec.resourceClaims: no driver of devices runs here, so the Pod waits until its claims are allocated',
-    )
   return warnings
 }

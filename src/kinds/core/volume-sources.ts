@@ -11,6 +11,8 @@ const sources = Object.keys(types['core.v1.PersistentVolumeSource']?.properties 
 /** Those that a machine without a driver can mount. */
 const mountable = ['hostPath', 'local']
 
+export const unmountableSources = sources.filter((name) => !mountable.includes(name))
+
 /** Fields without which a source means nothing. */
 const required: Record<string, string[]> = {
   nfs: ['server', 'path'],
@@ -76,12 +78,3 @@ export function validateSources(spec: any): FieldError[] {
     errors.push(requiredValue('spec.nodeAffinity', 'Local volume requires node affinity'))
   return errors
 }
-
-/** What is told about a volume that this machine cannot mount. */
-export const unmountable = (spec: any): string[] =>
-  Object.keys(sourceOf(spec))
-    .filter((name) => !mountable.includes(name))
-    .map(
-      (name) =>
-        `spec.${name}: a volume of this type is bound to claims, but no driver on this machine can mount it: Pods that use it wait; use ${mountable.join(' or ')}`,
-    )
