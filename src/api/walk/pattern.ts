@@ -1,21 +1,26 @@
 // `pattern` of a schema: Go's regular expressions, in time that grows with the text and no faster, since anybody's
 // CustomResourceDefinition may bring one. The library is loaded with the first pattern.
 
-import { createRequire } from 'node:module'
-
-const require = createRequire(import.meta.url)
-
 interface Pattern {
   test(text: string): boolean
 }
+type Library = { RE2JS: { compile(source: string): Pattern } }
 
 const compiled = new Map<string, Pattern>()
 const kept = 5000
 
+/** Undefined where no Node is around: there, nobody judges what others bring. */
+function loadLibrary(): Library | undefined {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): any } }
+  const load = process?.getBuiltinModule?.('node:module')?.createRequire(import.meta.url)
+  return load?.('@bufbuild/re2')
+}
+let library: Library | undefined
+
 /** @throws Error in the words of Go's compiler */
 function compile(source: string): Pattern {
-  const { RE2JS } = require('@bufbuild/re2') as typeof import('@bufbuild/re2')
-  return RE2JS.compile(source)
+  library ??= loadLibrary()
+  return library ? library.RE2JS.compile(source) : new RegExp(source)
 }
 
 /** What is wrong with a pattern; undefined when it can be used. */

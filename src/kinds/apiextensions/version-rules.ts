@@ -4,6 +4,7 @@
 import { hasRules } from '../../api/cel/has-rules.ts'
 import { celRuleProblems } from '../../api/cel/lazy.ts'
 import type { FieldError } from '../../api/errors.ts'
+import { byteLength } from '../../api/names.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue, tooMany } from '../../api/walk/rules.ts'
 import { defaultProblems } from './default-rules.ts'
@@ -36,13 +37,13 @@ function warningProblems({ deprecated, deprecationWarning: text }: Version, path
   const say = (detail: string) => invalidValue(`${path}.deprecationWarning`, text, detail)
   if (!deprecated) return [say('can only be set for deprecated versions')]
   const errors: FieldError[] = []
-  if (Buffer.byteLength(text) > 256) errors.push(say('must be <= 256 characters long'))
+  if (byteLength(text) > 256) errors.push(say('must be <= 256 characters long'))
   if (text === '') errors.push(say('must not be an empty string'))
   const at = text.search(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u)
   if (at >= 0)
     errors.push(
       say(
-        `must only contain printable UTF-8 characters; non-printable character found at index ${Buffer.byteLength(text.slice(0, at))}`,
+        `must only contain printable UTF-8 characters; non-printable character found at index ${byteLength(text.slice(0, at))}`,
       ),
     )
   return errors

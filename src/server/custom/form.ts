@@ -101,6 +101,7 @@ export function createForm(version: string, options: FormOptions): StoredForm {
 /** Objects exactly as they are stored, in whatever version: for what does not depend on their fields. */
 export const rawForm = ({ gone }: Pick<FormOptions, 'gone'>): StoredForm => ({
   read: (object) => object,
+  show: (object) => object,
   write: (object) => object,
   remote: false,
   missing: () => [],
