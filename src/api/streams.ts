@@ -48,6 +48,8 @@ export interface LogOptions {
   limitBytes?: number
   sinceSeconds?: number
   sinceTime?: string
+  /** Only what was written to one of them. */
+  stream?: 'stdout' | 'stderr'
 }
 
 export interface WorkloadRef {

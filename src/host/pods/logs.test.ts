@@ -41,6 +41,7 @@ const cases: [string, LogOptions, string][] = [
   ['tail 2', { tailLines: 2 }, '\nlast\n'],
   ['tail 0', { tailLines: 0 }, ''],
   ['tail of more than there is', { tailLines: 99 }, 'first\nsecond\nthird\n\nlast\n'],
+  ['only stderr', { stream: 'stderr' }, 'second\n'],
   ['limit', { limitBytes: 8 }, 'first\nse'],
   ['since seconds', { sinceSeconds: 2 }, '\nlast\n'],
   ['since a time', { sinceTime: '2026-01-01T12:00:04Z' }, 'last\n'],

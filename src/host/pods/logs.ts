@@ -106,6 +106,7 @@ function formatter({ now }: LogSource, options: LogOptions): (lines: Buffer) => 
   let lineBegins = true
   const show = (line: LogLine): Buffer[] => {
     if (since !== undefined && isBefore(line, since)) return []
+    if (options.stream && options.stream !== line.stream) return []
     const stamp = options.timestamps && lineBegins ? [Buffer.from(`${line.time} `)] : []
     lineBegins = !line.partial
     return [...stamp, line.text, ...(line.partial ? [] : [Buffer.of(newline)])]

@@ -98,6 +98,10 @@ export function createVolumes(options: VolumesOptions): Volumes {
       await mountGathered(pod, volume, path)
       return { name, path, readOnly: true }
     }
+    if (volume.csi)
+      throw new VolumeNotReady(
+        `kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${volume.csi.driver} not found in the list of registered CSI drivers`,
+      )
     const [source] = Object.keys(volume).filter((key) => key !== 'name' && volume[key] !== undefined)
     if (source && source !== 'emptyDir')
       throw new Error(

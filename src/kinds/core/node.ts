@@ -5,6 +5,7 @@ import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { none, text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateNode } from './node-rules.ts'
 
 function nodeStatus({ spec, status }: ApiObject): string {
   const ready = (status?.conditions ?? []).find((condition: any) => condition.type === 'Ready')
@@ -41,6 +42,11 @@ export const node = defineKind({
   types,
   subresources: { status: true },
   hasGeneration: false,
+  // What nobody keeps back may be asked for (SetDefaults_NodeStatus).
+  defaults({ status }) {
+    if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity }
+  },
+  validate: validateNode,
   columns: [
     text('Status', nodeStatus),
     text('Roles', nodeRoles),

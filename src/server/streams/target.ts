@@ -79,6 +79,18 @@ export function logOptions(pod: StoredObject, query: URLSearchParams): LogOption
       )
     options.sinceTime = sinceTime
   }
+  const stream = query.get('stream') || 'All'
+  if (!['All', 'Stdout', 'Stderr'].includes(stream))
+    throw new ApiError(
+      'Invalid',
+      `PodLogOptions "" is invalid: stream: Unsupported value: ${JSON.stringify(stream)}: supported values: "All", "Stderr", "Stdout"`,
+    )
+  if (stream !== 'All' && options.tailLines !== undefined)
+    throw new ApiError(
+      'Invalid',
+      'PodLogOptions "" is invalid: tailLines: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now',
+    )
+  if (stream !== 'All') options.stream = stream === 'Stdout' ? 'stdout' : 'stderr'
   return options
 }
 
