@@ -21,10 +21,10 @@ import type { Audit } from './audit/audit.ts'
 import type { AuthenticationConfig } from './auth/authentication-config.ts'
 import { authenticate, impersonation, systemUser } from './auth/authn.ts'
 import { type Attributes, type Authorizer, authorize } from './auth/authz.ts'
-import type { Pki } from './auth/pki.ts'
-import { createRoles } from './auth/roles.ts'
 import { heldToken, withOtherTokens } from './auth/bearer.ts'
 import { createOidc } from './auth/oidc.ts'
+import type { Pki } from './auth/pki.ts'
+import { createRoles } from './auth/roles.ts'
 import { createTokens, type Tokens } from './auth/tokens.ts'
 import { bootstrap } from './bootstrap.ts'
 import { type Call, type Engine, noSuchPath } from './call.ts'
@@ -166,10 +166,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function serve(request: ApiRequest, info: RequestInfo, warnings: string[]): Promise<ApiResponse> {
     if (!request.user) request.user = await authenticate({ headers: request.headers }, tokens)
+    const annotations: Record<string, string> = {}
+    const noted = (response: ApiResponse): ApiResponse => {
+      for (const _key in annotations) return { ...response, annotations }
+      return response
+    }
     return gate.pass(request, info, {
       permit: () => permit(request, info),
-      serve: (user) => serveFor(user, request, info, warnings),
-      failure: (error) => failure(error, log, info),
+      serve: async (user) => noted(await serveFor(user, request, info, warnings, annotations)),
+      failure: (error) => noted(failure(error, log, info)),
     })
   }
 
@@ -178,6 +183,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     request: ApiRequest,
     info: RequestInfo,
     warnings: string[],
+    annotations: Record<string, string>,
   ): Promise<ApiResponse> {
     authorize(authorizer, user, info satisfies Attributes)
     const remote = aggregation.find(info.group, info.version)
@@ -188,7 +194,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (!resource) throw noSuchPath()
       if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
       const read = hasLargeYaml(request) ? await readLargeYaml(request) : request
-      const call: Call = { engine, request: read, info, resource, user, warnings }
+      const call: Call = { engine, request: read, info, resource, user, warnings, annotations }
       return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }
     const known =
@@ -304,7 +310,11 @@ async function issuerPages(request: ApiRequest, tokens: Tokens): Promise<ApiResp
   const path = request.path.replace(/\/$/, '')
   const headers = { 'cache-control': 'public, max-age=3600' }
   if (path === '/openid/v1/jwks')
-    return { status: 200, headers: { ...headers, 'content-type': 'application/jwk-set+json' }, object: await tokens.keys() }
+    return {
+      status: 200,
+      headers: { ...headers, 'content-type': 'application/jwk-set+json' },
+      object: await tokens.keys(),
+    }
   if (path !== '/.well-known/openid-configuration') return undefined
   return {
     status: 200,

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { configMap, maps, startServer, userNamed } from '../server.fixture.ts'
+import { configMap, maps, patchType, startServer, userNamed } from '../server.fixture.ts'
 import { createAudit } from './audit.ts'
 import { openLogFile } from './log-file.ts'
 import { readPolicy } from './policy.ts'
@@ -57,6 +57,32 @@ test('the first rule that fits decides how much is written', async () => {
   assert.deepEqual([lines[1].responseStatus.code, lines[1].requestObject], [403, undefined])
 })
 
+test('what admission notes and what streams ask for is written down', async () => {
+  const { ok, server, lines } = await audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+  const labels = { 'pod-security.kubernetes.io/audit': 'restricted' }
+  await ok('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'strict', labels } })
+  await ok('POST', '/api/v1/namespaces/strict/serviceaccounts', {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  })
+  await ok('POST', '/api/v1/namespaces/strict/pods', {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', image: 'i' }] },
+  })
+  const { annotations } = lines.at(-1)
+  assert.equal(annotations['authorization.k8s.io/decision'], 'allow')
+  assert.match(annotations['pod-security.kubernetes.io/audit-violations'], /restricted/)
+  const path = '/api/v1/namespaces/strict/pods/p/exec'
+  const asked = { method: 'POST' as const, path, query: new URLSearchParams('command=sh'), headers: {} }
+  await assert.rejects(server.admitStream({ ...asked, user: userNamed('eve') }), /forbidden/)
+  const { verb, objectRef, responseStatus, annotations: notes } = lines.at(-1)
+  assert.deepEqual([verb, objectRef.subresource, responseStatus.code], ['create', 'exec', 403])
+  assert.equal(notes['authorization.k8s.io/decision'], 'forbid')
+})
+
 test('who acts as somebody else is written down as both', async () => {
   const { ok, lines } = await audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
   await ok('GET', '/version', undefined, { headers: { 'impersonate-user': 'eve' } })
@@ -76,4 +102,28 @@ test('a file that is full becomes an old one, and only so many stay', async (con
   assert.equal(await read('audit.log.1'), 'four\n')
   assert.equal(await read('audit.log.2'), 'three\n')
   await assert.rejects(read('audit.log.3'))
+})
+
+test('what admission notes is written with the event, also of a refusal', async () => {
+  const { ok, refused, lines } = await audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+  const labels = { 'pod-security.kubernetes.io/enforce': 'baseline', 'pod-security.kubernetes.io/audit': 'restricted' }
+  await ok('PATCH', '/api/v1/namespaces/default', { metadata: { labels } }, patchType('merge'))
+  await ok('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  })
+  const pod = (spec: object) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+  })
+  lines.length = 0
+  await refused(403, 'POST', '/api/v1/namespaces/default/pods', pod({ hostPID: true }))
+  await ok('POST', '/api/v1/namespaces/default/pods', pod({}))
+  const policy = 'pod-security.kubernetes.io/enforce-policy'
+  assert.deepEqual(lines[0].annotations, { [policy]: 'baseline:latest' })
+  assert.equal(lines[1].annotations[policy], 'baseline:latest')
+  assert.match(lines[1].annotations['pod-security.kubernetes.io/audit-violations'], /would violate.*restricted:latest/)
 })

@@ -15,6 +15,8 @@ export interface AuditOptions {
 
 /** One request under audit. */
 export interface AuditVisit {
+  /** Notes of admission and authorization. */
+  readonly annotations: Record<string, string>
   acting(user: UserInfo): void
   done(response: ApiResponse): void
 }
@@ -37,12 +39,17 @@ export function createAudit({ policy, write, now = Date.now }: AuditOptions): Au
         write(JSON.stringify({ ...event, stage, stageTimestamp: micro(now()) }))
       }
       tell('RequestReceived')
+      const annotations: Record<string, string> = {}
       return {
+        annotations,
         acting(as) {
           if (as !== user) event.impersonatedUser = shown(as)
         },
         done(response) {
           event.responseStatus = statusOf(response)
+          annotations['authorization.k8s.io/decision'] = isRefused(response) ? 'forbid' : 'allow'
+          event.annotations = annotations
+          if (response.annotations) event.annotations = response.annotations
           if (decision.level === 'RequestResponse' && response.object && !response.events)
             event.responseObject = withoutManagers(response.object, decision)
           // Of a watch the log sees that it began: it ends with its client.
@@ -116,6 +123,9 @@ function withoutManagers(object: any, decision: AuditDecision): unknown {
   const { managedFields: _, ...metadata } = object.metadata
   return { ...object, metadata }
 }
+
+const isRefused = ({ status, object }: ApiResponse): boolean =>
+  status === 403 && (object as { reason?: string }).reason === 'Forbidden'
 
 function statusOf({ status, object }: ApiResponse): object {
   const failure = status >= 400 ? (object as { status?: string; reason?: string; message?: string }) : undefined
