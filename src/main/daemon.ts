@@ -17,6 +17,7 @@ import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
 import { createPods, type Pods } from '../host/pods/pods.ts'
+import { endPods, machineGoesDown } from '../host/shutdown.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
 import { createStaticPods } from '../host/static-pods.ts'
 import { nodeMetrics, podMetrics } from '../host/stats/measured.ts'
@@ -41,6 +42,8 @@ export interface Daemon {
 
 /** The port at which workloads reach the API, at the ClusterIP of the `kubernetes` Service. */
 const servicePort = 443
+
+const lastWordsMs = 500
 
 export async function startDaemon(config: Config, log: Logger): Promise<Daemon> {
   const lock = await holdLock(config.instance, config.stateDir)
@@ -225,9 +228,16 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     log: log.child('static-pods'),
   })
   staticPods.start()
+  async function endWorkloads(): Promise<void> {
+    const running = () => pods.measurables().map(({ uid }) => uid)
+    await endPods({ pods: pods.objects, evict: pods.evict, running, clock: realClock, log })
+    // What became of them is still on its way to the API.
+    await realClock.sleep(lastWordsMs)
+  }
   return {
     node: { ...nodeParts(pods, machines), ...measured },
     async stop() {
+      if (await machineGoesDown()) await endWorkloads()
       eviction.stop()
       staticPods.stop()
       agent.stop()
