@@ -11,6 +11,9 @@ import { services } from './resources.ts'
 const byAge = (a: StoredObject, b: StoredObject): number =>
   `${a.metadata.creationTimestamp} ${a.metadata.uid}` < `${b.metadata.creationTimestamp} ${b.metadata.uid}` ? -1 : 1
 
+/** As the service controller of cloud providers has it (k8s.io/cloud-provider/service/helpers). */
+const cleanup = 'service.kubernetes.io/load-balancer-cleanup'
+
 export const isBalanced = ({ spec }: StoredObject): boolean => spec?.type === 'LoadBalancer' && !spec.loadBalancerClass
 
 const portsOf = ({ spec }: StoredObject): string[] =>
@@ -39,8 +42,11 @@ export const serviceLoadBalancer: ControllerDefinition = {
     const { address } = settings.services
 
     async function sync(key: string): Promise<ReconcileResult | undefined> {
-      const service = known.get(key)
-      if (!service || service.metadata.deletionTimestamp || !isBalanced(service) || !address) return undefined
+      const seen = known.get(key)
+      if (!seen || !address) return undefined
+      const isServed = isBalanced(seen) && !seen.metadata.deletionTimestamp
+      const service = await withFinalizer(seen, isServed)
+      if (!isServed) return undefined
       const conflict = conflictOf(service, known.list())
       if (conflict)
         record(
@@ -54,6 +60,15 @@ export const serviceLoadBalancer: ControllerDefinition = {
       const status = { ...service.status, loadBalancer: { ingress } }
       await client.update(services, { ...service, status }, { subresource: 'status' })
       return undefined
+    }
+
+    /** Says that the address is held, until the Service is no load balancer any more. */
+    async function withFinalizer(service: StoredObject, wanted: boolean): Promise<StoredObject> {
+      const finalizers = service.metadata.finalizers ?? []
+      if (finalizers.includes(cleanup) === wanted) return service
+      const others = finalizers.filter((name) => name !== cleanup)
+      const metadata = { ...service.metadata, finalizers: wanted ? [...others, cleanup] : others }
+      return await client.update(services, { ...service, metadata })
     }
 
     // A Service that goes may free the port for another one.

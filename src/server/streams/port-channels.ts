@@ -35,6 +35,8 @@ export async function portChannelsOverWebSocket(
   connect: (port: number) => Promise<ByteChannel>,
 ): Promise<void> {
   const websocket = await acceptWebSocket(request, socket, head, protocol.name)
+  // What the client sends while its ports are being connected waits in the socket.
+  websocket.pause()
   const tell = (channel: number, data: Uint8Array) => send(websocket, encodeMessage(protocol, onChannel(channel, data)))
   const connections = await Promise.all(
     ports.map(async (port, index) => {
