@@ -13,7 +13,8 @@ export const reviewVersions: readonly string[] = ['v1', 'v1beta1']
 
 const path = 'spec.conversion'
 
-export function conversionProblems(conversion: Conversion, old: Conversion): FieldError[] {
+/** `served`: the definition is established already, and a bundle that was good must stay good. */
+export function conversionProblems(conversion: Conversion, old: Conversion, served: boolean): FieldError[] {
   if (!conversion) return []
   const { strategy, webhook } = conversion
   const errors: FieldError[] = []
@@ -22,6 +23,8 @@ export function conversionProblems(conversion: Conversion, old: Conversion): Fie
     errors.push(notSupported(`${path}.strategy`, strategy, ['None', 'Webhook']))
   if (strategy === 'Webhook') {
     errors.push(...clientProblems(webhook?.clientConfig, `${path}.webhookClientConfig`))
+    const before = old?.webhook?.clientConfig?.caBundle
+    if (served && (!before || isBundle(before))) errors.push(...bundleProblems(webhook?.clientConfig?.caBundle))
     errors.push(...reviewVersionProblems(webhook?.conversionReviewVersions ?? [], old))
     return errors
   }
@@ -30,6 +33,19 @@ export function conversionProblems(conversion: Conversion, old: Conversion): Fie
   if (webhook?.conversionReviewVersions?.length) errors.push(forbidden(`${path}.conversionReviewVersions`, text))
   return errors
 }
+
+const isBundle = (bundle: string): boolean => atob(bundle).includes('-----BEGIN CERTIFICATE-----')
+
+const bundleProblems = (bundle: string | undefined): FieldError[] =>
+  bundle && !isBundle(bundle)
+    ? [
+        invalidValue(
+          `${path}.webhookClientConfig.caBundle`,
+          bundle,
+          'unable to load root certificates: unable to parse bytes as PEM block',
+        ),
+      ]
+    : []
 
 function clientProblems(config: Record<string, any> | undefined, where: string): FieldError[] {
   if (!config) return [requiredValue(where, 'required when strategy is set to Webhook')]

@@ -31,7 +31,6 @@ export function customKind(definition: ApiObject, versionName: string, names: Ac
   const version = spec.versions.find((one: { name: string }) => one.name === versionName)
   const json: JsonSchema = version.schema?.openAPIV3Schema ?? {}
   const { status, scale } = version.subresources ?? {}
-  const columns: Record<string, any>[] = version.additionalPrinterColumns ?? []
   const rules = rulesOf(json, scale)
   const schema: Schema = spec.preserveUnknownFields ? { type: 'object', preserveUnknown: true } : schemaFromJson(json)
   const kind: KindDefinition = {
@@ -47,7 +46,7 @@ export function customKind(definition: ApiObject, versionName: string, names: Ac
     schema,
     types,
     subresources: { status: status !== undefined, ...(scale && { scale: scaleOf(scale) }) },
-    columns: columns.length ? columns.map(columnOf) : [creationAge],
+    columns: columnsOf(version.additionalPrinterColumns ?? []),
     validate: (object) => rules.flatMap((rule) => rule(object)),
     warnings: finalizerWarnings,
     ...concluding(schema),
@@ -111,6 +110,15 @@ const creationAge: Column = {
   description:
     'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata',
   value: '.metadata.creationTimestamp',
+}
+
+const ownName: Column = { name: 'Name', type: 'string', format: 'name', value: '.metadata.name' }
+
+function columnsOf(declared: Record<string, any>[]): Column[] {
+  if (declared.length === 0) return [creationAge]
+  const columns = declared.map(columnOf)
+  // A column of that name stands beside the object's own name, not for it.
+  return columns.some((column) => column.name === 'Name') ? [ownName, ...columns] : columns
 }
 
 function columnOf(column: Record<string, any>): Column {

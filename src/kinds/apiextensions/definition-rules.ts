@@ -23,7 +23,7 @@ export function validateDefinition(definition: ApiObject, old?: ApiObject, subre
     errors.push(
       invalidValue('metadata.name', definition.metadata.name ?? '', 'must be spec.names.plural+"."+spec.group'),
     )
-  errors.push(...specProblems(spec, old?.spec))
+  errors.push(...specProblems(spec, old?.spec, old !== undefined && conditionIs(old, 'Established', 'True')))
   if (old) errors.push(...fixedProblems(spec, old))
   errors.push(...names, ...storedVersionProblems(definition.status?.storedVersions ?? [], spec.versions ?? []))
   errors.push(...approvalProblems(definition, old))
@@ -38,7 +38,7 @@ export function validateDefinition(definition: ApiObject, old?: ApiObject, subre
   return errors
 }
 
-function specProblems(spec: Spec, old: Spec | undefined): FieldError[] {
+function specProblems(spec: Spec, old: Spec | undefined, served: boolean): FieldError[] {
   const errors: FieldError[] = []
   if (!spec.group) errors.push(requiredValue('spec.group'))
   else {
@@ -62,7 +62,7 @@ function specProblems(spec: Spec, old: Spec | undefined): FieldError[] {
         'must be None if spec.preserveUnknownFields is true',
       ),
     )
-  errors.push(...conversionProblems(spec.conversion, old?.conversion))
+  errors.push(...conversionProblems(spec.conversion, old?.conversion, served))
   return errors
 }
 
