@@ -62,7 +62,10 @@ test('a failure is a condition until it is over', () => {
   const failure = { reason: 'FailedCreate', message: 'quota' }
   const status: any = replicaSetStatus(set(1), [], failure, at(0))
   assert.deepEqual([status.conditions[0].type, status.conditions[0].reason], ['ReplicaFailure', 'FailedCreate'])
-  assert.deepEqual((replicaSetStatus({ ...set(1), status }, [], undefined, at(1)) as any).conditions, [])
+  const again = { ...set(1), status }
+  const other = { reason: 'FailedCreate', message: 'quota, told of another Pod' }
+  assert.deepEqual(replicaSetStatus(again, [], other, at(1)).conditions, status.conditions)
+  assert.deepEqual((replicaSetStatus(again, [], undefined, at(1)) as any).conditions, [])
 })
 
 test('who may claim what', () => {
