@@ -46,6 +46,4 @@ export interface ApiResponse {
   stream?: AsyncIterable<Uint8Array>
   text?: string
   warnings?: string[]
-  /** Notes of admission for the audit log; never sent. */
-  annotations?: Record<string, string>
 }

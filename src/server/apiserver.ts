@@ -166,15 +166,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function serve(request: ApiRequest, info: RequestInfo, warnings: string[]): Promise<ApiResponse> {
     if (!request.user) request.user = await authenticate({ headers: request.headers }, tokens)
-    const annotations: Record<string, string> = {}
-    const noted = (response: ApiResponse): ApiResponse => {
-      for (const _key in annotations) return { ...response, annotations }
-      return response
-    }
     return gate.pass(request, info, {
       permit: () => permit(request, info),
-      serve: async (user) => noted(await serveFor(user, request, info, warnings, annotations)),
-      failure: (error) => noted(failure(error, log, info)),
+      serve: (user, annotations) => serveFor(user, request, info, warnings, annotations),
+      failure: (error) => failure(error, log, info),
     })
   }
 
@@ -183,7 +178,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     request: ApiRequest,
     info: RequestInfo,
     warnings: string[],
-    annotations: Record<string, string>,
+    annotations: Record<string, string> | undefined,
   ): Promise<ApiResponse> {
     authorize(authorizer, user, info satisfies Attributes)
     const remote = aggregation.find(info.group, info.version)
@@ -194,7 +189,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (!resource) throw noSuchPath()
       if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
       const read = hasLargeYaml(request) ? await readLargeYaml(request) : request
-      const call: Call = { engine, request: read, info, resource, user, warnings, annotations }
+      const call: Call = { engine, request: read, info, resource, user, warnings, ...(annotations && { annotations }) }
       return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }
     const known =
@@ -241,9 +236,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authenticate: (input) => authenticate(input, tokens, options.authentication?.anonymousPaths),
     async admitStream(request) {
       const info = parseRequest(request)
-      const user = permit(request, info)
-      authorize(authorizer, user, info)
-      await admitConnect(engine, { info, query: request.query, user })
+      const user = await gate.stream(request, info, {
+        permit: () => permit(request, info),
+        async admit(user) {
+          authorize(authorizer, user, info)
+          await admitConnect(engine, { info, query: request.query, user })
+        },
+        failure: (error) => failure(error, log, info),
+      })
       return { info, user }
     },
     lookup(group, plural, namespace, name) {

@@ -11,14 +11,22 @@ import type { RequestInfo } from './request.ts'
 export interface Steps {
   /** Whom the request acts as. @throws ApiError */
   permit(): UserInfo
-  serve(user: UserInfo): Promise<ApiResponse>
+  /** `annotations` take notes for the audit log, when somebody reads it. */
+  serve(user: UserInfo, annotations: Record<string, string> | undefined): Promise<ApiResponse>
   /** An error as an answer. */
   failure(error: unknown): ApiResponse
+}
+
+export interface StreamSteps extends Pick<Steps, 'permit' | 'failure'> {
+  /** @throws ApiError */
+  admit(user: UserInfo): Promise<void>
 }
 
 export interface Gate {
   /** Never rejects. */
   pass(request: ApiRequest, info: RequestInfo, steps: Steps): Promise<ApiResponse>
+  /** The same for a stream, which has no answer of its own: whom it acts as. @throws ApiError */
+  stream(request: ApiRequest, info: RequestInfo, steps: StreamSteps): Promise<UserInfo>
   /** /metrics; undefined for every other path. */
   page(request: ApiRequest): ApiResponse | undefined
 }
@@ -51,7 +59,7 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
         const seat = entered instanceof Promise ? await entered : entered
         headers = seat.headers
         try {
-          response = await steps.serve(user)
+          response = await steps.serve(user, audited?.annotations)
         } finally {
           seat.leave()
         }
@@ -64,6 +72,24 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
       meters.done(info, response.status, seconds, request.query.has('dryRun'))
       audited?.done(response)
       return response
+    },
+    async stream(request, info, steps) {
+      const begun = performance.now()
+      meters.begun(info)
+      const audited = audit?.begin(request, info)
+      let response: ApiResponse = { status: 101 }
+      try {
+        const user = steps.permit()
+        audited?.acting(user)
+        await steps.admit(user)
+        return user
+      } catch (error) {
+        response = steps.failure(error)
+        throw error
+      } finally {
+        meters.done(info, response.status, (performance.now() - begun) / 1000, false)
+        audited?.done(response)
+      }
     },
     page(request) {
       if (request.path !== '/metrics') return undefined

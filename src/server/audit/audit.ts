@@ -49,7 +49,6 @@ export function createAudit({ policy, write, now = Date.now }: AuditOptions): Au
           event.responseStatus = statusOf(response)
           annotations['authorization.k8s.io/decision'] = isRefused(response) ? 'forbid' : 'allow'
           event.annotations = annotations
-          if (response.annotations) event.annotations = response.annotations
           if (decision.level === 'RequestResponse' && response.object && !response.events)
             event.responseObject = withoutManagers(response.object, decision)
           // Of a watch the log sees that it began: it ends with its client.
