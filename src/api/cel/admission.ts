@@ -15,7 +15,7 @@ import { readTimestamp } from './library/time-text.ts'
 import { CelCompileError } from './problem.ts'
 import type { Type } from './types.ts'
 import * as types from './types.ts'
-import { CelMap, Timestamp } from './values.ts'
+import { CelMap } from './values.ts'
 
 const { stringType, dynType, boolType, intType, timestampType, listOf, mapOf } = types
 
@@ -221,8 +221,8 @@ class TimedMap extends CelMap {
     const value = this.inner.get(key === 'UID' ? 'uid' : key)
     if (value instanceof CelMap) return new TimedMap(value)
     if (Array.isArray(value)) return value.map((item) => (item instanceof CelMap ? new TimedMap(item) : item))
-    const ns = typeof value === 'string' && /Timestamp$|Time$/.test(String(key)) ? readTimestamp(value) : undefined
-    return ns === undefined ? value : new Timestamp(ns)
+    const time = typeof value === 'string' && /Timestamp$|Time$/.test(String(key)) ? readTimestamp(value) : undefined
+    return time ?? value
   }
   has(key: unknown): boolean {
     return this.inner.has(key === 'UID' ? 'uid' : key)

@@ -30,7 +30,7 @@ export function toJson(value: unknown): unknown {
   }
   if (value instanceof Uint) return Number(value.value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  if (value instanceof Timestamp) return timestampText(value.ns)
+  if (value instanceof Timestamp) return timestampText(value)
   if (value instanceof Duration) return durationText(value.ns)
   if (value instanceof Optional) return value.present ? toJson(value.value) : null
   throw new CelError('a value that JSON has no word for')

@@ -3,7 +3,7 @@
 
 import type { Call, Expr } from './ast.ts'
 import { check, type Scope } from './checker.ts'
-import type { Library, Overload } from './declarations.ts'
+import { accepts, type Library, type Overload } from './declarations.ts'
 import { type Cost, estimate } from './estimate.ts'
 import { Frame, type Program, plan } from './evaluate.ts'
 import { authorization } from './library/authorizer.ts'
@@ -157,15 +157,16 @@ function literalIssues(expr: Expr): CelIssue[] {
 
 function callIssues(expr: Call): CelIssue[] {
   const argument = expr.args.at(-1)
-  if (argument?.kind !== 'literal' || typeof argument.value !== 'string') return []
+  if (argument?.kind !== 'literal') return []
+  const { value, pos } = argument
   if (expr.fn === 'matches') {
-    return patternProblem(argument.value) === undefined ? [] : [new CelIssue(argument.pos, 'invalid matches argument')]
+    return patternProblem(String(value)) === undefined ? [] : [new CelIssue(pos, 'invalid matches argument')]
   }
   if ((expr.fn !== 'duration' && expr.fn !== 'timestamp') || expr.args.length !== 1 || expr.target) return []
   try {
-    expr.overloads!.find((overload) => overload.args[0]!.kind === 'string')!.run(argument.value)
+    expr.overloads!.find((overload) => accepts(overload.args[0]!, value))?.run(value)
     return []
   } catch {
-    return [new CelIssue(argument.pos, `invalid ${expr.fn} argument`)]
+    return [new CelIssue(pos, `invalid ${expr.fn} argument`)]
   }
 }

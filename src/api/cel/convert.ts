@@ -1,12 +1,13 @@
 // JSON as CEL values, by its schema or, without one, by what it is. Objects are converted when they are looked at.
 
 import type { Schema } from '../schema.ts'
+import { equalJson } from '../walk/plain.ts'
 import { canonicalJson } from './canonical.ts'
 import { escapeName, unescapeName } from './escape.ts'
 import { parseDurationText, readTimestamp } from './library/time-text.ts'
 import { CelError } from './problem.ts'
 import { withObjectMeta } from './schema-type.ts'
-import { CelMap, Duration, SchemaList, Timestamp } from './values.ts'
+import { CelMap, Duration, equals, SchemaList } from './values.ts'
 
 type Json = Record<string, unknown>
 
@@ -61,7 +62,10 @@ class SchemaMap extends CelMap {
   private property(key: unknown): string | undefined {
     if (typeof key !== 'string') return undefined
     const name = this.named ? unescapeName(key) : key
-    if (name === undefined || !Object.hasOwn(this.json, name) || this.json[name] === undefined) return undefined
+    if (name === undefined || !Object.hasOwn(this.json, name)) return undefined
+    // A property that is null is the same as one that is not there.
+    const value = this.json[name]
+    if (value === undefined || (value === null && this.named)) return undefined
     // What the schema does not name is not there for expressions.
     return this.named && !this.schema.properties![name] ? undefined : name
   }
@@ -85,7 +89,17 @@ class SchemaMap extends CelMap {
     return names.filter((name) => this.schema.properties![name]).map((name) => escapeName(name) ?? name)
   }
   get size(): number {
-    return this.keys().length
+    return Object.keys(this.json).length
+  }
+  /** What the schema does not name is compared too, as it is. */
+  override sameAs(other: CelMap): boolean {
+    return Object.keys(this.json).every((name) => {
+      if (!this.named || this.schema.properties![name]) {
+        const key = this.named ? (escapeName(name) ?? name) : name
+        return this.has(key) === other.has(key) && (!this.has(key) || equals(this.get(key), other.get(key)))
+      }
+      return !(other instanceof SchemaMap) || !(name in other.json) || equalJson(this.json[name], other.json[name])
+    })
   }
 }
 
@@ -148,9 +162,9 @@ function stringValue(value: unknown, schema: Schema): unknown {
       return new Duration(parseDurationText(value))
     case 'date':
     case 'date-time': {
-      const ns = readTimestamp(schema.format === 'date' ? `${value}T00:00:00Z` : value.replace(' ', 'T'))
-      if (ns === undefined) throw new CelError(`Invalid ${schema.format} formatted string ${value}`)
-      return new Timestamp(ns)
+      const time = readTimestamp(schema.format === 'date' ? `${value}T00:00:00Z` : value.replace(' ', 'T'))
+      if (time === undefined) throw new CelError(`Invalid ${schema.format} formatted string ${value}`)
+      return time
     }
     case 'byte':
       return new Uint8Array(Buffer.from(value, 'base64'))

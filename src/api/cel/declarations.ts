@@ -14,6 +14,8 @@ export interface Overload {
   result: Type
   /** The signature says what the arguments are. */
   run: (...args: any[]) => unknown
+  /** The function itself says what it does with values of other types. */
+  unguarded?: boolean
 }
 
 export type Library = Overload[]

@@ -4,6 +4,7 @@
 import type { Call, Expr, Fold, ListExpr, MapExpr, Select, StructExpr } from './ast.ts'
 import { callCost } from './cost.ts'
 import { accepts, type Overload } from './declarations.ts'
+import { patternProblem } from './library/regex.ts'
 import { CelCostExceeded, CelError, noSuchOverload } from './problem.ts'
 import { CelMap, mapKey, Optional, typeName, Uint, ValueMap } from './values.ts'
 
@@ -254,6 +255,10 @@ class Planner {
       case 'orValue':
         if (expr.overloads!.every((overload) => overload.id.startsWith('optional_'))) return this.otherwise(expr)
         break
+      case 'find':
+      case 'findAll':
+        checkPattern(expr.args[0]!)
+        break
       case '@in': {
         const members = this.constant(expr.args[1]!)
         if (members && Array.isArray(members.value) && members.value.every(isPrimitive))
@@ -263,12 +268,13 @@ class Planner {
     const args = (expr.target ? [expr.target, ...expr.args] : expr.args).map((arg) => this.plan(arg))
     if (args.length === 1) {
       const [first] = args as [Program]
-      return (frame) => invoke(frame, expr, [reject(first(frame))])
+      return (frame) => invoke(frame, expr, [attempt(first, frame)])
     }
     if (args.length === 2) {
       const [first, second] = args as [Program, Program]
-      return (frame) => invoke(frame, expr, [reject(first(frame)), reject(second(frame))])
+      return (frame) => invoke(frame, expr, [attempt(first, frame), attempt(second, frame)])
     }
+    // From three arguments on, the first error ends the call before it is counted.
     return (frame) =>
       invoke(
         frame,
@@ -336,14 +342,19 @@ class Planner {
   private index(expr: Call, bare: boolean): Program {
     const operand = this.operand(expr.args[0]!)
     const index = this.operand(expr.args[1]!)
-    const cost = 1 + this.base(expr, bare)
+    const base = this.base(expr, bare)
     const optional = expr.fn !== '_[_]'
     return (frame) => {
       const value = reject(operand(frame))
       const key = reject(index(frame))
-      frame.charge(cost)
-      if (!optional) return value instanceof Optional ? optionalAt(value, key) : at(value, key)
-      return optionalAt(value, key)
+      if (!optional && !(value instanceof Optional)) {
+        frame.charge(1 + base)
+        return at(value, key)
+      }
+      const found = optionalAt(value, key)
+      // What is not there was not looked at.
+      frame.charge(found.present ? 1 + base : base)
+      return found
     }
   }
 }
@@ -380,10 +391,23 @@ const isAttribute = (expr: Expr): boolean =>
   isQualified(expr) ||
   (expr.kind === 'call' && expr.fn === '_?_:_')
 
+/** @throws CelError */
+function checkPattern(pattern: Expr): void {
+  const problem = pattern.kind === 'literal' ? patternProblem(String(pattern.value)) : undefined
+  if (problem !== undefined) throw new CelError(problem)
+}
+
 const isPrimitive = (value: unknown): boolean =>
   ['bigint', 'number', 'string', 'boolean'].includes(typeof value) || value instanceof Uint || value === null
 
 function invoke(frame: Frame, expr: Call, args: unknown[]): unknown {
+  const failed = args.find((arg) => arg instanceof Failure)
+  if (failed instanceof Failure) {
+    // A call with an error costs as much as one with a small value in its place.
+    const stand = args.map((arg) => (arg instanceof Failure ? null : arg))
+    frame.charge(callCost(expr.overloads![0]!, stand, null))
+    throw failed.error
+  }
   const overload = choose(expr, args)
   const result = overload.run(...args)
   frame.charge(callCost(overload, args, result))
@@ -394,7 +418,13 @@ const dispatch = (expr: Call, args: unknown[]): unknown => choose(expr, args).ru
 
 function choose(expr: Call, args: unknown[]): Overload {
   for (const overload of expr.overloads!) {
-    if (overload.args.every((type, i) => accepts(type, args[i]))) return overload
+    if (
+      overload.unguarded
+        ? overload.args.length === args.length
+        : overload.args.every((type, i) => accepts(type, args[i]))
+    ) {
+      return overload
+    }
   }
   if (/^[_@!-]/.test(expr.fn)) throw noSuchOverload()
   const names = args.map(typeName)
@@ -436,7 +466,8 @@ function selectField(value: unknown, field: string): unknown {
 
 function isPresent(value: unknown, field: string): boolean {
   const operand = reject(value)
-  if (operand instanceof CelMap) return operand.has(field)
+  // What does not fit its schema is an error, not absent.
+  if (operand instanceof CelMap) return operand.has(field) && operand.get(field) !== undefined
   if (operand instanceof Optional) return operand.present && isPresent(operand.value, field)
   throw noSuchOverload()
 }

@@ -125,8 +125,9 @@ function bytesOf(body: string, raw: boolean, pos: number): Uint8Array {
   for (const match of body.matchAll(escapePattern)) {
     parts.push(...new TextEncoder().encode(body.slice(last, match.index)))
     last = match.index + match[0].length
-    const [, letter, hex, , , octal] = match
+    const [, letter, hex, short, long, octal] = match
     if (letter !== undefined) parts.push(escapes[letter]!.charCodeAt(0))
+    else if (short ?? long) parts.push(...new TextEncoder().encode(decodeEscapes(match[0], pos + match.index)))
     else if (hex ?? octal) parts.push(hex ? Number.parseInt(hex, 16) : Number.parseInt(octal!, 8))
     else throw new CelIssue(pos + match.index, `Syntax error: invalid escape sequence '${match[0]}' in bytes literal`)
   }

@@ -142,7 +142,7 @@ class Parser {
   private afterDot(operand: Expr, dot: Token): Expr {
     const optional = this.take('?')
     const { kind, text } = this.token
-    if (kind !== 'ident') this.fail('IDENTIFIER')
+    if (kind !== 'ident' || text === 'in' || Object.hasOwn(constants, text)) this.fail('IDENTIFIER')
     this.index++
     if (optional) return call(dot.pos, '_?._', operand, literal(dot.pos, text))
     const open = this.take('(')

@@ -83,7 +83,11 @@ function objectType(schema: Schema): Type {
     if (escaped !== undefined) fields.set(escaped, type)
     if (schema.required?.includes(name) && property.default === undefined) minSize += name.length + type.minSize! + 4
   }
-  return { ...types.structType('object', (name) => fields.get(name)), minSize, maxElements: 0 }
+  return {
+    ...types.structType('object', (name) => fields.get(name) ?? fields.get(escapeName(name) ?? '')),
+    minSize,
+    maxElements: 0,
+  }
 }
 
 function stringType(schema: Schema): Type {

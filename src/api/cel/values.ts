@@ -12,11 +12,13 @@ export class Uint {
   }
 }
 
-/** Nanoseconds since 1970. */
+/** Nanoseconds since 1970, and the offset from UTC (minutes) in which it was written. */
 export class Timestamp {
   readonly ns: bigint
-  constructor(ns: bigint) {
+  readonly offset: number
+  constructor(ns: bigint, offset = 0) {
     this.ns = ns
+    this.offset = offset
   }
 }
 
@@ -75,6 +77,8 @@ export abstract class CelMap {
   abstract readonly size: number
   /** The name of its type when it is an object (`Object.spec`). */
   typeName?: string
+  /** Equality that knows more than keys and values. */
+  sameAs?(other: CelMap): boolean
 }
 
 /** int, uint and whole doubles of one value are one key. */
@@ -203,6 +207,7 @@ function sameLists(a: unknown[], b: unknown[]): boolean {
 
 function sameMaps(a: CelMap, b: CelMap): boolean {
   if (a.size !== b.size) return false
+  if (a.sameAs) return a.sameAs(b)
   return a.keys().every((key) => b.has(key) && equals(a.get(key), b.get(key)))
 }
 

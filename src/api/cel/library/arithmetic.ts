@@ -26,9 +26,9 @@ export function duration(ns: bigint): Duration {
 const firstNs = BigInt(Date.parse('0001-01-01T00:00:00Z')) * 1_000_000n
 const lastNs = BigInt(Date.parse('9999-12-31T23:59:59Z')) * 1_000_000n + 999_999_999n
 
-export function timestamp(ns: bigint): Timestamp {
+export function timestamp(ns: bigint, offset = 0): Timestamp {
   if (ns < firstNs || ns > lastNs) throw new CelError('timestamp overflow')
-  return new Timestamp(ns)
+  return new Timestamp(ns, offset)
 }
 
 function divide(a: bigint, b: bigint): bigint {
@@ -59,7 +59,9 @@ function numbers(
 }
 
 type Moment = Timestamp | Duration
-const plus = (a: Moment, b: Moment): Timestamp => timestamp(a.ns + b.ns)
+const offsetOf = (a: Moment, b: Moment): number =>
+  a instanceof Timestamp ? a.offset : b instanceof Timestamp ? b.offset : 0
+const plus = (a: Moment, b: Moment): Timestamp => timestamp(a.ns + b.ns, offsetOf(a, b))
 
 export const arithmetic: Library = [
   declare('_+_', 'add_bytes', '(bytes, bytes) bytes', (a: Uint8Array, b: Uint8Array) => Uint8Array.from([...a, ...b])),
@@ -85,7 +87,7 @@ export const arithmetic: Library = [
     duration(a.ns - b.ns),
   ),
   declare('_-_', 'subtract_timestamp_duration', '(timestamp, duration) timestamp', (a: Moment, b: Moment) =>
-    timestamp(a.ns - b.ns),
+    timestamp(a.ns - b.ns, offsetOf(a, b)),
   ),
   declare('_-_', 'subtract_timestamp_timestamp', '(timestamp, timestamp) duration', (a: Moment, b: Moment) =>
     duration(a.ns - b.ns),

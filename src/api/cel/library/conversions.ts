@@ -62,6 +62,13 @@ function bytesToString(bytes: Uint8Array): string {
   }
 }
 
+/** @throws CelError, also for years beyond 9999 */
+function parseMoment(text: string): Timestamp {
+  const time = parseTimestamp(text)
+  timestamp(time.ns)
+  return time
+}
+
 const same = (value: unknown): unknown => value
 
 export const conversions: Library = [
@@ -88,11 +95,11 @@ export const conversions: Library = [
   declare('string', 'double_to_string', '(double) string', doubleText),
   declare('string', 'duration_to_string', '(duration) string', (value: Duration) => durationText(value.ns)),
   declare('string', 'int64_to_string', '(int) string', String),
-  declare('string', 'timestamp_to_string', '(timestamp) string', (value: Timestamp) => timestampText(value.ns)),
+  declare('string', 'timestamp_to_string', '(timestamp) string', (value: Timestamp) => timestampText(value)),
   declare('string', 'uint64_to_string', '(uint) string', (value: Uint) => String(value.value)),
   declare('timestamp', 'timestamp_to_timestamp', '(timestamp) timestamp', same),
   declare('timestamp', 'int64_to_timestamp', '(int) timestamp', (value: bigint) => timestamp(value * billion)),
-  declare('timestamp', 'string_to_timestamp', '(string) timestamp', (text: string) => timestamp(parseTimestamp(text))),
+  declare('timestamp', 'string_to_timestamp', '(string) timestamp', parseMoment),
   declare('uint', 'uint64_to_uint64', '(uint) uint', same),
   declare('uint', 'double_to_uint64', '(double) uint', doubleToUint),
   declare('uint', 'int64_to_uint64', '(int) uint', (value: bigint) => uint(value)),

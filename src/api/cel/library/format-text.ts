@@ -91,7 +91,7 @@ function asText(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return doubleText(value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString()
-  if (value instanceof Timestamp) return timestampText(value.ns)
+  if (value instanceof Timestamp) return timestampText(value)
   if (value instanceof Duration) return durationText(value.ns)
   if (value instanceof TypeValue) return value.name
   if (typeof value === 'boolean' || value === null) return String(value)
@@ -105,7 +105,7 @@ function nested(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'number') return unusual(value) ? `"${unusual(value)}"` : value.toFixed(6)
   if (value instanceof Uint8Array) return `b${JSON.stringify(Buffer.from(value).toString())}`
-  if (value instanceof Timestamp) return `timestamp("${timestampText(value.ns)}")`
+  if (value instanceof Timestamp) return `timestamp("${timestampText(value)}")`
   if (value instanceof Duration) return `duration("${durationText(value.ns)}")`
   if (Array.isArray(value)) return `[${value.map(nested).join(', ')}]`
   if (value instanceof CelMap) {

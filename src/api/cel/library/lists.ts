@@ -39,7 +39,8 @@ function slice(items: unknown[], start: bigint, end: bigint): unknown[] {
   return items.slice(Number(start), Number(end))
 }
 
-function flatten(items: unknown[], depth = 1n): unknown[] {
+function flatten(items: unknown, depth = 1n): unknown[] {
+  if (!Array.isArray(items)) throw noSuchOverload('flatten')
   if (depth < 0n) throw new CelError('level must be non-negative')
   return items.flat(Number(depth))
 }
@@ -86,8 +87,8 @@ export const lists: Library = [
     BigInt([...items].findLastIndex((other) => equals(other, item))),
   ),
   declare('slice', 'list_slice', 'list(A).(int, int) list(A)', slice),
-  declare('flatten', 'list_flatten', 'list(list(A)).() list(A)', flatten),
-  declare('flatten', 'list_flatten_int', 'list(dyn).(int) list(dyn)', flatten),
+  { ...declare('flatten', 'list_flatten', 'list(list(A)).() list(A)', flatten), unguarded: true },
+  { ...declare('flatten', 'list_flatten_int', 'list(dyn).(int) list(dyn)', flatten), unguarded: true },
   declare('lists.range', 'lists_range', '(int) list(int)', range),
   declare('reverse', 'list_reverse', 'list(A).() list(A)', (items: unknown[]) => [...items].reverse()),
   declare('distinct', 'list_distinct', 'list(A).() list(A)', distinct),

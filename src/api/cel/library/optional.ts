@@ -1,7 +1,10 @@
 // Optional values: optional.of, orValue and their kin; `a.?b` and `a[?b]` are operators.
 
 import { declare, type Library } from '../declarations.ts'
-import { CelMap, Duration, Optional, Uint } from '../values.ts'
+import { CelMap, Duration, Optional, Timestamp, Uint } from '../values.ts'
+
+/** Go's zero time. */
+const firstMoment = BigInt(Date.parse('0001-01-01T00:00:00Z')) * 1_000_000n
 
 function isZero(value: unknown): boolean {
   if (value === null || value === false || value === '' || value === 0 || value === 0n) return true
@@ -9,6 +12,7 @@ function isZero(value: unknown): boolean {
   if (value instanceof CelMap) return value.size === 0
   if (value instanceof Uint) return value.value === 0n
   if (value instanceof Duration) return value.ns === 0n
+  if (value instanceof Timestamp) return value.ns === firstMoment
   return value instanceof Optional && !value.present
 }
 

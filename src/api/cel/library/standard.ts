@@ -125,6 +125,7 @@ function insert(map: CelMap, key: unknown, value: unknown): CelMap {
 /** Names that stand for a type. */
 export const typeNames = new Map<string, TypeValue>(
   ['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint', 'optional_type']
-    .concat(['google.protobuf.Timestamp', 'google.protobuf.Duration'])
+    .concat(['google.protobuf.Timestamp', 'google.protobuf.Duration', 'net.IP', 'net.CIDR'])
+    .concat(['URL', 'Quantity', 'Semver', 'NamedFormat'].map((name) => `kubernetes.${name}`))
     .map((name) => [name, new TypeValue(name)]),
 )

@@ -36,7 +36,8 @@ function problem(text: string): string | undefined {
   const match = parts.exec(text)
   if (!match || (!match[1] && !text.startsWith('/'))) return 'invalid URI for request'
   const [, scheme, host, path = ''] = match
-  if (scheme && host === undefined && !path.startsWith('/')) return 'invalid URI for request'
+  // A scheme with a path that has no root is opaque.
+  if (scheme && host === undefined && !path.startsWith('/')) return undefined
   if (/%(?![0-9a-fA-F]{2})/.test(path))
     return `invalid URL escape "${/%.{0,2}/.exec(path.replace(/%[0-9a-fA-F]{2}/g, ''))?.[0]}"`
   return host === undefined ? undefined : hostProblem(host)
@@ -58,7 +59,12 @@ function parse(text: string): CelUrl {
     throw new CelError(`URL parse error during conversion from string: parse ${JSON.stringify(text)}: ${wrong}`)
   const [, scheme = '', authority = '', path = '', query = ''] = parts.exec(text)! as unknown as string[]
   const host = authority.slice(authority.lastIndexOf('@') + 1)
-  return new CelUrl(text, { scheme: scheme.toLowerCase(), host, path, query })
+  return new CelUrl(text, {
+    scheme: scheme.toLowerCase(),
+    host,
+    path: authority === '' && scheme !== '' && !path.startsWith('/') ? '' : path,
+    query,
+  })
 }
 
 const hostname = ({ host }: CelUrl): string => /^\[([^\]]*)\]/.exec(host)?.[1] ?? host.replace(/:\d*$/, '')
