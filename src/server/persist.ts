@@ -36,15 +36,16 @@ export function admissionRequest(
     user: call.user,
     dryRun: options.dryRun,
     options: () => operationOptions(call, operation, options),
-    annotate: (key, value) => {
-      call.annotations ??= {}
-      call.annotations[key] = value
-    },
+    ...(call.annotations && { annotate: noteIn(call.annotations) }),
     ...(object && { object }),
     ...(old && { old }),
     warnings: call.warnings,
     undo: [],
   }
+}
+
+const noteIn = (annotations: Record<string, string>) => (key: string, value: string) => {
+  annotations[key] = value
 }
 
 const optionKinds = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions', CONNECT: '' }
