@@ -187,12 +187,13 @@ function createScheduler(context: ControllerContext) {
 
   function makeRoom(pod: StoredObject, around: Surroundings, misfits: Misfit[][]): void {
     const { uid } = pod.metadata
-    const { victims, text } = findVictims(pod, around, misfits)
-    if (!victims) nominated.delete(uid)
-    else nominated.set(uid, { pod, nodeName: victims.entry.name })
+    const { victims, text, waits } = findVictims(pod, around, misfits)
+    if (victims) nominated.set(uid, { pod, nodeName: victims.entry.name })
+    // While those leave for whom it waits, nobody less important takes the place.
+    else if (!waits) nominated.delete(uid)
     write(async () => {
       await refuse(pod, failureText(misfits, text), victims?.entry.name)
-      for (const victim of victims?.pods ?? []) await evict(victim, pod, victims!.entry)
+      await Promise.all((victims?.pods ?? []).map((victim) => evict(victim, pod, victims!.entry)))
     })
   }
 
@@ -200,13 +201,13 @@ function createScheduler(context: ControllerContext) {
     pod: StoredObject,
     around: Surroundings,
     misfits: Misfit[][],
-  ): { victims?: Victims; text: string } {
+  ): { victims?: Victims; text: string; waits?: boolean } {
     if (pod.spec.preemptionPolicy === 'Never') return { text: 'not eligible due to preemptionPolicy=Never.' }
     const promised = around.book.at(nominated.get(pod.metadata.uid)?.nodeName ?? '')
     const leaving = [...(promised?.pods.values() ?? [])].some(
       (one) => one.pod.metadata.deletionTimestamp && priorityOf(one.pod) < priorityOf(pod),
     )
-    if (leaving) return { text: 'not eligible due to a terminating pod on the nominated node.' }
+    if (leaving) return { text: 'not eligible due to a terminating pod on the nominated node.', waits: true }
     const helpful = around.nodes.filter((_, index) => misfits[index]!.every(({ helped }) => helped))
     const protectedBy = budgets.list()
     const victims = bestVictims(helpful.flatMap((entry) => victimsOn(pod, entry, around, protectedBy) ?? []))
