@@ -83,7 +83,7 @@ export function someSchema(json: JsonSchema | undefined, test: (json: JsonSchema
   const below: unknown[] = [valuesOf(json), json.not, json.additionalItems]
   if (Array.isArray(json.items)) below.push(...json.items)
   else below.push(json.items)
-  for (const name of ['allOf', 'anyOf', 'oneOf'] as const) below.push(...(json[name] ?? []))
+  for (const name of ['allOf', 'anyOf', 'oneOf'] as const) if (Array.isArray(json[name])) below.push(...json[name])
   for (const name of ['properties', 'patternProperties', 'definitions', 'dependencies'])
     below.push(...Object.values(json[name] ?? {}))
   return below.some((part) => someSchema(part as JsonSchema, test))
