@@ -253,10 +253,10 @@ interface Identity {
 
 function identityOf(socket: TLSSocket): Identity {
   if (typeof socket.getPeerCertificate !== 'function') return {}
-  const { subject } = socket.getPeerCertificate()
+  const { subject, fingerprint256 } = socket.getPeerCertificate()
   if (!subject) return {}
   if (!socket.authorized) return { badCertificate: true }
-  const certificate = certificateUser(subject as { CN?: unknown; O?: unknown })
+  const certificate = certificateUser(subject as { CN?: unknown; O?: unknown }, fingerprint256)
   return certificate ? { certificate } : { badCertificate: true }
 }
 

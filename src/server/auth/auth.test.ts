@@ -167,6 +167,9 @@ test('certificates name user and groups', () => {
     groups: ['x', 'y', 'system:authenticated'],
   })
   assert.equal(certificateUser({ O: 'x' }), undefined)
+  assert.deepEqual(certificateUser({ CN: 'a' }, 'AB:CD')?.extra, {
+    'authentication.kubernetes.io/credential-id': ['X509SHA256=abcd'],
+  })
 })
 
 test('a service-account token lives as long as its account and its Pod', async () => {

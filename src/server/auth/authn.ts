@@ -14,11 +14,18 @@ export const systemUser: UserInfo = { name: 'system:apiserver', groups: ['system
 export const unauthorized = (): ApiError => new ApiError('Unauthorized', 'Unauthorized')
 
 /** The certificate of a TLS connection as Node shows it, already checked against our CA. */
-export function certificateUser(subject: { CN?: unknown; O?: unknown }): UserInfo | undefined {
+export function certificateUser(
+  subject: { CN?: unknown; O?: unknown },
+  /** 'AB:CD:…', the SHA-256 of the certificate. */
+  fingerprint?: string,
+): UserInfo | undefined {
   const name = [subject.CN].flat()[0]
   if (typeof name !== 'string' || name === '') return undefined
   const groups = [subject.O ?? []].flat().filter((group): group is string => typeof group === 'string')
-  return { name, groups: [...groups, 'system:authenticated'] }
+  const user = { name, groups: [...groups, 'system:authenticated'] }
+  if (!fingerprint) return user
+  const credential = `X509SHA256=${fingerprint.replaceAll(':', '').toLowerCase()}`
+  return { ...user, extra: { 'authentication.kubernetes.io/credential-id': [credential] } }
 }
 
 /** The bearer token of a request: a header, or, for WebSockets of browsers, a subprotocol. */
