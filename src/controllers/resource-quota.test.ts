@@ -17,6 +17,7 @@ test('only kinds that a quota names are counted', () => {
     'deployments',
     'pods',
     'services',
+    'virtualmachineinstances',
   ])
   assert.deepEqual(named(['count/events', 'count/namespaces']), [])
 })

@@ -8,8 +8,7 @@ import { copyJson, equalJson } from '../api/walk/plain.ts'
 import type { Informer } from '../client/informer.ts'
 import { createReconciler, type ReconcileResult } from '../client/reconciler.ts'
 import { type Amounts, addAmounts, quantityFrom } from '../kinds/core/pod-resources.ts'
-import { inScopes } from '../kinds/core/quota-scopes.ts'
-import { countsFor, isCounted, usageOf } from '../kinds/core/quota-usage.ts'
+import { countsFor, isCounted, isInScope, usageOf } from '../kinds/core/quota-usage.ts'
 import type { ControllerContext, ControllerDefinition } from './controller.ts'
 import { resourceQuotas } from './resources.ts'
 
@@ -42,7 +41,7 @@ export function usedBy(quota: StoredObject, counted: readonly Counted[], now: nu
     const names = hard.filter((name) => countsFor(groupResource, name))
     for (const name of names) if (!used.has(name)) used.set(name, quantityFrom('0'))
     for (const object of objects) {
-      if (!inScopes(quota.spec, groupResource, object)) continue
+      if (!isInScope(quota.spec, groupResource, object)) continue
       const usage = usageOf(groupResource, object, now)
       addAmounts(used, new Map([...usage].filter(([name]) => names.includes(name))))
     }

@@ -6,6 +6,14 @@ import { type Amounts, addAmounts, hasPodResources, podAmounts, quantityFrom } f
 import { isNativeName } from './quota-names.ts'
 import { inScopes } from './quota-scopes.ts'
 
+/** A machine costs what the Pod would cost that holds it elsewhere: names of Pods speak of both. */
+export const machines = 'virtualmachineinstances.kubevirt.io'
+const families = [['pods', machines]]
+
+/** Resources of which objects use up the same names. */
+export const countedWith = (groupResource: string): readonly string[] =>
+  families.find((family) => family.includes(groupResource)) ?? [groupResource]
+
 /** Resources that no quota counts: virtual ones, and events, which never were. */
 const ignored = new Set(['bindings', 'componentstatuses', 'events', 'events.events.k8s.io'])
 
@@ -29,6 +37,8 @@ export function countsFor(groupResource: string, name: string): boolean {
         /^(requests\.)?hugepages-/.test(name) ||
         (name.startsWith('requests.') && !isNativeName(name))
       )
+    case machines:
+      return ofPods.has(name)
     case 'services':
       return ofServices.has(name)
     case 'persistentvolumeclaims':
@@ -44,6 +54,7 @@ const one = quantityOf(1)
 export function usageOf(groupResource: string, object: ApiObject, now: number): Amounts {
   const usage: Amounts = new Map([[`count/${groupResource}`, one]])
   if (groupResource === 'pods') addPod(usage, object, now)
+  else if (groupResource === machines) addPod(usage, machineAsPod(object), now)
   else if (groupResource === 'services') addService(usage, object)
   else if (groupResource === 'persistentvolumeclaims') addClaim(usage, object)
   else if (aliases.has(groupResource)) usage.set(groupResource, one)
@@ -71,6 +82,16 @@ function computeUsage(requests: Amounts, limits: Amounts): Amounts {
   }
   for (const [name, amount] of limits) if (compute.includes(name)) usage.set(`limits.${name}`, amount)
   return usage
+}
+
+/** Guest memory and a tenth of each virtual CPU, unless the machine says otherwise; it never takes more than that. */
+function machineAsPod(machine: ApiObject): ApiObject {
+  const { cpu = {}, memory, resources = {} } = machine.spec?.domain ?? {}
+  const cpus = (cpu.cores ?? 1) * (cpu.sockets ?? 1) * (cpu.threads ?? 1)
+  const requests = { cpu: `${cpus * 100}m`, memory: memory?.guest ?? '0', ...resources.requests }
+  const container = { name: 'compute', resources: { requests, limits: { ...requests, ...resources.limits } } }
+  const { priorityClassName } = machine.spec ?? {}
+  return { ...machine, spec: { containers: [container], ...(priorityClassName && { priorityClassName }) } }
 }
 
 function addService(usage: Amounts, { spec = {} }: ApiObject): void {
@@ -110,8 +131,13 @@ function storageOf({ spec, status }: ApiObject): Quantity | undefined {
   return allocated.nanos > whole(asked).nanos ? allocated : whole(asked)
 }
 
+export const isInScope = (quotaSpec: any, groupResource: string, object: ApiObject): boolean =>
+  groupResource === machines
+    ? inScopes(quotaSpec, 'pods', machineAsPod(object))
+    : inScopes(quotaSpec, groupResource, object)
+
 export const covers = (quotaSpec: any, groupResource: string, object: ApiObject): boolean =>
-  inScopes(quotaSpec, groupResource, object) &&
+  isInScope(quotaSpec, groupResource, object) &&
   Object.keys(quotaSpec?.hard ?? {}).some((name) => countsFor(groupResource, name))
 
 const mustBeSet = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']

@@ -131,6 +131,26 @@ test('node ports, load balancers and the storage of a class', async () => {
   await tandem.ok('POST', claims, claim('b', 'silver'))
 })
 
+test('machines and Pods share what a namespace may hold', async () => {
+  const tandem = await withAccount()
+  await tandem.ok('POST', quotas, quota('q', { hard: { 'requests.memory': '1Gi', 'limits.memory': '1Gi' } }))
+  const machine = (name: string, guest: string) => ({
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachineInstance',
+    metadata: { name },
+    spec: { domain: { memory: { guest }, devices: {} } },
+  })
+  const path = '/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances'
+  await tandem.ok('POST', path, machine('a', '768Mi'))
+  assert.equal(
+    await tandem.refused(403, 'POST', path, machine('b', '512Mi')),
+    'virtualmachineinstances.kubevirt.io "b" is forbidden: exceeded quota: q, requested: limits.memory=512Mi,requests.memory=512Mi, used: limits.memory=768Mi,requests.memory=768Mi, limited: limits.memory=1Gi,requests.memory=1Gi',
+  )
+  const memory = (amount: string) => ({ requests: { memory: amount }, limits: { memory: amount } })
+  assert.match(await tandem.refused(403, 'POST', pods, pod('p', memory('300Mi'))), /used: limits.memory=768Mi/)
+  await tandem.ok('POST', pods, pod('p', memory('200Mi')))
+})
+
 test('a quota that makes no sense is refused', async () => {
   const tandem = await startServer()
   const refused = (spec: object) => tandem.refused(422, 'POST', quotas, quota('q', spec))

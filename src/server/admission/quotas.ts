@@ -5,8 +5,16 @@
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { formatQuantity, type Quantity } from '../../api/quantity.ts'
 import { type Amounts, addAmounts, largestAmounts, quantityFrom } from '../../kinds/core/pod-resources.ts'
-import { inScopes, isTerminating } from '../../kinds/core/quota-scopes.ts'
-import { countsFor, covers, isCounted, missingFor, usageOf } from '../../kinds/core/quota-usage.ts'
+import { isTerminating } from '../../kinds/core/quota-scopes.ts'
+import {
+  countedWith,
+  countsFor,
+  covers,
+  isCounted,
+  isInScope,
+  missingFor,
+  usageOf,
+} from '../../kinds/core/quota-usage.ts'
 import { forbiddenObject } from '../auth/authz.ts'
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
 import type { ByNamespace } from './by-namespace.ts'
@@ -17,7 +25,7 @@ type Pending = Map<string, Map<string, ApiObject>>
 
 export function resourceQuotas(quotas: ByNamespace, lookup: Lookup, now: () => number): AdmissionPlugin {
   const pending: Pending = new Map()
-  const placeOf = ({ namespace, resource }: AdmissionRequest) => `${namespace}/${resource.groupResource}`
+  const placeOf = ({ namespace, resource }: AdmissionRequest) => place(namespace, resource.groupResource)
   const forget = (request: AdmissionRequest): void => {
     const writes = pending.get(placeOf(request))
     if (!writes) return
@@ -33,10 +41,10 @@ export function resourceQuotas(quotas: ByNamespace, lookup: Lookup, now: () => n
       const { groupResource } = request.resource
       const concerned = all.filter((quota) => covers(quota.spec, groupResource, request.object!))
       if (concerned.length === 0) return
-      const others = pending.get(placeOf(request))
-      for (const quota of concerned) check(quota, request, others, lookup, now())
+      for (const quota of concerned) check(quota, request, pending, lookup, now())
       if (request.dryRun) return
-      pending.set(placeOf(request), (others ?? new Map()).set(uidOf(request.object!), request.object!))
+      const writes = pending.get(placeOf(request)) ?? new Map<string, ApiObject>()
+      pending.set(placeOf(request), writes.set(uidOf(request.object!), request.object!))
       request.undo.push(() => forget(request))
     },
     written(request) {
@@ -44,6 +52,8 @@ export function resourceQuotas(quotas: ByNamespace, lookup: Lookup, now: () => n
     },
   }
 }
+
+const place = (namespace: string, groupResource: string): string => `${namespace}/${groupResource}`
 
 const uidOf = ({ metadata }: ApiObject): string => metadata.uid ?? ''
 
@@ -64,13 +74,7 @@ function handles({ operation, resource, subresource, object, old }: AdmissionReq
   }
 }
 
-function check(
-  quota: StoredObject,
-  request: AdmissionRequest,
-  others: ReadonlyMap<string, ApiObject> | undefined,
-  lookup: Lookup,
-  now: number,
-): void {
+function check(quota: StoredObject, request: AdmissionRequest, pending: Pending, lookup: Lookup, now: number): void {
   const { resource, object, old, name } = request
   const { groupResource, group, plural } = resource
   const refuse = (text: string) => forbiddenObject(group, plural, name, text)
@@ -86,7 +90,7 @@ function check(
   }
   // Whoever only tells what has become of a claim is not refused for it.
   if (asked.size === 0 || request.subresource === 'status') return
-  const used = usedBy(quota, request, others, lookup, now)
+  const used = usedBy(quota, request, pending, lookup, now)
   const hard = new Map(names.map((one) => [one, quantityFrom(quota.spec.hard[one])]))
   const exceeded = [...asked.keys()].filter(
     (one) => (used.get(one)?.nanos ?? 0n) + asked.get(one)!.nanos > hard.get(one)!.nanos,
@@ -106,25 +110,27 @@ function check(
 function usedBy(
   quota: StoredObject,
   { namespace, resource, object }: AdmissionRequest,
-  others: ReadonlyMap<string, ApiObject> | undefined,
+  pending: Pending,
   lookup: Lookup,
   now: number,
 ): Amounts {
   const total: Amounts = new Map()
-  const { groupResource, group, plural } = resource
-  const costOf = (one: ApiObject): Amounts =>
-    inScopes(quota.spec, groupResource, one) ? usageOf(groupResource, one, now) : new Map()
-  const coming = new Map(others)
-  coming.delete(uidOf(object!))
-  for (const live of lookup.list(group, plural, namespace)) {
-    const cost = costOf(live)
-    const next = coming.get(live.metadata.uid)
-    if (next) {
-      largestAmounts(cost, costOf(next))
-      coming.delete(live.metadata.uid)
+  for (const groupResource of countedWith(resource.groupResource)) {
+    const costOf = (one: ApiObject): Amounts =>
+      isInScope(quota.spec, groupResource, one) ? usageOf(groupResource, one, now) : new Map()
+    const coming = new Map(pending.get(place(namespace, groupResource)))
+    coming.delete(uidOf(object!))
+    const [plural = '', ...group] = groupResource.split('.')
+    for (const live of lookup.list(group.join('.'), plural, namespace)) {
+      const cost = costOf(live)
+      const next = coming.get(live.metadata.uid)
+      if (next) {
+        largestAmounts(cost, costOf(next))
+        coming.delete(live.metadata.uid)
+      }
+      addAmounts(total, cost)
     }
-    addAmounts(total, cost)
+    for (const one of coming.values()) addAmounts(total, costOf(one))
   }
-  for (const one of coming.values()) addAmounts(total, costOf(one))
   return total
 }
