@@ -102,7 +102,9 @@ export function followPolicies({ informers, dnsAddress, changed }: PoliciesOptio
       changed(workload, old) {
         const address = addressOf(workload)
         const isFinished = ['Succeeded', 'Failed'].includes(workload.status?.phase)
-        if (address || isFinished) expected.delete(workload.metadata.uid)
+        // An older address of the same workload says nothing: its sandbox may just have been made anew.
+        const isShown = address !== undefined && address === expected.get(workload.metadata.uid)?.address
+        if (isShown || isFinished) expected.delete(workload.metadata.uid)
         if (!old || address !== addressOf(old) || !sameLabels(workload, old)) touchIfUsed()
       },
       removed(last) {
