@@ -83,9 +83,10 @@ export function backends(
   zoneOf: (nodeName: string) => string | undefined = () => undefined,
 ): Backend[] {
   const found: Backend[] = []
+  const selector = labelsMatcher(service.spec.selector ?? {})
   for (const workload of workloads) {
     const address = addressOf(workload)
-    if (!address || isFinished(workload) || !isSelected(service, workload)) continue
+    if (!address || isFinished(workload) || !selector.matches(workload.metadata.labels)) continue
     const serving = isReady(workload)
     const terminating = Boolean(workload.metadata.deletionTimestamp)
     const nodeName = workload.kind === 'Pod' ? workload.spec.nodeName : workload.status?.nodeName

@@ -5,6 +5,7 @@ import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { type ControllerContext, type ControllerDefinition, itself, reconcileOn, type Watched } from './controller.ts'
+import { createPace } from './endpoint-pace.ts'
 import {
   backends,
   endpointsManagedBy,
@@ -55,6 +56,7 @@ export const endpointSlice: ControllerDefinition = {
     const { client, informers } = context
     const known = informers.informer(services)
     const slices = informers.informer(endpointSlices)
+    const pace = createPace(context.clock)
     slices.addIndex('service', ({ metadata }) =>
       metadata.labels?.[managedByLabel] === sliceManager && metadata.labels[serviceLabel]
         ? [`${metadata.namespace}/${metadata.labels[serviceLabel]}`]
@@ -70,11 +72,15 @@ export const endpointSlice: ControllerDefinition = {
       const service = known.get(key)
       const existing = slices.byIndex('service', key)
       if (!service || !hasSelector(service)) {
+        pace.forget(key)
         await Promise.all(existing.map(remove))
         return undefined
       }
       if (service.metadata.deletionTimestamp) return undefined
+      const wait = pace.tooSoon(key)
+      if (wait) return wait
       const found = backends(service, workloadsOf(context, service.metadata.namespace), zonesOf(context))
+      pace.worked(key, found.length)
       const plan = planSlices(service, found, existing)
       for (const slice of plan.update) await client.update(endpointSlices, slice)
       for (const slice of plan.create)
@@ -101,6 +107,7 @@ export const endpoint: ControllerDefinition = {
     const existing = informers.informer(endpoints)
     /** Services that were deleted while we watched. */
     const orphaned = new Set<string>()
+    const pace = createPace(context.clock)
     async function sync(key: string): Promise<ReconcileResult | undefined> {
       const service = known.get(key)
       const current = existing.get(key)
@@ -109,11 +116,16 @@ export const endpoint: ControllerDefinition = {
         const isOurs = current?.metadata.labels?.[endpointsManagedBy] === 'endpoint-controller'
         if (current && (isOurs || orphaned.has(key))) await remove(current)
         orphaned.delete(key)
+        pace.forget(key)
         return undefined
       }
       orphaned.delete(key)
       if (!hasSelector(service) || service.metadata.deletionTimestamp) return undefined
-      const wanted = endpointsObject(service, backends(service, workloadsOf(context, service.metadata.namespace)))
+      const wait = pace.tooSoon(key)
+      if (wait) return wait
+      const found = backends(service, workloadsOf(context, service.metadata.namespace))
+      pace.worked(key, found.length)
+      const wanted = endpointsObject(service, found)
       try {
         if (!current) await client.create(endpoints, wanted)
         else if (!isCurrent(current, wanted))
