@@ -3,6 +3,7 @@
 // upstream's documentation says, or its kind's own rules refuse it.
 
 import type { SupportTable } from '../api/support.ts'
+import { podSupport } from './core/pod-support.ts'
 import { deviceSupport, storageSupport } from './storage/support.ts'
 
-export const support: SupportTable = { ...storageSupport, ...deviceSupport }
+export const support: SupportTable = { ...podSupport, ...storageSupport, ...deviceSupport }

@@ -31,7 +31,7 @@ export async function runHook(
   }
   if (handler.httpGet) {
     const url = actionUrl(handler.httpGet, target.container, target.podIP)
-    const answer = await httpGet(url, handler.httpGet, Math.min(limitMs, 60_000), 'kube-lifecycle/1.32')
+    const answer = await httpGet(url, handler.httpGet, Math.min(limitMs, 60_000), 'kube-lifecycle/1.36')
     if (answer.status >= 400) throw new Error(`HTTP hook failed with status ${answer.status}`)
     return
   }

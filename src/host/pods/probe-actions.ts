@@ -16,7 +16,7 @@ export interface ProbeTarget {
   podIP: string
 }
 
-const userAgent = 'kube-probe/1.32'
+const userAgent = 'kube-probe/1.36'
 const maxOutput = 10 * 1024
 
 export async function runProbe(cri: Cri, probe: Probe, target: ProbeTarget): Promise<ProbeAnswer> {

@@ -163,6 +163,11 @@ function volumeMount(
       'CreateContainerConfigError',
       `container ${container.name} mounts volume "${mount.name}", which the Pod does not have`,
     )
+  if ((mount as { recursiveReadOnly?: string }).recursiveReadOnly === 'Enabled')
+    throw new ContainerProblem(
+      'CreateContainerConfigError',
+      `volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`,
+    )
   const mode = propagation[(mount.mountPropagation ?? 'None') as keyof typeof propagation]
   return {
     containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,

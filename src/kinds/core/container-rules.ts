@@ -101,9 +101,9 @@ function validateRestart({ restartPolicy, restartPolicyRules = [] }: any, field:
   if (restartPolicyRules.length > 20) errors.push(tooMany(`${field}.restartPolicyRules`, restartPolicyRules.length, 20))
   for (const [index, { action, exitCodes }] of restartPolicyRules.entries()) {
     const at = `${field}.restartPolicyRules[${index}]`
-    if (action === 'RestartAllContainers')
-      errors.push(forbidden(`${at}.action`, 'a restart of all containers of a Pod is not supported here; use Restart'))
-    else if (action !== 'Restart') errors.push(notSupported(`${at}.action`, action ?? '', ['Restart']))
+    // The other one is refused by the table of what is not supported.
+    if (action !== 'Restart' && action !== 'RestartAllContainers')
+      errors.push(notSupported(`${at}.action`, action ?? '', ['Restart']))
     if (!exitCodes) errors.push(requiredValue(`${at}.exitCodes`, 'must be specified'))
     else if (!['In', 'NotIn'].includes(exitCodes.operator))
       errors.push(notSupported(`${at}.exitCodes.operator`, exitCodes.operator ?? '', ['In', 'NotIn']))
@@ -207,10 +207,7 @@ function validateEnv(env: any[] = [], field: string): FieldError[] {
     const from = variable.valueFrom
     if (!from) continue
     const given = sources.filter((source) => from[source])
-    if (from.fileKeyRef) {
-      errors.push(forbidden(`${at}.valueFrom.fileKeyRef`, 'variables from files are not supported here'))
-      continue
-    }
+    if (from.fileKeyRef) continue
     if (from.resourceFieldRef)
       errors.push(...validateResourceField(from.resourceFieldRef, `${at}.valueFrom.resourceFieldRef`, false))
     if (variable.value)

@@ -40,10 +40,7 @@ export function validatePodSpec(spec: any, field: string): FieldError[] {
 /** Fields that Tandem would have to ignore. */
 function unsupported(spec: any, field: string): FieldError[] {
   const errors: FieldError[] = []
-  if (spec.schedulingGroup)
-    errors.push(forbidden(`${field}.schedulingGroup`, 'scheduling of groups of Pods is not supported here'))
   if (spec.hostUsers === false) errors.push(forbidden(`${field}.hostUsers`, 'user namespaces are not supported here'))
-  if (spec.os?.name && spec.os.name !== 'linux') errors.push(forbidden(`${field}.os.name`, 'only linux Pods run here'))
   return errors
 }
 

@@ -15,7 +15,6 @@ import {
   validatePodUpdate,
   validateResize,
 } from './pod-update-rules.ts'
-import { podWarnings } from './pod-warnings.ts'
 import { qosClassOf } from './resource-rules.ts'
 
 const gated = (since: unknown) => ({
@@ -71,7 +70,6 @@ export const pod = defineKind({
     if (subresource === 'binding') return []
     return [...(old ? updateRules(object, old, subresource ?? '') : []), ...validatePodSpec(object.spec, 'spec')]
   },
-  warnings: podWarnings,
   fields: {
     'spec.nodeName': (object) => object.spec?.nodeName ?? '',
     'spec.restartPolicy': (object) => object.spec?.restartPolicy ?? '',

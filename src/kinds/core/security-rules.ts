@@ -1,7 +1,7 @@
 // Rules for the security contexts of Pods and containers (pkg/apis/core/validation, Kubernetes 1.36).
 
 import type { FieldError } from '../../api/errors.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { duplicateValue, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateLocalPath } from './local-path.ts'
 
 const maxId = 2_147_483_647
@@ -42,12 +42,10 @@ export function validateContainerSecurity(context: any, field: string): FieldErr
 }
 
 function validateProfiles(context: any, field: string): FieldError[] {
-  const { seccompProfile, appArmorProfile, windowsOptions } = context
+  const { seccompProfile, appArmorProfile } = context
   const errors: FieldError[] = []
   if (seccompProfile) errors.push(...validateSeccomp(seccompProfile, `${field}.seccompProfile`))
   if (appArmorProfile) errors.push(...validateAppArmor(appArmorProfile, `${field}.appArmorProfile`))
-  if (windowsOptions && Object.keys(windowsOptions).length)
-    errors.push(forbidden(`${field}.windowsOptions`, 'only linux Pods run here'))
   return errors
 }
 

@@ -41,8 +41,8 @@ export function validateVolumes(volumes: any[] = [], field: string): FieldError[
 }
 
 function validateSource(kind: string, source: any, field: string): FieldError[] {
-  if (!supported.includes(kind))
-    return [forbidden(field, `this volume type is not supported here; use one of ${supported.join(', ')}`)]
+  // Those that no driver is here for are refused by the table of what is not supported.
+  if (!supported.includes(kind)) return []
   if (kind === 'configMap') return source.name ? validateItems(source, field) : [requiredValue(`${field}.name`)]
   if (kind === 'secret')
     return source.secretName ? validateItems(source, field) : [requiredValue(`${field}.secretName`)]
@@ -56,10 +56,8 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
   return source.volumeClaimTemplate?.spec ? [] : [requiredValue(`${field}.volumeClaimTemplate`)]
 }
 
-function validateEmptyDir({ medium, sizeLimit }: any, field: string): FieldError[] {
+function validateEmptyDir({ sizeLimit }: any, field: string): FieldError[] {
   const errors: FieldError[] = []
-  if (medium && medium !== 'Memory')
-    errors.push(forbidden(`${field}.medium`, `medium ${medium} is not supported here; leave it out or use Memory`))
   const limit = sizeLimit === undefined ? undefined : tryParseQuantity(String(sizeLimit))
   if (limit && limit.nanos < 0n)
     errors.push(forbidden(`${field}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
@@ -126,8 +124,7 @@ function validateProjected(source: any, field: string): FieldError[] {
       continue
     }
     const kind = kinds[0]!
-    if (!projections.includes(kind)) errors.push(forbidden(`${at}.${kind}`, 'this projection is not supported here'))
-    else errors.push(...validateProjection(kind, projection[kind], `${at}.${kind}`))
+    if (projections.includes(kind)) errors.push(...validateProjection(kind, projection[kind], `${at}.${kind}`))
   }
   return errors
 }
