@@ -19,8 +19,13 @@ let library: Library | undefined
 
 /** @throws Error in the words of Go's compiler */
 function compile(source: string): Pattern {
+  const known = compiled.get(source)
+  if (known) return known
   library ??= loadLibrary()
-  return library ? library.RE2JS.compile(source) : new RegExp(source)
+  const pattern = library ? library.RE2JS.compile(source) : new RegExp(source)
+  if (compiled.size >= kept) compiled.clear()
+  compiled.set(source, pattern)
+  return pattern
 }
 
 /** What is wrong with a pattern; undefined when it can be used. */
@@ -34,12 +39,5 @@ export function patternProblem(source: string): string | undefined {
 }
 
 /** A match anywhere in the text counts. A pattern that is none, which today's rules would not let in, matches nothing. */
-export function matchesPattern(source: string, text: string): boolean {
-  let pattern = compiled.get(source)
-  if (!pattern) {
-    pattern = patternProblem(source) === undefined ? compile(source) : { test: () => false }
-    if (compiled.size >= kept) compiled.clear()
-    compiled.set(source, pattern)
-  }
-  return pattern.test(text)
-}
+export const matchesPattern = (source: string, text: string): boolean =>
+  compiled.has(source) || patternProblem(source) === undefined ? compile(source).test(text) : false

@@ -76,11 +76,11 @@ function wholeSchemaProblems(
   if (before !== undefined && equalJson(before, schema)) return errors
   const structural = structuralProblems(schema, root)
   errors.push(...structural)
-  if (structural.length === 0) errors.push(...defaultProblems(schema, root))
+  const converted = schemaFromJson(schema)
+  if (structural.length === 0) errors.push(...defaultProblems(converted, root))
   errors.push(...schemaProblems(schema, root))
   // Only a good schema gives the expressions of its rules their types.
   if (errors.length > 0) return errors
-  const converted = schemaFromJson(schema)
   return hasRules(converted) ? celRuleProblems().ruleProblems(converted, root) : []
 }
 
