@@ -85,7 +85,10 @@ class Coster implements Estimator {
   }
 
   private select(expr: Expr & { kind: 'select' }): Cost {
-    if (expr.qualified) return this.cost(expr.qualified)
+    if (expr.qualified) {
+      this.paths.set(expr, [expr.qualified.name])
+      return this.cost(expr.qualified)
+    }
     const operand = this.cost(expr.operand)
     // Kubernetes: a presence test costs nothing but its operand.
     if (expr.test) return operand

@@ -18,6 +18,7 @@ import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
 import { podSecurity } from './pod-security/plugin.ts'
 import { defaultTolerations, priorities, runtimeClasses, serviceAccounts } from './pods.ts'
 import { mutatingPolicies } from './policies/mutating.ts'
+import { paramAccess } from './policies/param-access.ts'
 import { createPolicySource } from './policies/policy.ts'
 import { type PolicyTools, validatingPolicies } from './policies/validating.ts'
 import { resourceQuotas } from './quotas.ts'
@@ -71,6 +72,7 @@ export function standardPlugins(options: {
     podSecurity(lookup),
     certificateRequests(options.authorizer),
     escalation(options.authorizer, options.roleRules),
+    paramAccess(options.authorizer, registry, lookup),
     mutatingPolicies(createPolicySource(objects, registry, 'mutating'), policies),
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
     validatingPolicies(createPolicySource(objects, registry, 'validating'), policies),

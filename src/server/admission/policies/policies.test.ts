@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { configMap, maps, startServer, type TestServer } from '../../server.fixture.ts'
+import { configMap, maps, startServer, type TestServer, userNamed } from '../../server.fixture.ts'
 
 const registration = '/apis/admissionregistration.k8s.io/v1'
 const deployments = '/apis/apps/v1/namespaces/default/deployments'
@@ -286,4 +286,49 @@ test('a policy that asks for it runs again when another one changed the object a
   await bind(tandem, 'Mutating', 'nb', 'n')
   const { metadata, spec } = await tandem.ok('POST', deployments, deployment('a', 1))
   assert.deepEqual([metadata.labels.seen, spec.replicas], ['4', 4])
+})
+
+test('who names params must be allowed to read them', async () => {
+  const tandem = await startServer()
+  const paramKind = { apiVersion: 'v1', kind: 'Secret' }
+  const author = userNamed('author')
+  await tandem.ok('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'policies' },
+    rules: [{ apiGroups: ['admissionregistration.k8s.io'], resources: ['*'], verbs: ['*'] }],
+  })
+  await tandem.ok('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: 'policies' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'policies' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'author' }],
+  })
+  const policy = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: 'p' },
+    spec: {
+      paramKind,
+      matchConstraints: onMaps,
+      validations: [{ expression: 'false', messageExpression: 'string(params.data.key)' }],
+    },
+  }
+  const policies = `${registration}/validatingadmissionpolicies`
+  assert.match(
+    await tandem.refused(422, 'POST', policies, policy, { user: author }),
+    /spec.paramKind: Forbidden: user author must have "get" permission on all objects of the referenced paramKind \(kind=Secret, apiVersion=v1\)/,
+  )
+  await tandem.ok('POST', policies, policy)
+  const binding = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: 'b' },
+    spec: { policyName: 'p', validationActions: ['Deny'], paramRef: { name: 's', parameterNotFoundAction: 'Deny' } },
+  }
+  assert.match(
+    await tandem.refused(422, 'POST', `${registration}/validatingadmissionpolicybindings`, binding, { user: author }),
+    /spec.paramRef: Forbidden: user author does not have "get" permission on the object referenced by paramRef/,
+  )
 })
