@@ -163,3 +163,16 @@ test('UDP flows that began before there was an endpoint are forgotten', () => {
   ])
   assert.deepEqual(newlyServed([served], [served]), [])
 })
+
+test('ranges that leave no IPv4 client close the balancer; the annotation means the same as the field', () => {
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.10' }] } }
+  const spec = { ...one, type: 'LoadBalancer', loadBalancerSourceRanges: ['fd00::/8'] }
+  const [closed] = portsOfService(service(spec, status), [], own)
+  assert.deepEqual([closed!.addresses, closed!.guarded], [['10.43.0.20'], undefined])
+  const annotated = service({ ...one, type: 'LoadBalancer' }, status)
+  annotated.metadata.annotations = {
+    'service.beta.kubernetes.io/load-balancer-source-ranges': '198.51.100.0/24, 203.0.113.0/24',
+  }
+  const [port] = portsOfService(annotated, [], own)
+  assert.deepEqual(port!.guarded, { addresses: ['192.0.2.10'], ranges: ['198.51.100.0/24', '203.0.113.0/24'] })
+})

@@ -127,16 +127,28 @@ function reach({ all, local }: Candidates, policy: string | undefined): Pick<Ser
 const sameReach = (a: Pick<ServicePort, 'endpoints' | 'elsewhere'>, b: Pick<ServicePort, 'endpoints' | 'elsewhere'>) =>
   a.elsewhere === b.elsewhere && a.endpoints.length === b.endpoints.length
 
-function outerAddresses({ spec = {}, status }: StoredObject, own: ReadonlySet<string>) {
+/** The older way to say spec.loadBalancerSourceRanges. */
+const rangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+
+function sourceRanges({ metadata, spec = {} }: StoredObject): string[] {
+  const given: string[] = spec.loadBalancerSourceRanges ?? []
+  const list = given.length > 0 ? given : (metadata.annotations?.[rangesAnnotation] ?? '').split(',')
+  return list.map((range) => range.trim()).filter(Boolean)
+}
+
+function outerAddresses(service: StoredObject, own: ReadonlySet<string>) {
+  const { spec = {}, status } = service
   const ingress = (status?.loadBalancer?.ingress ?? []) as { ip?: string; ipMode?: string }[]
   // Upstream: an address in mode Proxy is the balancer's own business.
   const balanced =
     spec.type === 'LoadBalancer' ? ingress.filter(({ ipMode }) => ipMode !== 'Proxy').map(({ ip }) => ip) : []
-  const ranges = ((spec.loadBalancerSourceRanges ?? []) as string[]).map((range) => range.trim()).filter(isIPv4Range)
-  const isGuarded = ranges.length > 0 && balanced.length > 0
+  const given = sourceRanges(service)
+  const ranges = given.filter(isIPv4Range)
+  const isGuarded = given.length > 0
   return {
     addresses: usable([...(spec.externalIPs ?? []), ...(isGuarded ? [] : balanced)], own),
-    ...(isGuarded && { guarded: { addresses: usable(balanced, own), ranges } }),
+    // Ranges of IPv6 alone leave nobody: the balancer is closed then, not open.
+    ...(ranges.length > 0 && balanced.length > 0 && { guarded: { addresses: usable(balanced, own), ranges } }),
   }
 }
 

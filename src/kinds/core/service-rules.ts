@@ -33,7 +33,7 @@ export function validateService({ metadata, spec }: ApiObject): FieldError[] {
     )
   if (!spec.ports?.length && !headless && spec.type !== 'ExternalName') errors.push(requiredValue('spec.ports'))
   errors.push(...validateType(spec, headless), ...validatePorts(spec), ...validateAffinity(spec))
-  errors.push(...validateFamilies(spec), ...validateBalancer(spec), ...validatePolicies(spec))
+  errors.push(...validateFamilies(spec), ...validateBalancer(spec, metadata.annotations), ...validatePolicies(spec))
   for (const [index, address] of (spec.externalIPs ?? []).entries())
     errors.push(...checkEndpointAddress(`spec.externalIPs[${index}]`, address))
   return errors
@@ -76,7 +76,18 @@ function validateFamilies({ ipFamilies, ipFamilyPolicy, clusterIPs }: any): Fiel
   return errors
 }
 
-function validateBalancer(spec: any): FieldError[] {
+const rangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+
+function validateRangesAnnotation(annotations: any, ranges: string[], isBalanced: boolean): FieldError[] {
+  const text = annotations?.[rangesAnnotation]
+  if (text === undefined || ranges.length > 0) return []
+  const at = `metadata.annotations[${rangesAnnotation}]`
+  const errors = isBalanced ? [] : [forbidden(at, ifBalanced)]
+  const parts = String(text).trim() ? String(text).split(',') : []
+  return [...errors, ...parts.flatMap((part) => checkRange(at, part.trim()))]
+}
+
+function validateBalancer(spec: any, annotations: any): FieldError[] {
   const errors: FieldError[] = []
   const isBalanced = spec.type === balanced
   const { loadBalancerSourceRanges: ranges = [], loadBalancerClass } = spec
@@ -84,6 +95,7 @@ function validateBalancer(spec: any): FieldError[] {
   if (ranges.length > 0 && !isBalanced) errors.push(forbidden('spec.LoadBalancerSourceRanges', ifBalanced))
   for (const [index, range] of ranges.entries())
     errors.push(...checkRange(`spec.LoadBalancerSourceRanges[${index}]`, String(range).trim()))
+  errors.push(...validateRangesAnnotation(annotations, ranges, isBalanced))
   if (spec.allocateLoadBalancerNodePorts !== undefined && !isBalanced)
     errors.push(forbidden('spec.allocateLoadBalancerNodePorts', ifBalanced))
   if (loadBalancerClass === undefined) return errors
