@@ -29,7 +29,12 @@ const safeSysctls = new Set([
   'net.ipv4.tcp_wmem',
 ])
 
-export function refusal(pod: PodObject, { appArmor }: NodeAbilities): Refusal | undefined {
+/** `others`: the Pods that this node runs already. */
+export function refusal(
+  pod: PodObject,
+  { appArmor }: NodeAbilities,
+  others: readonly PodObject[] = [],
+): Refusal | undefined {
   const context = (pod.spec.securityContext ?? {}) as Record<string, any>
   for (const { name } of context.sysctls ?? [])
     if (!safeSysctls.has(dotted(name)))
@@ -41,8 +46,34 @@ export function refusal(pod: PodObject, { appArmor }: NodeAbilities): Refusal | 
     }
   if (!appArmor && allContainers(pod).some((container) => wantsAppArmor(context, container)))
     return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  const wanted = hostPorts(pod)
+  const taken = wanted.length ? others.flatMap(hostPorts) : []
+  // The scheduler sees to it; a Pod that names its node itself has passed it by (pkg/kubelet/lifecycle, 1.36).
+  if (wanted.some((port) => taken.some((other) => clash(port, other))))
+    return {
+      reason: 'NodePorts',
+      message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+    }
   return undefined
 }
+
+interface HostPort {
+  port: number
+  protocol: string
+  ip: string
+}
+
+function hostPorts(pod: PodObject): HostPort[] {
+  const ports: Record<string, any>[] = allContainers(pod).flatMap(
+    (container) => ('ports' in container && container.ports) || [],
+  )
+  return ports
+    .filter(({ hostPort }) => hostPort)
+    .map(({ hostPort, protocol = 'TCP', hostIP }) => ({ port: hostPort, protocol, ip: hostIP || '0.0.0.0' }))
+}
+
+const clash = (a: HostPort, b: HostPort): boolean =>
+  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0')
 
 function wantsAppArmor(podContext: Record<string, any>, container: AnyContainer): boolean {
   const own = (container.securityContext as Record<string, any> | undefined)?.appArmorProfile

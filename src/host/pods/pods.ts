@@ -117,6 +117,8 @@ export function createPods(options: PodsOptions): Pods {
       puller,
       imageVolumes,
       starter,
+      others: () =>
+        [...workers.values()].filter(({ view }) => !view.ended && !isFinal(view.pod)).map(({ view }) => view.pod),
       changed: () => listener(uid),
       owns: (runtimeId) => owners.set(runtimeId, uid),
     })

@@ -75,6 +75,17 @@ test('a Pod that asks the node for what it must not have is refused by name', ()
   const confined = podOf({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } })
   assert.equal(refusal(confined, { appArmor: false })?.reason, 'AppArmor')
   assert.equal(refusal(confined, { appArmor: true }), undefined)
+  const onPort = (hostIP?: string) => {
+    const [container] = podOf({}).spec.containers
+    return podOf({
+      containers: [{ ...container!, ports: [{ containerPort: 80, hostPort: 80, ...(hostIP && { hostIP }) }] }],
+    })
+  }
+  const second = (pod: ReturnType<typeof podOf>, other: ReturnType<typeof podOf>) =>
+    refusal(pod, { appArmor: false }, [other])?.reason
+  assert.equal(second(onPort(), onPort()), 'NodePorts')
+  assert.equal(second(onPort('10.0.0.1'), onPort()), 'NodePorts')
+  assert.equal(second(onPort('10.0.0.1'), onPort('10.0.0.2')), undefined)
 })
 
 test('signals have numbers, real-time ones too', () => {

@@ -15,6 +15,8 @@ export interface WorkerTools {
   puller: Puller
   imageVolumes: ImageVolumes
   starter: ContainerStarter
+  /** The Pods that run on this machine beside this one and have not ended. */
+  others(): PodObject[]
   /** Something is new: the host should call sync. */
   changed(): void
   /** From now on events of this container or sandbox belong to this Pod. */

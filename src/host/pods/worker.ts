@@ -428,8 +428,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     underWay.add(refreshed)
   }
 
-  const refused =
-    found?.containers.size || first.metadata.deletionTimestamp ? undefined : refusal(first, nodeAbilities())
+  const isNew = !found?.containers.size && !first.metadata.deletionTimestamp
+  const refused = isNew ? refusal(first, nodeAbilities(), tools.others()) : undefined
   if (refused && !isFinal(first)) {
     view.ended = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
     shared.record(first, 'Warning', refused.reason, refused.message)
