@@ -33,6 +33,8 @@ export interface Puller {
 
 /** How long ErrImagePull is shown before it becomes ImagePullBackOff. */
 const showErrorMs = 1500
+/** A name does not become right by trying again; the Pod may be given another one. */
+const badNameMs = 10_000
 
 export function createPuller(shared: Shared): Puller {
   const { images, clock, pulls, record } = shared
@@ -85,6 +87,20 @@ export function createPuller(shared: Shared): Puller {
     return new ImageNotReady({ reason, message, until: now + Math.min(showErrorMs, pulls.delay(key)) })
   }
 
+  /** @throws ImageNotReady for a name that is none */
+  async function look(pod: PodObject, container: AnyContainer): Promise<Image | undefined> {
+    try {
+      return await images.find(container.image ?? '')
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error
+      const { reason, message } = error
+      const path = fieldPathOf(pod, container.name)
+      record(pod, 'Warning', 'InspectFailed', message, path)
+      record(pod, 'Warning', 'Failed', `Error: ${reason}`, path)
+      throw new ImageNotReady({ reason, message, until: clock.now() + badNameMs })
+    }
+  }
+
   async function pullNow(pod: PodObject, container: AnyContainer): Promise<Image> {
     const image = container.image ?? ''
     const path = fieldPathOf(pod, container.name)
@@ -112,7 +128,7 @@ export function createPuller(shared: Shared): Puller {
       const image = container.image ?? ''
       const policy = container.imagePullPolicy ?? 'IfNotPresent'
       const path = fieldPathOf(pod, container.name)
-      const present = policy === 'Always' ? undefined : await images.find(image)
+      const present = policy === 'Always' ? undefined : await look(pod, container)
       if (present) {
         record(pod, 'Normal', 'Pulled', `Container image "${image}" already present on machine`, path)
         return present
