@@ -18,6 +18,7 @@ import {
   type PodObject,
   podText,
 } from './pod.ts'
+import { changedImages, describedDifferently, needsRefresh } from './pod-changes.ts'
 import { createProbing } from './probing.ts'
 import { ImageNotReady } from './pulling.ts'
 import { type ContainerRecord, containerRecord } from './records.ts'
@@ -30,7 +31,6 @@ import { stopContainer } from './stop-container.ts'
 import { stopInOrder } from './stop-order.ts'
 import { type Found, ignoreNotFound, removeSandbox, removeUnknown } from './takeover.ts'
 import { idsOf, isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
-import { describedDifferently, needsRefresh } from './volume-refresh.ts'
 import type { Worker, WorkerTools } from './worker-contract.ts'
 
 const second = 1000
@@ -457,6 +457,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       } else {
         // Before the next report: a status that has seen the new spec says what became of it.
         resizing.settle()
+        for (const name of changedImages(before, pod)) view.waiting.delete(name)
         if (needsRefresh(pod) && describedDifferently(before, pod)) refreshVolumes()
       }
       kick()

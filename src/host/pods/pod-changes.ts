@@ -1,7 +1,7 @@
-// Whether a Pod has volumes whose content can change while it runs, and whether it changed what they tell of it.
+// What an update of a running Pod changes beside its plan: what volumes tell of it, and images that were waited for.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { PodObject } from './pod.ts'
+import { allContainers, type PodObject } from './pod.ts'
 
 export const needsRefresh = ({ spec }: PodObject): boolean =>
   (spec.volumes ?? []).some(
@@ -16,3 +16,9 @@ const described = ({ metadata, spec }: PodObject) => [
   metadata.annotations,
   spec.containers.map(({ resources }) => resources),
 ]
+
+/** Containers that have another image now: a wait for the old one is over. */
+export function changedImages(before: PodObject, after: PodObject): string[] {
+  const images = new Map(allContainers(before).map(({ name, image }) => [name, image]))
+  return allContainers(after).flatMap(({ name, image }) => (images.get(name) === image ? [] : [name]))
+}
