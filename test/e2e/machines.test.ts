@@ -6,8 +6,10 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StoredObject } from '../../src/api/meta.ts'
+import { run } from '../../src/host/exec.ts'
 import { identify } from '../../src/host/machines/process.ts'
 import { removeAllMachines } from '../../src/host/machines/teardown.ts'
+import { firstMachineUser } from '../../src/host/machines/user.ts'
 import { workloadContract } from '../../src/host/workload.contract.ts'
 import { guestGreeting, guestKeys } from './machines-guest.ts'
 import { type MachinesRoom, openRoom, readUntil } from './machines-room.ts'
@@ -80,10 +82,15 @@ workloadContract('machines on QEMU', async () => {
 inRoom('QEMU runs unprivileged, in a namespace of its own, with no way to the host', async (room) => {
   const object = await boot(room, room.vmi('locked-up'))
   const status = readFileSync(`/proc/${room.pid(object)}/status`, 'utf8')
-  for (const line of [/^Uid:\t107\t107/m, /^CapBnd:\t0+$/m, /^NoNewPrivs:\t1/m, /^Seccomp:\t2/m])
-    assert.match(status, line)
+  const own = new RegExp(`^Uid:\\t${firstMachineUser}\\t${firstMachineUser}`, 'm')
+  for (const line of [own, /^CapBnd:\t0+$/m, /^NoNewPrivs:\t1/m, /^Seccomp:\t2/m]) assert.match(status, line)
   assert.notEqual(statSync(`/proc/${room.pid(object)}/ns/net`).ino, statSync('/proc/self/ns/net').ino)
-  assert.equal(object.status.runtimeUser, 107)
+  assert.equal(object.status.runtimeUser, firstMachineUser)
+  const other = await boot(room, room.vmi('neighbour'))
+  assert.equal(other.status.runtimeUser, firstMachineUser + 1, 'a user of its own')
+  // As QEMU sees it, the state directory is empty: neither the neighbour's files nor Tandem's are there.
+  const inside = await run(['nsenter', `--mount=/proc/${room.pid(object)}/ns/mnt`, 'ls', '-A', room.paths.root])
+  assert.equal(inside.stdout, '')
 })
 
 inRoom('two clients share the console, and see only what comes after they came', async (room) => {
@@ -286,7 +293,7 @@ inRoom('disks of every kind, UEFI and all buses are accepted by QEMU', async (ro
   )
   const image = join(room.paths.root, 'claims/data/disk.img')
   assert.equal(statSync(image).size, 60 * 1024 * 1024)
-  assert.equal(statSync(image).uid, 107)
+  assert.equal(statSync(image).uid, firstMachineUser)
   for (const efi of [{ secureBoot: false }, {}]) {
     const uefi = room.vmi('uefi', {}, { firmware: { bootloader: { efi } }, features: { smm: { enabled: true } } })
     await room.until(uefi, running)

@@ -5,7 +5,6 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../../kinds/kubevirt/hibernation.ts'
 import type { Accelerator } from './accelerator.ts'
-import type { Owner } from './disk-files.ts'
 import { type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { isAlive, killAndWait } from './process.ts'
 import { loadRam, saveRam } from './ram-stream.ts'
@@ -24,7 +23,6 @@ export async function hibernate(
   machine: Machine,
   object: StoredObject,
   letGo: () => void,
-  user?: Owner,
 ): Promise<void> {
   const { qmp, record } = machine
   const owner = ownerOf(object)
@@ -34,7 +32,12 @@ export async function hibernate(
     const paused = pausedBy(machine) !== undefined
     await qmp.execute('stop')
     try {
-      await saveRam(qmp, machine.directory, saved.begin(owner), user)
+      await saveRam(
+        qmp,
+        machine.directory,
+        saved.begin(owner),
+        record.user === undefined ? undefined : { uid: record.user, gid: record.user },
+      )
     } catch (error) {
       saved.forget(owner)
       if (!paused) await qmp.execute('cont')

@@ -16,20 +16,20 @@ import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, r
 import type { MachinesOptions } from './machines.ts'
 import { Inexpressible } from './option.ts'
 import { startProbes } from './probes.ts'
-import { isAlive, killAndWait, type ProcessUser, processesBelow } from './process.ts'
+import { isAlive, killAndWait, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
 import type { SavedStates } from './saved-states.ts'
 import type { Sources } from './sources.ts'
 import { startMachine } from './start.ts'
 import { type Observed, type Phase, statusOf } from './status.ts'
 import { stopStep } from './stop.ts'
+import { userOf } from './user.ts'
 import { specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
-export interface LifecycleOptions extends Omit<MachinesOptions, 'user' | 'emulator' | 'log' | 'now'> {
+export interface LifecycleOptions extends Omit<MachinesOptions, 'emulator' | 'log' | 'now'> {
   log: Logger
   now: () => number
-  user?: ProcessUser
   machines: Map<string, Machine>
   observer: Observer
   sources: Sources
@@ -103,8 +103,9 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
 
   function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
     const abort = new AbortController()
-    const { images, volumes, sources, network, instance, user, saved } = options
-    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved }
+    const { images, volumes, sources, network, instance, saved } = options
+    const user = options.ownUsers === false ? undefined : userOf(machine, machines.values())
+    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved, paths }
     machine.starting = { abort, phase: 'Scheduling', done: Promise.resolve() }
     machine.starting.done = startMachine({ ...rooms, accelerator: options.accelerator() }, machine, object, observer)
       .then(
@@ -187,7 +188,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   function save(machine: Machine, object: StoredObject): SyncResult {
     const wait = machine.retryAt - now()
     if (wait > 0) return { ...report(object, machine), requeueAfter: wait }
-    machine.saving = hibernate(options.saved, machine, object, () => letGo(machine), options.user)
+    machine.saving = hibernate(options.saved, machine, object, () => letGo(machine))
       .then(
         () => end(machine, hibernated),
         (error) => failed(machine, object, 'HibernateFailed', (error as Error).message),

@@ -29,7 +29,7 @@ import {
   type Observer,
   vanished,
 } from './machine.ts'
-import { type ProcessUser, processesBelow, signal } from './process.ts'
+import { processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
 import { createSavedStates } from './saved-states.ts'
 import { createSources } from './sources.ts'
@@ -46,8 +46,8 @@ export interface MachinesOptions {
   network: Network
   record: EventRecorder
   log?: Logger
-  /** Whom QEMU runs as; default is KubeVirt's 107:107. null: whoever Tandem is (tests, no root). */
-  user?: ProcessUser | null
+  /** False: QEMU runs as whoever Tandem is (no root). Default: each as a user of its own. */
+  ownUsers?: boolean
   /** Default qemu-system-x86_64. */
   emulator?: string
   now?: () => number
@@ -64,13 +64,10 @@ export interface Machines
 }
 
 /** KubeVirt's virt-launcher runs QEMU with this uid and gid, and container disks are made for it. */
-const defaultUser: ProcessUser = { uid: 107, gid: 107 }
-
 const logTrimMs = 5_000
 
 export function createMachines(options: MachinesOptions): Machines {
   const log = options.log ?? silentLogger
-  const user = options.user === null ? undefined : (options.user ?? defaultUser)
   const now = options.now ?? Date.now
   const machines = new Map<string, Machine>()
   const listeners: ((uid: string) => void)[] = []
@@ -89,7 +86,6 @@ export function createMachines(options: MachinesOptions): Machines {
     ...options,
     log,
     now,
-    user,
     machines,
     observer,
     sources: createSources(options.client),

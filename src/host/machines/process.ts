@@ -27,6 +27,8 @@ export interface LaunchRequest {
   netns?: string
   /** Absent: stay who we are. */
   user?: ProcessUser
+  /** Directory that the process, when it is another user, must not see. */
+  hidden: string
   /** Files that the process gets open, as descriptors 3, 4, … */
   files: number[]
 }
@@ -57,10 +59,15 @@ export function launch(request: LaunchRequest, onExit: (how: string) => void): P
   })
 }
 
-/** nsenter, unshare and setpriv replace themselves with the next program: the pid stays the same. */
-function wrapped({ program, args, netns, user }: LaunchRequest): string[] {
+/** Covers what it gets as its first argument with an empty file system, and becomes the rest of its arguments. */
+const hiding = 'mount -t tmpfs -o size=4k,mode=0,nosuid,nodev,noexec tmpfs "$0" && exec "$@"'
+
+/** Every step replaces itself with the next program: the pid stays the same. */
+function wrapped({ program, args, netns, user, hidden }: LaunchRequest): string[] {
   if (!user) return netns ? ['nsenter', `--net=${netns}`, program, ...args] : [program, ...args]
-  const enter = netns ? ['nsenter', `--net=${netns}`] : ['unshare', '--net']
+  // A mount namespace of its own, in which the files of all others are not there; its own directory is its working one.
+  const alone = ['unshare', '--mount', '--propagation=private', 'sh', '-c', hiding, hidden]
+  const enter = [...(netns ? ['nsenter', `--net=${netns}`] : ['unshare', '--net']), ...alone]
   const groups = user.groups?.length ? `--groups=${user.groups.join(',')}` : '--clear-groups'
   const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, groups, '--no-new-privs']
   return [...enter, ...drop, '--inh-caps=-all', '--bounding-set=-all', program, ...args]

@@ -32,6 +32,8 @@ export interface MachineRecord {
   uid: string
   namespace: string
   name: string
+  /** Whom its QEMU runs as; absent where that is whoever Tandem is. */
+  user?: number
   /** Absent until QEMU was started. */
   process?: ProcessIdentity
   started?: StartedMachine

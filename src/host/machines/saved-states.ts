@@ -1,9 +1,20 @@
 // Machines that are suspended to disk. saved/<uid of the VirtualMachine>/ holds the memory, the disks that would have gone
 // with the instance, and saved.json; while it is being filled it is called <uid>.new. Only Tandem may look inside.
 
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
+import type { Owner } from './disk-files.ts'
 import { machineFiles } from './plan.ts'
 import type { StartedMachine } from './record.ts'
 import type { VmiSpec } from './vmi.ts'
@@ -34,7 +45,7 @@ export interface SavedStates {
   /** Where the memory of a saved machine is. */
   ram(owner: string): string
   /** The saved disks appear in the directory of a machine that is to go on; they stay here until `forget`. */
-  lend(owner: string, directory: string): void
+  lend(owner: string, directory: string, user?: Owner): void
   /** The state is void: its guest runs. */
   spend(owner: string): void
   forget(owner: string): void
@@ -92,8 +103,11 @@ export function createSavedStates(root: string): SavedStates {
       renameSync(filling(owner), at(owner))
     },
     ram: (owner) => join(at(owner), ramFile),
-    lend(owner, directory) {
-      for (const name of names(at(owner))) if (isKept(name)) linkSync(join(at(owner), name), join(directory, name))
+    lend(owner, directory, user) {
+      for (const name of names(at(owner)).filter(isKept)) {
+        linkSync(join(at(owner), name), join(directory, name))
+        if (user) lchownSync(join(directory, name), user.uid, user.gid)
+      }
     },
     spend: (owner) => rmSync(join(at(owner), stateFile), { force: true }),
     forget(owner) {

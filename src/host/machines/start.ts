@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import type { MachineNetwork, Network } from '../network/network.ts'
+import type { StatePaths } from '../state.ts'
 import { type Accelerator, withKvm } from './accelerator.ts'
 import { qemuArgs } from './args.ts'
 import { confine } from './cgroup.ts'
@@ -25,6 +26,7 @@ import { Waiting } from './waiting.ts'
 
 export interface StartRooms extends DiskRooms {
   instance: string
+  paths: Pick<StatePaths, 'root'>
   network: Network
   emulator: { program: string; version: string }
   accelerator: Promise<Accelerator>
@@ -45,7 +47,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   const uuid = firmwareUuid(object)
   const resuming = stateToResume(rooms, object, spec)
   makeDirectory(machine, rooms.user)
-  if (resuming) rooms.saved.lend(resuming.owner, machine.directory)
+  if (resuming) rooms.saved.lend(resuming.owner, machine.directory, rooms.user)
   const { signal } = machine.starting!.abort
   const [disks, firmware, network, accelerator] = await settled([
     prepareDisks(rooms, object, uuid, machine.directory, signal, resuming !== undefined),
@@ -124,6 +126,7 @@ async function run(
       directory: machine.directory,
       logFile: join(machine.directory, machineFiles.qemuLog),
       netns: network?.netns,
+      hidden: rooms.paths.root,
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files,
     },

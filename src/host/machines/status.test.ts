@@ -24,7 +24,7 @@ const started: StartedMachine = {
   topology: { sockets: 1, cores: 2, threads: 1 },
   network: { address: '10.42.128.5', mac: '02:00:00:00:00:01' },
   volumes: [{ name: 'root', target: 'vda' }],
-  runtimeUser: 107,
+  runtimeUser: 1070000,
   sharedDisks: [],
 }
 
