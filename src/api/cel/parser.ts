@@ -5,6 +5,7 @@ import { call, type Entry, type Expr, ident, literal, memberCall, qualifiedName,
 import { type Token, tokenize } from './lexer.ts'
 import { expandMacro } from './macros.ts'
 import { CelIssue } from './problem.ts'
+import { lengthOf } from './values.ts'
 
 const reserved = new Set(
   'as break const continue else for function if import let loop package namespace return var void while in'.split(' '),
@@ -27,9 +28,14 @@ const binary: Record<string, number> = {
   '%': 5,
 }
 const maxDepth = 250
+const maxSize = 100_000
+
+const tooDeep = (pos: number): CelIssue => new CelIssue(pos, `expression recursion limit exceeded: ${maxDepth}`)
 
 /** @throws CelIssue */
 export function parse(source: string): Expr {
+  const size = lengthOf(source)
+  if (size > maxSize) throw new CelIssue(0, `expression code point size exceeds limit: size: ${size}, limit ${maxSize}`)
   const parser = new Parser(tokenize(source))
   const expr = parser.expression()
   parser.end()
@@ -74,7 +80,7 @@ class Parser {
   }
 
   expression(): Expr {
-    if (++this.depth > maxDepth) throw new CelIssue(this.token.pos, `expression recursion limit exceeded: ${maxDepth}`)
+    if (++this.depth > maxDepth) throw tooDeep(this.token.pos)
     const condition = this.binary(1)
     const question = this.take('?')
     let result = condition
@@ -89,36 +95,53 @@ class Parser {
 
   private binary(level: number): Expr {
     let left = this.unary()
-    for (;;) {
+    for (let chained = 0; ; chained++) {
       const { text, pos, kind } = this.token
       const strength = kind === 'op' || (kind === 'ident' && text === 'in') ? binary[text] : undefined
       if (strength === undefined || strength < level) return left
-      this.index++
-      const right = this.binary(strength + 1)
-      left = call(pos, text === 'in' ? '@in' : `_${text}_`, left, right)
+      if (strength <= 2) left = this.chain(left, text, strength)
+      else {
+        if (chained > maxDepth) throw tooDeep(pos)
+        this.index++
+        const right = this.binary(strength + 1)
+        left = call(pos, text === 'in' ? '@in' : `_${text}_`, left, right)
+      }
     }
+  }
+
+  /** `a && b && c …`, as a tree that is as low as it can be: there may be many of them. */
+  private chain(first: Expr, operator: string, strength: number): Expr {
+    const terms = [first]
+    const places: number[] = []
+    for (let token = this.take(operator); token; token = this.take(operator)) {
+      places.push(token.pos)
+      terms.push(this.binary(strength + 1))
+    }
+    const build = (from: number, to: number): Expr => {
+      if (from === to) return terms[from]!
+      const middle = (from + to) >> 1
+      return call(places[middle]!, `_${operator}_`, build(from, middle), build(middle + 1, to))
+    }
+    return build(0, terms.length - 1)
   }
 
   private unary(): Expr {
     const operator = this.take('!') ?? this.take('-')
     if (!operator) return this.member()
-    if (operator.text === '-' && this.token.kind === 'literal') {
-      const { value } = this.token
-      if (typeof value === 'bigint' || typeof value === 'number') {
-        this.tokens[this.index] = { ...this.token, value: -value, pos: operator.pos }
-        return this.member()
-      }
+    let signs = 1
+    for (; this.take(operator.text); signs++);
+    const { value, kind } = this.token
+    if (operator.text === '-' && kind === 'literal' && (typeof value === 'bigint' || typeof value === 'number')) {
+      this.tokens[this.index] = { ...this.token, value: -value, pos: operator.pos }
+      signs--
     }
-    const same = this.take(operator.text)
-    if (same) {
-      // An even number of signs cancels out.
-      return this.unary()
-    }
-    return call(operator.pos, `${operator.text}_`, this.unary())
+    const operand = this.member()
+    // An even number of signs cancels out.
+    return signs % 2 === 0 ? operand : call(operator.pos, `${operator.text}_`, operand)
   }
 
   private member(): Expr {
-    if (++this.depth > maxDepth) throw new CelIssue(this.token.pos, `expression recursion limit exceeded: ${maxDepth}`)
+    if (++this.depth > maxDepth) throw tooDeep(this.token.pos)
     let expr = this.primary()
     for (;;) {
       const dot = this.take('.')

@@ -24,6 +24,9 @@ export class CelCompileError extends Error {
   }
 }
 
+/** A line that nobody could read is not shown. */
+const longestShown = 4000
+
 function describe(source: string, issue: CelIssue): string {
   const before = source.slice(0, issue.pos)
   const start = before.lastIndexOf('\n') + 1
@@ -31,7 +34,8 @@ function describe(source: string, issue: CelIssue): string {
   const column = issue.pos - start
   const end = source.indexOf('\n', issue.pos)
   const text = source.slice(start, end < 0 ? source.length : end).replaceAll('\t', ' ')
-  return `ERROR: <input>:${line}:${column + 1}: ${issue.message}\n | ${text}\n | ${'.'.repeat(column)}^`
+  const report = `ERROR: <input>:${line}:${column + 1}: ${issue.message}`
+  return text.length > longestShown ? report : `${report}\n | ${text}\n | ${'.'.repeat(column)}^`
 }
 
 /** An evaluation that has no result: no such key, no such overload, division by zero … */

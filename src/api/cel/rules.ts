@@ -149,6 +149,7 @@ class Run {
   node(node: Node, path: string, value: unknown, old: unknown, before: Before): void {
     if (value === undefined || value === null) return
     this.rules(node, path, value, old ?? undefined, before)
+    if (this.budget < 0) return
     for (const part of node.allOf) {
       if (this.budget < 0) return
       this.node(part, path, value, old, { around: before.around })
