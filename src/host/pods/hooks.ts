@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LifecycleHandler } from 'kubernetes-types/core/v1.js'
 import type { Cri } from './cri/client.ts'
 import { actionUrl, httpGet } from './http-check.ts'
-import type { AnyContainer } from './pod.ts'
+import type { Shared } from './options.ts'
+import { type AnyContainer, fieldPathOf, type PodObject } from './pod.ts'
 
 export interface HookTarget {
   container: AnyContainer
@@ -13,6 +14,24 @@ export interface HookTarget {
 }
 
 const noLimitMs = 24 * 60 * 60 * 1000
+
+/** True when the hook failed: the container has to go. */
+export async function runPostStart(
+  shared: Shared,
+  pod: PodObject,
+  hook: LifecycleHandler,
+  target: HookTarget,
+  quitting: Promise<unknown>,
+): Promise<boolean> {
+  try {
+    await Promise.race([runHook(shared.containerd.cri, hook, target), quitting])
+    return false
+  } catch (error) {
+    const message = `PostStartHook failed: ${(error as Error).message}`
+    shared.record(pod, 'Warning', 'FailedPostStartHook', message, fieldPathOf(pod, target.container.name))
+    return true
+  }
+}
 
 /** @throws Error with what the hook said */
 export async function runHook(

@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
-import { runHook } from './hooks.ts'
+import { runPostStart } from './hooks.ts'
 import { lastWords } from './last-words.ts'
 import { nodeAbilities } from './node-abilities.ts'
 import { refusal } from './node-admission.ts'
@@ -295,19 +295,11 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     const running = view.containers.get(container.name)?.[0]
     if (!hook || running?.id !== record.id || !isRunning(running)) return
     running.hookRuns = true
-    try {
-      await Promise.race([
-        runHook(cri, hook, { container, containerId: record.id, podIP: podIPs()[0] ?? '' }),
-        quitting(),
-      ])
-    } catch (error) {
-      const message = `PostStartHook failed: ${(error as Error).message}`
-      shared.record(view.pod, 'Warning', 'FailedPostStartHook', message, fieldPathOf(view.pod, container.name))
-      kill(running, 'FailedPostStartHook')
-    } finally {
-      running.hookRuns = false
-      probing.watch(running)
-    }
+    const target = { container, containerId: record.id, podIP: podIPs()[0] ?? '' }
+    const failed = await runPostStart(shared, view.pod, hook, target, quitting())
+    running.hookRuns = false
+    if (failed) kill(running, 'FailedPostStartHook')
+    probing.watch(running)
   }
 
   /** Keeps the newest truth: an exit that was seen is not undone by an older answer. */
