@@ -61,6 +61,7 @@ export function paramAccess(authorizer: Authorizer, registry: Registry, lookup: 
 
   return {
     name: 'PolicyParamAccess',
+    resources: [...policyKinds, ...Object.keys(bindingKinds)].map((plural) => `${plural}.${group}`),
     validate(request) {
       const { resource, operation, subresource } = request
       if (resource.group !== group || operation === 'DELETE' || subresource || !request.object) return
