@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { ApiError, isApiError } from '../api/errors.ts'
 import type { ApiRequest, UserInfo } from '../api/exchange.ts'
+import { parseDuration } from '../api/time.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import type { ApiServer } from './apiserver.ts'
 import { certificateUser } from './auth/authn.ts'
@@ -118,7 +119,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 }
 
 interface InFlight {
-  begun: number
+  /** When it is over at the latest. */
+  ends: number
   response: Outgoing
 }
 
@@ -129,9 +131,9 @@ function createEdge(options: HttpOptions, log: Logger) {
 
   // One timer for all requests instead of one each.
   const sweep = setInterval(() => {
-    const limit = performance.now() - deadline
+    const now = performance.now()
     for (const entry of inFlight) {
-      if (entry.begun > limit) break
+      if (entry.ends > now) continue
       inFlight.delete(entry)
       sendError(entry.response, new ApiError('Timeout', 'request did not complete within the allotted timeout'))
     }
@@ -148,7 +150,7 @@ function createEdge(options: HttpOptions, log: Logger) {
   async function serve(request: Incoming, response: Outgoing): Promise<void> {
     if (options.other?.(request, response)) return
     const asked = readRequest(request)
-    const entry: InFlight = { begun: performance.now(), response }
+    const entry: InFlight = { ends: performance.now() + timeLimit(asked), response }
     if (isLong(asked)) {
       const ending = new AbortController()
       response.on('close', () => ending.abort())
@@ -241,6 +243,16 @@ function refuseForeignOrigin(headers: Record<string, string>): void {
     if (from.host === host || loopbackNames.has(from.hostname)) return
   }
   throw new ApiError('Forbidden', `the origin ${origin} may not open streams on ${host ?? 'this server'}`)
+}
+
+/** How long the request may take (ms): ours, or less where the client says so (`kubectl --request-timeout`). */
+export function timeLimit({ query }: Pick<ApiRequest, 'query'>): number {
+  const text = query.get('timeout')
+  if (!text) return deadline
+  const asked = parseDuration(text)
+  if (asked === undefined || asked < 0)
+    throw new ApiError('BadRequest', `invalid timeout specified in the request URL: ${text}`)
+  return asked === 0 ? deadline : Math.min(asked, deadline)
 }
 
 /** URLs may hold tokens in their query: the log gets the path. */
