@@ -1,5 +1,6 @@
 // CEL values as text that is the same for equal values, and back to JSON.
 
+import { toBase64 } from './bytes.ts'
 import { durationText, timestampText } from './library/time-text.ts'
 import { CelError } from './problem.ts'
 import { CelMap, Duration, mapKey, Optional, Timestamp, Uint } from './values.ts'
@@ -15,7 +16,7 @@ export function canonicalJson(value: unknown): string {
       .join()}}`
   }
   if (typeof value === 'string') return JSON.stringify(value)
-  if (value instanceof Uint8Array) return `b${Buffer.from(value).toString('base64')}`
+  if (value instanceof Uint8Array) return `b${toBase64(value)}`
   if (value instanceof Timestamp || value instanceof Duration) return `${value.constructor.name}${value.ns}`
   return String(mapKey(value))
 }
@@ -29,7 +30,7 @@ export function toJson(value: unknown): unknown {
     return Object.fromEntries(value.keys().map((key) => [String(mapKey(key)), toJson(value.get(key))]))
   }
   if (value instanceof Uint) return Number(value.value)
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (value instanceof Uint8Array) return toBase64(value)
   if (value instanceof Timestamp) return timestampText(value)
   if (value instanceof Duration) return durationText(value.ns)
   if (value instanceof Optional) return value.present ? toJson(value.value) : null

@@ -2,6 +2,7 @@
 
 import type { Schema } from '../schema.ts'
 import { equalJson } from '../walk/plain.ts'
+import { fromBase64 } from './bytes.ts'
 import { canonicalJson } from './canonical.ts'
 import { escapeName, unescapeName } from './escape.ts'
 import { parseDurationText, readTimestamp } from './library/time-text.ts'
@@ -166,8 +167,11 @@ function stringValue(value: unknown, schema: Schema): unknown {
       if (time === undefined) throw new CelError(`Invalid ${schema.format} formatted string ${value}`)
       return time
     }
-    case 'byte':
-      return new Uint8Array(Buffer.from(value, 'base64'))
+    case 'byte': {
+      const bytes = fromBase64(value)
+      if (!bytes) throw new CelError(`Invalid byte formatted string ${value}`)
+      return bytes
+    }
   }
   return value
 }

@@ -1,6 +1,7 @@
 // What one call costs at run time, in cel-go's units (facts of Kubernetes 1.36, k8s.io/apiserver/pkg/cel/library/cost.go
 // and cel-go's interpreter). The rules of CustomResourceDefinitions are held to these numbers.
 
+import { byteLength } from './bytes.ts'
 import type { Overload } from './declarations.ts'
 import { CelMap, CelObject, costSize } from './values.ts'
 
@@ -100,7 +101,7 @@ function selectorCost(length: number): number {
 
 /** The cost of walking through a value, text and all. */
 function dataTraversal(value: unknown): number {
-  if (typeof value === 'string') return Math.floor(Buffer.byteLength(value) * stringFactor)
+  if (typeof value === 'string') return Math.floor(byteLength(value) * stringFactor)
   if (value instanceof Uint8Array) return Math.floor(value.length * stringFactor)
   if (Array.isArray(value)) return value.reduce<number>((cost, item) => cost + dataTraversal(item), 0)
   if (value instanceof CelMap) {

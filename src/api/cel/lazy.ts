@@ -1,9 +1,8 @@
 // CEL is loaded with its first use: most servers never meet an expression, and its modules would be a tenth of their
 // memory. The modules are asked for as a whole, at the moment when there is something to compile.
 
-import { createRequire } from 'node:module'
-
-const load = createRequire(import.meta.url)
+// Node's own door to a module at once; a browser would import CEL as a whole.
+const load = (path: string) => process.getBuiltinModule('node:module').createRequire(import.meta.url)(path)
 
 /** x-kubernetes-validations of a schema. */
 export const celRules = (): typeof import('./rules.ts') => load('./rules.ts')

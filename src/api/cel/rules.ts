@@ -4,6 +4,7 @@
 import { type FieldError, fieldErrorBody } from '../errors.ts'
 import type { Schema, ValidationRule } from '../schema.ts'
 import { equalJson } from '../walk/plain.ts'
+import { byteLength } from './bytes.ts'
 import { CelResultError, type Compiled, compileCel, runtimeBudget } from './compile.ts'
 import { schemaValue } from './convert.ts'
 import { escapeName } from './escape.ts'
@@ -288,7 +289,7 @@ class Run {
     }
     this.budget -= outcome.cost
     const text = typeof outcome.value === 'string' ? outcome.value.trim() : ''
-    const usable = text !== '' && Buffer.byteLength(text) <= 5 * 1024 && !text.includes('\n')
+    const usable = text !== '' && byteLength(text) <= 5 * 1024 && !text.includes('\n')
     return usable ? text : standard
   }
 }

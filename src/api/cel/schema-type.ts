@@ -1,6 +1,7 @@
 // The CEL type of a schema, with the sizes it promises (facts of k8s.io/apiserver/pkg/cel/common/schemas.go, 1.36).
 
 import type { Schema } from '../schema.ts'
+import { byteLength } from './bytes.ts'
 import { escapeName } from './escape.ts'
 import type { Type } from './types.ts'
 import * as types from './types.ts'
@@ -104,5 +105,5 @@ function stringType(schema: Schema): Type {
   if (schema.maxLength !== undefined) return sized(types.stringType, 2, Math.max(0, schema.maxLength) * 4)
   const words = schema.enum?.filter((value) => typeof value === 'string') as string[] | undefined
   if (!schema.enum || schema.enum.length === 0) return sized(types.stringType, 2, maxRequest - 2)
-  return sized(types.stringType, 2, Math.max(0, ...words!.map((word) => Buffer.byteLength(word))))
+  return sized(types.stringType, 2, Math.max(0, ...words!.map((word) => byteLength(word))))
 }

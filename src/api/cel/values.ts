@@ -1,6 +1,7 @@
 // CEL's values at run time. int is bigint, double is number, bool, string and null are JavaScript's own, bytes are
 // Uint8Array, lists are arrays; what JavaScript lacks is here, with equality and order across types.
 
+import { compareBytes, utf8 } from './bytes.ts'
 import { CelError, noSuchOverload } from './problem.ts'
 import type { Type } from './types.ts'
 import * as types from './types.ts'
@@ -179,7 +180,7 @@ export function equals(a: unknown, b: unknown): boolean {
   if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false
   if (Array.isArray(a)) return Array.isArray(b) && sameLists(a, b)
   if (a instanceof CelMap) return b instanceof CelMap && sameMaps(a, b)
-  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0
   if (a instanceof Timestamp) return b instanceof Timestamp && a.ns === b.ns
   if (a instanceof Duration) return b instanceof Duration && a.ns === b.ns
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
@@ -219,7 +220,7 @@ export function compare(a: unknown, b: unknown): number {
     return x < y ? -1 : x > y ? 1 : Number.isNaN(x) || Number.isNaN(y) ? Number.NaN : 0
   if (typeof a === 'string' && typeof b === 'string') return compareText(a, b)
   if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return compareBytes(a, b)
   if ((a instanceof Timestamp && b instanceof Timestamp) || (a instanceof Duration && b instanceof Duration)) {
     return a.ns < b.ns ? -1 : a.ns > b.ns ? 1 : 0
   }
@@ -229,7 +230,7 @@ export function compare(a: unknown, b: unknown): number {
 /** By code point, as UTF-8 sorts. */
 function compareText(a: string, b: string): number {
   if (a === b) return 0
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return compareBytes(utf8(a), utf8(b))
 }
 
 /** Characters of a string are code points. */

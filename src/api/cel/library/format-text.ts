@@ -1,5 +1,6 @@
 // string.format: %s %d %f %e %b %o %x %X, in the words of cel-go's strings extension, version 2 (English numbers).
 
+import { textOf, toHex, utf8 } from '../bytes.ts'
 import { CelError } from '../problem.ts'
 import { CelMap, Duration, Timestamp, TypeValue, typeName, Uint } from '../values.ts'
 import { doubleText, durationText, timestampText } from './time-text.ts'
@@ -80,8 +81,8 @@ function scientific(value: number, precision: number): string {
 }
 
 function hex(value: unknown): string {
-  if (typeof value === 'string') return Buffer.from(value).toString('hex')
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  if (typeof value === 'string') return toHex(typeof value === 'string' ? utf8(value) : value)
+  if (value instanceof Uint8Array) return toHex(typeof value === 'string' ? utf8(value) : value)
   const whole = integer(value)
   if (whole === undefined) throw wrong('hex', 'integers, byte buffers, and strings', value)
   return whole.toString(16)
@@ -90,7 +91,7 @@ function hex(value: unknown): string {
 function asText(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return doubleText(value)
-  if (value instanceof Uint8Array) return Buffer.from(value).toString()
+  if (value instanceof Uint8Array) return textOf(value)
   if (value instanceof Timestamp) return timestampText(value)
   if (value instanceof Duration) return durationText(value.ns)
   if (value instanceof TypeValue) return value.name
@@ -104,7 +105,7 @@ function asText(value: unknown): string {
 function nested(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'number') return unusual(value) ? `"${unusual(value)}"` : value.toFixed(6)
-  if (value instanceof Uint8Array) return `b${JSON.stringify(Buffer.from(value).toString())}`
+  if (value instanceof Uint8Array) return `b${JSON.stringify(textOf(value))}`
   if (value instanceof Timestamp) return `timestamp("${timestampText(value)}")`
   if (value instanceof Duration) return `duration("${durationText(value.ns)}")`
   if (Array.isArray(value)) return `[${value.map(nested).join(', ')}]`
