@@ -36,6 +36,10 @@ export interface ContainerRecord {
   hookRuns?: boolean
   /** Requests and limits that it really has; undefined when nobody knows. */
   resources?: Resources
+  /** Limits that hold for it: its own, or the Pod's. */
+  bounds?: Record<string, string>
+  /** Whom its first process ran as. */
+  user?: { uid: number; gid: number; supplementalGroups: number[] }
 }
 
 const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
@@ -46,6 +50,14 @@ const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
  */
 const isCalledOff = ({ reason, message }: Decoded<typeof ContainerStatus>): boolean =>
   reason === 'StartError' && /\bcontext canceled\b|\blstat \/proc\/\d+\/ns\/\w+: no such file/.test(message)
+
+/** What the runtime does not tell again. */
+export const rememberedOf = ({ hookRuns, resources, bounds, user }: ContainerRecord): Partial<ContainerRecord> => ({
+  ...(hookRuns && { hookRuns }),
+  ...(resources && { resources }),
+  ...(bounds && { bounds }),
+  ...(user && { user }),
+})
 
 const milliseconds = (nanoseconds: bigint): number => Number(nanoseconds / 1_000_000n)
 
@@ -65,15 +77,17 @@ export function containerRecord(status: Decoded<typeof ContainerStatus>, sandbox
     imageId: status.imageRef,
     hash: status.annotations[annotations.hash] ?? '',
     logPath: status.logPath,
-    resources: resourcesIn(status.annotations[annotations.resources]),
+    ...resourcesIn(status.annotations[annotations.resources]),
   }
 }
 
-function resourcesIn(text: string | undefined): Resources | undefined {
+function resourcesIn(text: string | undefined): Pick<ContainerRecord, 'resources' | 'bounds'> {
   try {
-    return text ? (JSON.parse(text) as Resources) : undefined
+    if (!text) return {}
+    const { bounds, ...resources } = JSON.parse(text) as Resources & { bounds?: Record<string, string> }
+    return { resources, bounds: bounds ?? {} }
   } catch {
-    return undefined
+    return {}
   }
 }
 

@@ -6,6 +6,7 @@ import { createBackoff } from './backoff.ts'
 import { refusal } from './node-admission.ts'
 import { plan } from './plan.ts'
 import { podOf, recordOf, viewOf } from './pod.fixture.ts'
+import { parseUser } from './process-user.ts'
 import { asked, openResizes, settle } from './resize.ts'
 import { podStatus } from './status.ts'
 import { signalNumber } from './stop-container.ts'
@@ -17,7 +18,11 @@ const facts = { name: 'n', addresses: ['192.0.2.1'], cpu: 4, memoryBytes: node.m
 function resized(before: object, after: object, policy: object[] = []) {
   const pod = (resources: object) =>
     podOf({ containers: [{ name: 'main', image: 'x', resources, resizePolicy: policy }] })
-  const view = viewOf(pod(after), [recordOf('main', { resources: before })], { granted: asked(pod(before)) })
+  const view = viewOf(
+    pod(after),
+    [recordOf('main', { resources: before, bounds: (before as { limits: Record<string, string> }).limits })],
+    { granted: asked(pod(before)) },
+  )
   return view
 }
 
@@ -90,4 +95,23 @@ test('a Pod that asks the node for what it must not have is refused by name', ()
 
 test('signals have numbers, real-time ones too', () => {
   assert.deepEqual(['SIGTERM', 'SIGUSR1', 'SIGRTMIN+3', 'SIGRTMAX'].map(signalNumber), [15, 10, 37, 64])
+})
+
+test('limits of the Pod as a whole hold for containers without their own', () => {
+  const whole = (cpu: string) => ({ limits: { cpu, memory: '1Gi' }, requests: { cpu, memory: '1Gi' } })
+  const pod = (cpu: string) => podOf({ containers: [{ name: 'main', image: 'x' }], resources: whole(cpu) })
+  const record = recordOf('main', { resources: {}, bounds: whole('1').limits })
+  const view = viewOf(pod('2'), [record], { granted: asked(pod('1')), wholeApplied: whole('1') })
+  settle(view, node, node)
+  const steps = () => plan(view, createBackoff(), 0).steps.map((step) => step.do)
+  assert.deepEqual(steps(), ['resize-pod', 'resize'])
+  assert.deepEqual(openResizes(view)[0]!.bounds, { cpu: '2', memory: '1Gi' })
+  view.wholeApplied = whole('2')
+  record.bounds = whole('2').limits
+  assert.deepEqual(steps(), [])
+})
+
+test('the user of a process is read from the kernel', () => {
+  const text = 'Name:\tsh\nUid:\t1000\t1000\t1000\t1000\nGid:\t3000\t3000\t3000\t3000\nGroups:\t4000 50000 \n'
+  assert.deepEqual(parseUser(text), { uid: 1000, gid: 3000, supplementalGroups: [4000, 50000] })
 })

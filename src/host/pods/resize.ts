@@ -95,19 +95,48 @@ export function settle(view: PodView, node: Room, free: Room): void {
   }
   view.granted = wanted
   delete view.resize.pending
-  if (resizable(view.pod).some((container) => isOpen(view, container.name))) view.resize.inProgress = {}
+  if (isWholeOpen(view) || resizable(view.pod).some((container) => isOpen(view, container.name)))
+    view.resize.inProgress = {}
+}
+
+/** The group of the Pod as a whole has other limits than granted. */
+export function isWholeOpen(view: PodView): boolean {
+  const whole = view.granted.get(wholePod)
+  return Boolean(whole && view.sandbox?.ready && !sameResources(whole, view.wholeApplied))
+}
+
+/** The Pod with what is granted to it as a whole, which may not be what it asks for yet. */
+export function withWhole({ pod, granted }: PodView): PodObject {
+  const whole = granted.get(wholePod)
+  return whole && whole !== pod.spec.resources ? { ...pod, spec: { ...pod.spec, resources: whole } } : pod
+}
+
+/** Limits that hold for a container: its own, and where it has none those of the Pod. */
+export function boundsOf(own: Resources | undefined, whole: Resources | undefined): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const name of ['cpu', 'memory']) {
+    const limit = own?.limits?.[name] ?? whole?.limits?.[name]
+    if (limit !== undefined) found[name] = limit
+  }
+  return found
 }
 
 /** The container runs with other resources than granted. */
 function isOpen(view: PodView, name: string): boolean {
   const record = view.containers.get(name)?.[0]
   const granted = view.granted.get(name)
-  return Boolean(
-    record?.state === 'running' && record.resources && granted && !sameResources(record.resources, granted),
-  )
+  if (record?.state !== 'running' || !record.resources || !granted) return false
+  const bounds = boundsOf(granted, view.granted.get(wholePod))
+  return !sameResources(record.resources, granted) || !equalJson(record.bounds ?? {}, bounds)
 }
 
-export type ResizeStep = { container: Container; record: ContainerRecord; restart: boolean; resources: Resources }
+export interface ResizeStep {
+  container: Container
+  record: ContainerRecord
+  restart: boolean
+  resources: Resources
+  bounds: Record<string, string>
+}
 
 /** Running containers that have to change, and how. */
 export function openResizes(view: PodView): ResizeStep[] {
@@ -115,14 +144,14 @@ export function openResizes(view: PodView): ResizeStep[] {
     if (!isOpen(view, container.name)) return []
     const record = view.containers.get(container.name)![0]!
     const resources = view.granted.get(container.name)!
+    const bounds = boundsOf(resources, view.granted.get(wholePod))
     const changed = ['cpu', 'memory'].filter(
       (name) =>
-        record.resources?.requests?.[name] !== resources.requests?.[name] ||
-        record.resources?.limits?.[name] !== resources.limits?.[name],
+        record.resources?.requests?.[name] !== resources.requests?.[name] || record.bounds?.[name] !== bounds[name],
     )
     const restart = (container.resizePolicy ?? []).some(
       ({ resourceName, restartPolicy }) => restartPolicy === 'RestartContainer' && changed.includes(resourceName),
     )
-    return [{ container, record, restart, resources }]
+    return [{ container, record, restart, resources, bounds }]
   })
 }

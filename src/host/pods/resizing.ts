@@ -3,9 +3,9 @@
 
 import { limitGroup, memoryUsed } from './cgroups.ts'
 import type { Shared } from './options.ts'
-import { fieldPathOf, type Resources, wholeUnits } from './pod.ts'
+import { fieldPathOf, wholeUnits } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
-import { openResizes, type ResizeStep, settle, wholePod } from './resize.ts'
+import { isWholeOpen, openResizes, type ResizeStep, settle, wholePod } from './resize.ts'
 import { cgroupLimits, podCgroup } from './resources.ts'
 import { cgroupOfPod } from './spec.ts'
 import { isRunning, newest, type PodView } from './view.ts'
@@ -16,6 +16,8 @@ export interface Resizing {
   /** A change failed a moment ago. */
   coolsDown(): boolean
   resize(step: ResizeStep): Promise<void>
+  /** Brings the Pod's own group to what is granted; the sandbox counts as busy meanwhile. */
+  resizePod(): Promise<void>
   /** Limits of the Pod as a whole, where it has some. */
   limitPod(): Promise<void>
   /** When something that waits may have become possible. */
@@ -32,9 +34,9 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
   const groupOfPod = () => cgroupOfPod(view.pod, shared.cgroupParent)
 
   /** The kernel would kill what uses more than its new limit. */
-  async function checkMemory(record: ContainerRecord, { limits }: Resources): Promise<void> {
-    const limit = wholeUnits(limits?.memory)
-    if (limit === 0 || limit >= wholeUnits(record.resources?.limits?.memory)) return
+  async function checkMemory(record: ContainerRecord, bounds: Record<string, string>): Promise<void> {
+    const limit = wholeUnits(bounds.memory)
+    if (limit === 0 || limit >= wholeUnits(record.bounds?.memory)) return
     const used = await memoryUsed(`${groupOfPod()}/${record.id}`)
     if (used !== undefined && used >= limit)
       throw new Error(`attempting to set pod memory limit (${limit}) below current usage (${used})`)
@@ -42,7 +44,16 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
 
   async function limitPod(): Promise<void> {
     const whole = view.granted.get(wholePod)
-    if (whole) await limitGroup(groupOfPod(), podCgroup(whole))
+    if (!whole) return
+    await limitGroup(groupOfPod(), podCgroup(whole))
+    view.wholeApplied = whole
+  }
+
+  function failed(error: unknown, path?: string): void {
+    const { message } = error as Error
+    view.resize.inProgress = { error: message }
+    blockedUntil = clock.now() + retryMs
+    shared.record(view.pod, 'Warning', 'ResizeError', message, path)
   }
 
   return {
@@ -56,25 +67,31 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
       const before = JSON.stringify(view.resize)
       settle(view, { cpu: node.cpu * 1000, memory: node.memoryBytes }, shared.roomFor(view.pod.metadata.uid))
       const allRun = view.pod.spec.containers.every(({ name }) => isRunning(newest(view, name)))
-      if (view.resize.inProgress && allRun && openResizes(view).length === 0) {
+      if (view.resize.inProgress && allRun && !isWholeOpen(view) && openResizes(view).length === 0) {
         delete view.resize.inProgress
         shared.record(view.pod, 'Normal', 'ResizeCompleted', 'Pod resize completed')
       }
       if (JSON.stringify(view.resize) !== before) changed()
     },
-    async resize({ container, record, resources }) {
+    async resizePod() {
       try {
         await limitPod()
-        await checkMemory(record, resources)
-        const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources)
+      } catch (error) {
+        failed(error)
+      } finally {
+        view.sandboxBusy = false
+      }
+    },
+    async resize({ container, record, resources, bounds }) {
+      try {
+        await limitPod()
+        await checkMemory(record, bounds)
+        const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources, bounds)
         await cri.updateContainerResources({ containerId: record.id, linux })
         const now = newest(view, container.name)
-        if (now?.id === record.id) now.resources = resources
+        if (now?.id === record.id) Object.assign(now, { resources, bounds })
       } catch (error) {
-        const { message } = error as Error
-        view.resize.inProgress = { error: message }
-        blockedUntil = clock.now() + retryMs
-        shared.record(view.pod, 'Warning', 'ResizeError', message, fieldPathOf(view.pod, container.name))
+        failed(error, fieldPathOf(view.pod, container.name))
       } finally {
         view.busy.delete(container.name)
       }

@@ -66,13 +66,13 @@ export function cgroupLimits(
   container: AnyContainer,
   nodeMemoryBytes: number,
   given = (container.resources ?? {}) as Resources,
+  // A container without a limit of its own may use what the Pod as a whole may.
+  bounds = { ...pod.spec.resources?.limits, ...given.limits },
 ): CgroupLimits {
   const { requests, limits } = given
-  // A container without a limit of its own may use what the Pod as a whole may.
-  const whole = pod.spec.resources?.limits
-  const limit = milliUnits(limits?.cpu ?? whole?.cpu)
+  const limit = milliUnits(bounds.cpu)
   const shares = cpuShares(requests?.cpu === undefined ? milliUnits(limits?.cpu) : milliUnits(requests.cpu))
-  const memory = wholeUnits(limits?.memory ?? whole?.memory)
+  const memory = wholeUnits(bounds.memory)
   return {
     cpuShares: shares,
     ...(limit > 0 && quota(limit)),

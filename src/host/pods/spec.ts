@@ -10,7 +10,8 @@ import { expand } from './env.ts'
 import type { NodeFacts } from './field-values.ts'
 import { podDomain, podHostname } from './hosts-file.ts'
 import { annotations, containerHash, labels, logDirectoryName, logPath, podLabels } from './names.ts'
-import { type AnyContainer, type Container, ContainerProblem, type PodObject } from './pod.ts'
+import { type AnyContainer, type Container, ContainerProblem, type PodObject, type Resources } from './pod.ts'
+import { boundsOf } from './resize.ts'
 import { cgroupLimits } from './resources.ts'
 import { containerSecurity, type ImageUser, sandboxSecurity } from './security.ts'
 
@@ -128,7 +129,10 @@ function containerAnnotations(pod: PodObject, container: AnyContainer, restartCo
   const grace = pod.spec.terminationGracePeriodSeconds
   return {
     [annotations.hash]: containerHash(container),
-    [annotations.resources]: JSON.stringify(container.resources ?? {}),
+    [annotations.resources]: JSON.stringify({
+      ...container.resources,
+      bounds: boundsOf(container.resources as Resources | undefined, pod.spec.resources),
+    }),
     [annotations.restartCount]: `${restartCount}`,
     [annotations.terminationMessagePath]: container.terminationMessagePath ?? defaultTerminationMessagePath,
     [annotations.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',

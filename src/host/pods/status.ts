@@ -101,6 +101,7 @@ function containerStatus(view: PodView, container: AnyContainer, role: Role): Co
     }),
     ...resourcesOf(view, container, shown, role),
     ...mountsOf(container),
+    ...userOf(shown, before),
     ...stopSignalOf(container),
   }
 }
@@ -124,6 +125,13 @@ function mountsOf({ volumeMounts = [] }: AnyContainer) {
     ...(readOnly && { readOnly, recursiveReadOnly: 'Disabled' }),
   }))
   return { volumeMounts: shown }
+}
+
+/** A Tandem that took the container over knows it from the API. */
+function userOf({ id, user }: ContainerRecord, before: ContainerStatus | undefined) {
+  if (user) return { user: { linux: user } }
+  const known = before as { containerID?: string; user?: unknown } | undefined
+  return known?.user && known.containerID === `containerd://${id}` ? { user: known.user } : {}
 }
 
 function stopSignalOf(container: AnyContainer) {

@@ -35,6 +35,8 @@ export interface PodView {
   /** Requests and limits that the node has granted, by container name and '' for the Pod as a whole. */
   granted: Map<string, Resources>
   resize: ResizeState
+  /** Resources of the Pod as a whole that its group has. */
+  wholeApplied?: Resources
 }
 
 export interface ResizeState {

@@ -21,8 +21,8 @@ import {
 import { changedImages, describedDifferently, needsRefresh } from './pod-changes.ts'
 import { createProbing } from './probing.ts'
 import { ImageNotReady } from './pulling.ts'
-import { type ContainerRecord, containerRecord } from './records.ts'
-import { asked, grantedBefore } from './resize.ts'
+import { type ContainerRecord, containerRecord, rememberedOf } from './records.ts'
+import { asked, grantedBefore, withWhole } from './resize.ts'
 import { createResizing } from './resizing.ts'
 import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
 import type { SandboxConfig } from './spec.ts'
@@ -230,7 +230,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       config ??= await configOfSandbox(shared, view.pod, sandbox.attempt)
       volumes ??= await mountVolumes(shared, tools.imageVolumes, view.pod)
       const record = await tools.starter.start({
-        pod: view.pod,
+        pod: withWhole(view),
         container: withGranted(container),
         restartCount,
         image,
@@ -309,7 +309,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     if (index >= 0 && list[index]!.state === 'exited' && record.state !== 'exited') return
     if (record.state === 'exited' && !(index >= 0 && list[index]!.state === 'exited'))
       record.message ||= await lastWords(files, uid, spec(record.name), record)
-    if (index >= 0) list[index] = { ...record, hookRuns: list[index]!.hookRuns, resources: list[index]!.resources }
+    if (index >= 0) list[index] = { ...record, ...rememberedOf(list[index]!) }
     else list.unshift(record)
     view.containers.set(record.name, list)
     if (!isRunning(record)) probing.forget(record.id)
