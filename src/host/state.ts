@@ -9,6 +9,7 @@ export interface StatePaths {
   settings: string
   store: string
   pki: string
+  auditLog: string
   kubeconfig: string
   log: string
   pid: string
@@ -39,6 +40,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     settings: settingsPath(root),
     store: at('store.db'),
     pki: at('pki'),
+    auditLog: at('audit.log'),
     kubeconfig: at('kubeconfig'),
     log: at('tandem.log'),
     pid: join(run, 'tandem.pid'),

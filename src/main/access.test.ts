@@ -12,8 +12,9 @@ test('policies are read from files, and what is wrong names the file', async (co
   const stateDir = await mkdtemp(join(tmpdir(), 'access-'))
   context.after(() => rm(stateDir, { recursive: true }))
   const auditPolicy = join(stateDir, 'policy.yaml')
+  const auditLog = join(stateDir, 'audit.log')
   await writeFile(auditPolicy, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n')
-  const access = await openAccess({ stateDir, auditPolicy }, silentLogger)
+  const access = await openAccess({ auditLog, auditPolicy }, silentLogger)
   const visit = access.audit!.begin(
     { method: 'GET', path: '/version', query: new URLSearchParams(), headers: {}, user: { name: 'a', groups: [] } },
     {
@@ -23,14 +24,14 @@ test('policies are read from files, and what is wrong names the file', async (co
   )
   visit!.done({ status: 200, object: {} })
   await access.close()
-  const lines = (await readFile(join(stateDir, 'audit.log'), 'utf8')).trimEnd().split('\n')
+  const lines = (await readFile(auditLog, 'utf8')).trimEnd().split('\n')
   assert.deepEqual(
     lines.map((line) => JSON.parse(line).stage),
     ['RequestReceived', 'ResponseComplete'],
   )
   await writeFile(auditPolicy, 'kind: Policy\n')
-  await assert.rejects(openAccess({ stateDir, auditPolicy }, silentLogger), /policy.yaml: the audit policy must be/)
+  await assert.rejects(openAccess({ auditLog, auditPolicy }, silentLogger), /policy.yaml: the audit policy must be/)
   const missing = join(stateDir, 'none.yaml')
-  await assert.rejects(openAccess({ stateDir, authenticationConfig: missing }, silentLogger), /none.yaml: ENOENT/)
-  assert.deepEqual(Object.keys(await openAccess({ stateDir }, silentLogger)), ['close'])
+  await assert.rejects(openAccess({ auditLog, authenticationConfig: missing }, silentLogger), /none.yaml: ENOENT/)
+  assert.deepEqual(Object.keys(await openAccess({ auditLog }, silentLogger)), ['close'])
 })

@@ -2,7 +2,6 @@
 // AuthenticationConfiguration and an audit Policy, both as Kubernetes has them. Read once, at the start.
 
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Config } from '../config.ts'
 import { type Audit, createAudit } from '../server/audit/audit.ts'
@@ -20,7 +19,7 @@ export interface Access {
 const auditSize = 100 * 1024 * 1024
 const auditKeep = 10
 
-type AccessConfig = Pick<Config, 'stateDir' | 'authenticationConfig' | 'auditPolicy' | 'auditLog'>
+type AccessConfig = Pick<Config, 'authenticationConfig' | 'auditPolicy'> & { auditLog: string }
 
 /** @throws Error that names the file and what is wrong in it */
 export async function openAccess(config: AccessConfig, log: Logger): Promise<Access> {
@@ -28,7 +27,7 @@ export async function openAccess(config: AccessConfig, log: Logger): Promise<Acc
   const policy = await read(config.auditPolicy, readPolicy)
   let file: LogFile | undefined
   if (policy) {
-    const path = config.auditLog ?? join(config.stateDir, 'audit.log')
+    const path = config.auditLog
     const failed = (error: Error) => log.error('the audit log cannot be written', { path, error })
     file = openLogFile({ path, size: auditSize, keep: auditKeep, failed })
   }

@@ -85,7 +85,7 @@ async function openPlatform(
   log: Logger,
 ): Promise<Platform> {
   const apiAddress = addressIn(settings.serviceCidr, 1)
-  const access = await openAccess(config, log.child('access'))
+  const access = await openAccess({ ...config, auditLog: config.auditLog ?? paths.auditLog }, log.child('access'))
   const [pki, store] = await Promise.all([
     openPki({
       directory: paths.pki,
