@@ -1,32 +1,21 @@
-// The API server over its durable store: creates, gets, lists and watch fan-out at 1, 16 and 64 clients, over TLS with a
-// client certificate, beside etcd (Debian's etcd-server, when it is installed) as the durable peer in the same run.
+// The API server over its durable store: creates, gets, lists and watch fan-out at 1, 16 and 64 clients, over TLS, beside
+// a real kube-apiserver with etcd (KUBE_APISERVER and ETCD name the programs) and etcd alone (Debian's etcd-server), in
+// the same run.
 //
 // node bench/api.ts [seconds per figure, default 3]
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { connect as connectTcp, type Socket } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
-import { accessFromKubeconfig } from '../src/client/kubeconfig.ts'
 import { type Ask, createAsk } from './connection.ts'
 import { heading, type LoadResult, load, row, summary } from './load.ts'
+import { etcdKey, type Peer, residentMb, startEtcd, startKubernetes, startTandem } from './peers.ts'
 
-const home = resolve(import.meta.dirname, '..')
 const seconds = Number(process.argv[2] ?? 3)
 const clientCounts = [1, 16, 64]
 const scratch = mkdtempSync(join(tmpdir(), 'tandem-bench-'))
-const children: ChildProcess[] = []
-
-/** Who is measured: connections to it, and a first request that pays for the handshake. */
-interface Peer {
-  pid: number
-  open(): Socket
-  host: string
-  warm: [method: string, path: string, body?: string]
-}
+const peers: Peer[] = []
 
 /** `clients` connections, new ones: an idle one would be closed by its server before its turn comes. */
 async function loadOn(
@@ -41,68 +30,6 @@ async function loadOn(
   for (const socket of sockets) socket.destroy()
   return result
 }
-
-async function startTandem(port: number): Promise<Peer> {
-  const kubeconfig = join(scratch, 'kubeconfig')
-  const child = spawn(
-    process.execPath,
-    [
-      join(home, 'src/main.ts'),
-      'dev',
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--store',
-      join(scratch, 'store.db'),
-      '--kubeconfig',
-      kubeconfig,
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
-  )
-  children.push(child)
-  while (!existsSync(kubeconfig)) await sleep(20)
-  const access = accessFromKubeconfig(readFileSync(kubeconfig, 'utf8'))
-  const identity = { ca: access.ca, cert: access.clientCertificate, key: access.clientKey }
-  const open = () => connectTls({ host: '127.0.0.1', port, ...identity })
-  return { pid: child.pid!, open, host: `127.0.0.1:${port}`, warm: ['GET', '/version'] }
-}
-
-async function startEtcd(): Promise<Peer | undefined> {
-  if (!existsSync('/usr/bin/etcd')) return undefined
-  const child = spawn(
-    '/usr/bin/etcd',
-    [
-      '--data-dir',
-      join(scratch, 'etcd'),
-      '--listen-client-urls',
-      'http://127.0.0.1:23790',
-      '--advertise-client-urls',
-      'http://127.0.0.1:23790',
-      '--listen-peer-urls',
-      'http://127.0.0.1:23800',
-      '--log-level',
-      'error',
-    ],
-    { stdio: 'ignore' },
-  )
-  children.push(child)
-  const peer: Peer = {
-    pid: child.pid!,
-    open: () => connectTcp(23790, '127.0.0.1'),
-    host: '127.0.0.1:23790',
-    warm: ['POST', '/v3/kv/range', JSON.stringify({ key: etcdKey(0) })],
-  }
-  for (let attempt = 0; attempt < 250; attempt++) {
-    try {
-      await createAsk(peer.open(), peer.host)(...peer.warm)
-      break
-    } catch {
-      await sleep(40)
-    }
-  }
-  return peer
-}
-
-const etcdKey = (index: number): string => Buffer.from(`/bench/${index}`).toString('base64')
 
 const configMap = (index: number) => ({
   apiVersion: 'v1',
@@ -164,60 +91,102 @@ function openWatch(
   })
 }
 
-const residentMb = (pid: number): number =>
-  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
+type Request = (ask: Ask, index: number) => Promise<unknown>
 
-async function main(): Promise<void> {
-  const tandem = await startTandem(17443)
-  const etcd = await startEtcd()
-  console.log(
-    `\nidle memory: Tandem's API server ${residentMb(tandem.pid)} MB${etcd ? `, etcd alone ${residentMb(etcd.pid)} MB` : ''}\n`,
-  )
-  heading('request', 'clients', 'Tandem /s', 'p50 ms', 'p99 ms', 'etcd /s', 'ratio to etcd')
-  const etcdValue = Buffer.from(JSON.stringify(configMap(0))).toString('base64')
-  let next = 0
-  for (const clients of clientCounts) {
-    const mine = await loadOn(tandem, clients, (ask) => ask('POST', maps, JSON.stringify(configMap(next++))))
-    const base = next
-    const put = (index: number) => JSON.stringify({ key: etcdKey(base + index), value: etcdValue })
-    const peer = etcd && (await loadOn(etcd, clients, (ask, index) => ask('POST', '/v3/kv/put', put(index))))
-    line('create', clients, mine, peer)
-  }
-  for (const clients of clientCounts) {
-    const mine = await loadOn(tandem, clients, (ask, index) => ask('GET', `${maps}/bench-${index % next}`))
-    const range = (index: number) => JSON.stringify({ key: etcdKey(index % next) })
-    const peer = etcd && (await loadOn(etcd, clients, (ask, index) => ask('POST', '/v3/kv/range', range(index))))
-    line('get', clients, mine, peer)
-  }
-  for (const clients of clientCounts) {
-    const mine = await loadOn(tandem, clients, (ask) => ask('GET', `${maps}?limit=500`))
-    line(`list limit=500 of ${next}`, clients, mine, undefined)
-  }
-  console.log()
-  heading('watchers', 'creates /s (16 clients)', 'events /s', 'POST→event p50 ms', 'p99 ms')
-  for (const watchers of clientCounts) {
-    const result = await fanOut(tandem, watchers)
-    row(watchers, result.count, result.perSecond, result.p50, result.p99)
-  }
-  console.log(`\nafter the load: Tandem ${residentMb(tandem.pid)} MB${etcd ? `, etcd ${residentMb(etcd.pid)} MB` : ''}`)
+async function started(peer: Promise<Peer | undefined>): Promise<Peer | undefined> {
+  const there = await peer
+  if (there) peers.push(there)
+  return there
 }
 
-function line(name: string, clients: number, mine: LoadResult, peer: LoadResult | undefined): void {
+async function main(): Promise<void> {
+  const tandem = (await started(startTandem(scratch, 17443)))!
+  const kubernetes = await started(startKubernetes(scratch, 17543))
+  const etcd = await started(startEtcd(scratch, 23790))
+  await sleep(3_000)
+  heading('', 'ready after ms', 'idle memory MB')
+  row('Tandem', tandem.readyMs, residentMb(tandem))
+  if (kubernetes) row('kube-apiserver and etcd', kubernetes.readyMs, residentMb(kubernetes))
+  if (etcd) row('etcd alone, no TLS', etcd.readyMs, residentMb(etcd))
+  console.log()
+  heading(
+    'request',
+    'clients',
+    'Tandem /s',
+    'p50 ms',
+    'p99 ms',
+    'kube-apiserver /s',
+    'p99 ms',
+    'ratio',
+    'p99 ratio',
+    'etcd /s',
+    'ratio',
+  )
+  const value = Buffer.from(JSON.stringify(configMap(0))).toString('base64')
+  let next = 0
+  const kinds: [name: string, ours: () => Request, etcds?: Request][] = [
+    [
+      'create',
+      () => (ask) => ask('POST', maps, JSON.stringify(configMap(next++))),
+      (ask) => ask('POST', '/v3/kv/put', JSON.stringify({ key: etcdKey(next++), value })),
+    ],
+    ['get', firstMade, (ask, index) => ask('POST', '/v3/kv/range', JSON.stringify({ key: etcdKey(index % 500) }))],
+    ['list limit=500', () => (ask) => ask('GET', `${maps}?limit=500`)],
+  ]
+  for (const [name, ours, etcds] of kinds)
+    for (const clients of clientCounts) {
+      const mine = await loadOn(tandem, clients, ours())
+      const theirs = kubernetes && (await loadOn(kubernetes, clients, ours()))
+      line(name, clients, mine, theirs, etcd && etcds && (await loadOn(etcd, clients, etcds)))
+    }
+  console.log()
+  heading('watchers', '', 'creates /s (16 clients)', 'events /s', 'POST→event p50 ms', 'p99 ms')
+  for (const watchers of clientCounts)
+    for (const [name, peer] of [
+      ['Tandem', tandem],
+      ['kube-apiserver', kubernetes],
+    ] as const)
+      if (peer) {
+        const result = await fanOut(peer, watchers)
+        row(watchers, name, result.count, result.perSecond, result.p50, result.p99)
+      }
+  console.log(
+    `\nafter the load: ${peers.map((peer) => `${residentMb(peer)} MB`).join(', ')} (in the order of the first table)`,
+  )
+}
+
+/** Names are drawn from one counter for all servers: each holds others of them. */
+function firstMade(): Request {
+  let names: Promise<string[]> | undefined
+  return async (ask, index) => {
+    names ??= ask('GET', `${maps}?limit=500`).then(namesIn)
+    const known = await names
+    return ask('GET', `${maps}/${known[index % known.length]}`)
+  }
+}
+
+const namesIn = (text: string): string[] =>
+  (JSON.parse(text) as { items: { metadata: { name: string } }[] }).items.map((item) => item.metadata.name)
+
+const ratio = (a: number, b: number | undefined): string => (b ? (a / b).toFixed(2) : '–')
+
+function line(name: string, clients: number, mine: LoadResult, theirs?: LoadResult, etcd?: LoadResult): void {
   row(
-    name,
-    clients,
-    mine.perSecond,
-    mine.p50,
-    mine.p99,
-    peer?.perSecond ?? '–',
-    peer ? (mine.perSecond / peer.perSecond).toFixed(2) : '–',
+    ...[name, clients, mine.perSecond, mine.p50, mine.p99],
+    ...[
+      theirs?.perSecond ?? '–',
+      theirs?.p99 ?? '–',
+      ratio(mine.perSecond, theirs?.perSecond),
+      ratio(mine.p99, theirs?.p99),
+    ],
+    ...[etcd?.perSecond ?? '–', ratio(mine.perSecond, etcd?.perSecond)],
   )
 }
 
 try {
   await main()
 } finally {
-  for (const child of children) child.kill()
+  for (const { processes } of peers) for (const child of processes) child.kill()
   rmSync(scratch, { recursive: true, force: true })
 }
 process.exit(0)

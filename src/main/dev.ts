@@ -38,7 +38,7 @@ export async function startDev(
     serviceCidr: '10.43.0.0/16',
     clusterDomain: defaults.clusterDomain,
     listen: options.listen,
-    api: { clusterIP: '10.43.0.1', endpointIP: '127.0.0.1', port },
+    api: { clusterIP: '10.43.0.1', endpointIP: '10.43.0.1', port },
     volumes: { dir: join(folder, 'volumes'), create: async () => {}, remove: async () => {} },
     node: () => undefined,
     nodeName,
