@@ -12,7 +12,7 @@ import { countsFor, isCounted, isInScope, usageOf } from '../kinds/core/quota-us
 import type { ControllerContext, ControllerDefinition } from './controller.ts'
 import { resourceQuotas } from './resources.ts'
 
-/** Time passes for Pods that should be gone, and somebody may have written the status: everything is counted anew (upstream: every five minutes). */
+/** For Pods that should be gone, and a status that somebody wrote: all is counted anew (upstream: every 5 minutes). */
 const resyncMs = 60_000
 
 const groupResourceOf = ({ group, plural }: KindDefinition): string => (group ? `${plural}.${group}` : plural)
