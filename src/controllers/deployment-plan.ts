@@ -74,22 +74,26 @@ export function splitSets(
   return { current, old: sorted.filter((set) => set !== current) }
 }
 
-export const revisionOf = (object: StoredObject): number =>
-  Number.parseInt(object.metadata.annotations?.[revisionAnnotation] ?? '0', 10) || 0
+/** 64 bits wide, as upstream's: more than a JavaScript number holds exactly. */
+const revisionNumber = (text: string | undefined): bigint => (/^\d{1,19}$/.test(text ?? '') ? BigInt(text!) : 0n)
 
-export const nextRevision = (old: StoredObject[]): number => Math.max(0, ...old.map(revisionOf)) + 1
+export const revisionOf = (object: StoredObject): bigint =>
+  revisionNumber(object.metadata.annotations?.[revisionAnnotation])
+
+export const nextRevision = (old: StoredObject[]): bigint =>
+  old.map(revisionOf).reduce((most, each) => (each > most ? each : most), 0n) + 1n
 
 /** The annotations that the Deployment's ReplicaSet should have. */
 export function setAnnotations(
   deployment: StoredObject,
   current: Record<string, string> | undefined,
-  revision: number,
+  revision: bigint,
 ): Record<string, string> {
   const annotations = { ...current }
   for (const [name, value] of Object.entries(deployment.metadata.annotations ?? {}))
     if (!ownAnnotations.has(name)) annotations[name] = value
   const before = annotations[revisionAnnotation]
-  if ((Number.parseInt(before ?? '0', 10) || 0) < revision) {
+  if (revisionNumber(before) < revision) {
     annotations[revisionAnnotation] = String(revision)
     if (before) annotations[historyAnnotation] = [annotations[historyAnnotation], before].filter(Boolean).join(',')
   }
@@ -194,7 +198,7 @@ export function expiredSets(deployment: StoredObject, old: StoredObject[]): Stor
   const limit = deployment.spec.revisionHistoryLimit ?? 10
   const alive = old.filter((set) => !set.metadata.deletionTimestamp)
   return alive
-    .toSorted((a, b) => revisionOf(a) - revisionOf(b) || oldestFirst(a, b))
+    .toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || oldestFirst(a, b))
     .slice(0, Math.max(alive.length - limit, 0))
     .filter(
       (set) =>

@@ -6,6 +6,8 @@ import {
   currentReplicas,
   expiredSets,
   fenceposts,
+  nextRevision,
+  revisionAnnotation,
   sameTemplate,
   scaleDownOld,
   setAnnotations,
@@ -92,14 +94,18 @@ test('a new size in the middle of a rollout is shared out in proportion', () => 
 test('revisions and annotations of a ReplicaSet', () => {
   const deployment = web(2)
   deployment.metadata.annotations = { note: 'x', 'deployment.kubernetes.io/revision': '9' }
-  const fresh = setAnnotations(deployment, undefined, 3)
+  const fresh = setAnnotations(deployment, undefined, 3n)
   assert.deepEqual(fresh, {
     note: 'x',
     'deployment.kubernetes.io/revision': '3',
     'deployment.kubernetes.io/desired-replicas': '2',
     'deployment.kubernetes.io/max-replicas': '3',
   })
-  const again = setAnnotations(deployment, fresh, 5)
+  const high = object('ReplicaSet', 'high', {
+    metadata: { annotations: { [revisionAnnotation]: '3546343826724305832' } },
+  })
+  assert.equal(nextRevision([high]), 3546343826724305833n)
+  const again = setAnnotations(deployment, fresh, 5n)
   assert.equal(again['deployment.kubernetes.io/revision'], '5')
   assert.equal(again['deployment.kubernetes.io/revision-history'], '3')
 })

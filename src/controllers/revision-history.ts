@@ -30,6 +30,14 @@ export function templateOf(revision: StoredObject): any {
 export const hasTemplate = (revision: StoredObject, template: unknown): boolean =>
   semanticallyEqual(templateOf(revision), template)
 
+/** With names in order, as upstream writes it: clients compare the bytes. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(fields.map(([name, field]) => [name, sorted(field)]))
+}
+
 /** How the owner's kind words its revisions. */
 export interface RevisionFlavour {
   ref: ResourceRef
@@ -55,7 +63,7 @@ export function newRevision(
       annotations: { ...owner.metadata.annotations },
       ownerReferences: [controllerReference(owner)],
     },
-    data: { spec: { template: { ...template, $patch: 'replace' } } },
+    data: { spec: { template: sorted({ ...template, $patch: 'replace' }) } },
     revision,
   }
 }
