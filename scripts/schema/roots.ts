@@ -74,4 +74,13 @@ export const roots = [
   ),
 ]
 
-export const kubevirtRoots = ['V1VirtualMachine', 'V1VirtualMachineInstance']
+export const kubevirtRoots = [
+  'V1VirtualMachine',
+  'V1VirtualMachineInstance',
+  'V1VirtualMachineInstanceReplicaSet',
+  'V1beta1VirtualMachineClusterInstancetype',
+  'V1beta1VirtualMachineClusterPreference',
+  'V1beta1VirtualMachineInstancetype',
+  'V1beta1VirtualMachinePool',
+  'V1beta1VirtualMachinePreference',
+]
