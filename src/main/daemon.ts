@@ -267,6 +267,10 @@ const nodeParts = (pods: Pods, machines: Machines): NodeParts => ({
   reset: machines.reset,
   softReboot: machines.softReboot,
   guestAgent: machines.guestAgent,
+  freeze: machines.freeze,
+  unfreeze: machines.unfreeze,
+  isFrozen: machines.isFrozen,
+  screenshot: machines.screenshot,
 })
 
 interface MeasuredParts {

@@ -283,15 +283,17 @@ async function serveMachine(
   if (!aggregatedVersions.includes(info.version)) throw noSuchPath()
   if (info.resource === 'version') return { status: 200, object: kubevirtVersion }
   if (info.resource === 'healthz') return { status: 200, object: { apiserver: { connectivity: 'ok' } } }
-  const declared = kubevirtSubresources.get(`${info.resource}/${info.subresource}`)
-  const handler = handlers[`${info.resource}/${info.subresource}`]
+  if (info.resource === 'guestfs') return { status: 200, object: guestfsInfo }
+  const name = [info.resource, info.subresource].filter(Boolean).join('/')
+  const declared = kubevirtSubresources.get(name)
+  const handler = handlers[name]
   if (!declared) throw noSuchPath()
   if (declared !== info.verb)
     throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
   if (handler) return handler(call)
   throw new ApiError(
     'ServiceUnavailable',
-    `${info.resource}/${info.subresource} is not served by this Tandem: it needs a feature that is not switched on or not built yet`,
+    `${name} is not served by this Tandem: it needs a feature that is not switched on or not built yet`,
   )
 }
 
@@ -305,6 +307,9 @@ const kubevirtVersion = {
   compiler: serverVersion.compiler,
   platform: serverVersion.platform,
 }
+
+/** Upstream's own image, which virtctl guestfs runs. */
+const guestfsInfo = { registry: 'quay.io/kubevirt', tag: kubevirtVersion.gitVersion, imagePrefix: '' }
 
 async function issuerPages(request: ApiRequest, tokens: Tokens): Promise<ApiResponse | undefined> {
   const path = request.path.replace(/\/$/, '')

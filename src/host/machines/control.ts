@@ -6,9 +6,11 @@ import { ApiError } from '../../api/errors.ts'
 import type { ByteChannel, WorkloadRef } from '../../api/streams.ts'
 import type { Logger } from '../../base/log.ts'
 import { connectTcp, connectUdp, connectUnix } from './channel.ts'
+import { freeze, isFrozen, thaw } from './freeze.ts'
 import { agentOf, consoleOf, isRunning, type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { machineFiles } from './plan.ts'
 import type { Qmp } from './qmp.ts'
+import { takeScreenshot } from './screenshot.ts'
 import { withSocketPath } from './socket-path.ts'
 
 export interface MachineControl {
@@ -21,6 +23,12 @@ export interface MachineControl {
   reset(machine: WorkloadRef): Promise<void>
   /** Through the guest agent when there is one, else by the power button and a reset once the guest is off. */
   softReboot(machine: WorkloadRef): Promise<void>
+  /** Holds the guest's file systems still, for at most that long; 0: until they are thawed. */
+  freeze(machine: WorkloadRef, forMs: number): Promise<void>
+  unfreeze(machine: WorkloadRef): Promise<void>
+  isFrozen(machine: WorkloadRef): boolean
+  /** A PNG file of what the guest shows. */
+  screenshot(machine: WorkloadRef, moveCursor: boolean): Promise<Uint8Array>
   /** A command of the guest agent, e.g. guest-get-users, guest-get-fsinfo. */
   guestAgent<T = unknown>(machine: WorkloadRef, command: string, args?: object): Promise<T>
 }
@@ -31,6 +39,7 @@ interface ControlOptions {
   log: Logger
 }
 
+const noAgent = 'VMI does not have guest agent connected'
 const conflict = (message: string, cause?: unknown) => new ApiError('Conflict', message, undefined, { cause })
 
 export function createControl({ machines, observer }: ControlOptions): MachineControl {
@@ -107,9 +116,28 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
       await agent.execute('guest-shutdown', { mode: 'reboot' }, 2_000).catch(() => {})
     },
 
+    async freeze(ref, forMs) {
+      const machine = running(ref)
+      if (!machine.agentOpen) throw conflict(noAgent)
+      await freeze(machine, observer, forMs, Date.now())
+    },
+
+    async unfreeze(ref) {
+      const machine = running(ref)
+      if (!machine.agentOpen) throw conflict(noAgent)
+      await thaw(machine, observer)
+    },
+
+    isFrozen: (ref) => isFrozen(running(ref)),
+
+    async screenshot(ref, moveCursor) {
+      const machine = running(ref)
+      return await takeScreenshot(machine, qmpOf(machine), moveCursor)
+    },
+
     async guestAgent(ref, command, args) {
       const machine = running(ref)
-      if (!machine.agentOpen) throw conflict('VMI does not have guest agent connected')
+      if (!machine.agentOpen) throw conflict(noAgent)
       return await (await agentOf(machine)).execute(command, args, 5_000)
     },
   }

@@ -11,6 +11,7 @@ import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
 import { outOfMemory, unconfine } from './cgroup.ts'
+import { isFrozen, thawWhenDue } from './freeze.ts'
 import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
@@ -155,13 +156,24 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     const { started, result } = machine.record
     const { problem, guest: agent } = machine
     const unready = machine.probed?.ready === false ? notReadyYet : undefined
-    return { phase: phaseOf(machine), problem, started, paused: pausedBy(machine), agent, unready, result }
+    return {
+      phase: phaseOf(machine),
+      problem,
+      started,
+      paused: pausedBy(machine),
+      agent,
+      unready,
+      result,
+      frozen: isFrozen(machine),
+    }
   }
 
   function nextLook(machine: Machine): number | undefined {
     if (machine.record.result || machine.starting) return undefined
     if (!machine.record.process) return Math.max(100, machine.retryAt - now())
     if (!machine.agentOpen) return undefined
+    // A frozen guest answers to nothing but the thaw.
+    if (isFrozen(machine)) return thawWhenDue(machine, observer, now())
     const due = machine.agentReadAt + agentPollMs - now()
     if (due > 0) return due
     readAgent(machine, observer).catch((error) => log.debug('guest agent does not answer', { error }))

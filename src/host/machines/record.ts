@@ -41,6 +41,8 @@ export interface MachineRecord {
   resuming?: { owner: string; paused: boolean }
   /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
   stopDeadline?: number
+  /** Its file systems are held still; `until`, in ms since 1970, when a time was given. */
+  frozen?: { until?: number }
   result?: MachineResult
 }
 

@@ -20,6 +20,8 @@ export interface Observed {
   /** Why it is not ready though it runs (a probe). */
   unready?: { reason: string; message: string }
   result?: MachineResult
+  /** Its file systems are held still. */
+  frozen?: boolean
 }
 
 interface Condition {
@@ -43,6 +45,7 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     nodeName,
     qosClass: qosClass(spec.domain),
     guestOSInfo: observed.agent?.os ?? {},
+    ...(observed.frozen && observed.phase === 'Running' && { fsFreezeStatus: 'frozen' }),
     ...(result?.phase === 'Failed' && { reason: result.reason }),
   }
   if (!started) return status

@@ -250,7 +250,7 @@ function subresourcesOf(resource: Resource): Entry[] {
 
 function aggregatedEntries(version: string): { entry: Entry; subresources: Entry[] }[] {
   return [...kubevirtSubresources].map(([name, verb]) => {
-    const kind = name.startsWith('virtualmachines/') ? 'VirtualMachine' : 'VirtualMachineInstance'
+    const kind = name.startsWith('virtualmachineinstances/') ? 'VirtualMachineInstance' : 'VirtualMachine'
     return {
       entry: { name, singular: '', namespaced: true, kind: { group: aggregatedGroup, version, kind }, verbs: [verb] },
       subresources: [],

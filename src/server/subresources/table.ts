@@ -60,6 +60,9 @@ export const kubevirtSubresources = new Map<string, 'get' | 'update'>([
     'hibernate',
     'resume',
   ].map((name) => [`virtualmachines/${name}`, 'update'] as const),
+  ['virtualmachines/evacuate', 'update'],
+  ['virtualmachineinstances/evacuate', 'update'],
+  ['expand-vm-spec', 'update'],
   ...['expand-spec', 'portforward'].map((name) => [`virtualmachines/${name}`, 'get'] as const),
   ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
     (name) => [`virtualmachineinstances/${name}`, 'update'] as const,
