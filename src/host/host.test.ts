@@ -72,7 +72,7 @@ function fakeServer() {
     },
     async patch(_ref: unknown, _name: string, _namespace: string, _type: string, patch: { value: any }[]) {
       calls.push('status')
-      return set('MODIFIED', { ...current!, status: patch[1]!.value })
+      return set('MODIFIED', { ...current!, status: patch.at(-1)!.value })
     },
     async delete() {
       calls.push('delete')

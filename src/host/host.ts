@@ -38,6 +38,9 @@ export interface Host {
   stop(): Promise<void>
 }
 
+/** Until the newer version of an object is seen here. */
+const outdatedMs = 20
+
 export function createHost(options: HostOptions): Host {
   const loops = options.drivers.map((hosted) => createLoop(options, hosted))
   return {
@@ -82,25 +85,32 @@ function createLoop({ client, informers, clock, log, nodeName, concurrency = 16 
     uidOf.set(key, object.metadata.uid)
     keyOf.set(object.metadata.uid, key)
     const { status, requeueAfter } = await driver.sync(object)
-    if (status) await publish(key, object, status)
+    if (status && !(await publish(key, object, status))) return { requeueAfter: outdatedMs }
     if (object.metadata.deletionTimestamp && driver.stopped(object.metadata.uid)) await release(key, object)
     return requeueAfter === undefined ? undefined : { requeueAfter }
   }
 
-  /** A JSON patch: it replaces the whole status and only that, and never meets a conflict with who writes the spec. */
-  async function publish(key: string, object: StoredObject, status: Record<string, unknown>): Promise<void> {
-    const { name, namespace, uid } = object.metadata
+  /**
+   * A JSON patch: it replaces the whole status and only that. Others write conditions, too (the scheduler, evictions):
+   * a status that does not know of theirs is made anew. False when that is so.
+   */
+  async function publish(key: string, object: StoredObject, status: Record<string, unknown>): Promise<boolean> {
+    const { name, namespace, uid, resourceVersion } = object.metadata
     const patch = [
       { op: 'test', path: '/metadata/uid', value: uid },
+      { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
       { op: 'add', path: '/status', value: status },
     ]
     try {
       newest.set(key, await client.patch(ref, name, namespace, 'json', patch, { subresource: 'status' }))
+      return true
     } catch (error) {
       // Gone, or replaced by another object of the same name: the informer will tell.
-      if (!isApiError(error, 'NotFound') && !isApiError(error, 'Invalid')) throw error
-      if (isApiError(error, 'Invalid'))
-        log.warn('the server refused a status', { object: `${driver.kind} ${key}`, error })
+      if (isApiError(error, 'NotFound')) return true
+      if (!isApiError(error, 'Invalid')) throw error
+      if (error.message.includes('testing value')) return false
+      log.warn('the server refused a status', { object: `${driver.kind} ${key}`, error })
+      return true
     }
   }
 
