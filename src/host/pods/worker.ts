@@ -180,11 +180,12 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       view.busy.add(action.record.name)
       background(discard(action.record).finally(() => view.busy.delete(action.record.name)))
     } else if (action.do === 'kill') kill(action.record, action.message, view.ended?.graceSeconds)
-    else if (action.do === 'resize') {
+    else if (action.do === 'resize' || action.do === 'resize-pod') {
       if (resizing.coolsDown()) return
-      view.busy.add(action.resize.record.name)
-      background(resizing.resize(action.resize))
-    } else {
+      if (action.do === 'resize') view.busy.add(action.resize.record.name)
+      else view.sandboxBusy = true
+      background(action.do === 'resize' ? resizing.resize(action.resize) : resizing.resizePod())
+    } else if (action.do === 'finish') {
       view.sandboxBusy = true
       background(finish())
     }
