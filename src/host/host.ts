@@ -84,9 +84,13 @@ function createLoop({ client, informers, clock, log, nodeName, concurrency = 16 
     if (!object || !hosted.ours(object, nodeName)) return undefined
     uidOf.set(key, object.metadata.uid)
     keyOf.set(object.metadata.uid, key)
+    const { deletionTimestamp, uid } = object.metadata
+    const wasStopped = deletionTimestamp !== undefined && driver.stopped(uid)
     const { status, requeueAfter } = await driver.sync(object)
     if (status && !(await publish(key, object, status))) return { requeueAfter: outdatedMs }
-    if (object.metadata.deletionTimestamp && driver.stopped(object.metadata.uid)) await release(key, object)
+    if (wasStopped) await release(key, object)
+    // The last status tells of the end: one that was made before it is not the last.
+    else if (deletionTimestamp && driver.stopped(uid)) return { requeueAfter: 0 }
     return requeueAfter === undefined ? undefined : { requeueAfter }
   }
 

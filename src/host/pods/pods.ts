@@ -78,7 +78,7 @@ export function createPods(options: PodsOptions): Pods {
       const room = { cpu: options.node.cpu * 1000, memory: options.node.memoryBytes }
       for (const [uid, { view }] of workers) {
         if (uid === podUid || view.ended || isFinal(view.pod)) continue
-        const taken = requestsOf(view.granted)
+        const taken = requestsOf(view.pod, view.granted)
         room.cpu -= taken.cpu
         room.memory -= taken.memory
       }

@@ -1,16 +1,10 @@
 // In-place resize: what the node grants of the resources that a Pod asks for, and what that means for its containers.
 // Pure. Rules, reasons and texts mirrored from the kubelet (pkg/kubelet/allocation and kuberuntime, 1.36).
 
+import { quantityMilli, quantityValue } from '../../api/quantity.ts'
 import { equalJson } from '../../api/walk/plain.ts'
-import {
-  type Container,
-  initContainers,
-  isSidecar,
-  milliUnits,
-  type PodObject,
-  type Resources,
-  wholeUnits,
-} from './pod.ts'
+import { aggregateRequests } from '../../kinds/core/resource-rules.ts'
+import { type Container, initContainers, type PodObject, type Resources } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
 import type { PodView } from './view.ts'
 
@@ -23,7 +17,7 @@ export interface Room {
 /** Name under which the resources of the Pod as a whole are granted. */
 export const wholePod = ''
 
-const resizable = (pod: PodObject): Container[] => [...initContainers(pod).filter(isSidecar), ...pod.spec.containers]
+const resizable = (pod: PodObject): Container[] => [...initContainers(pod), ...pod.spec.containers]
 
 /** What stands in the spec of everything that can be resized. */
 export function asked(pod: PodObject): Map<string, Resources> {
@@ -55,18 +49,17 @@ export const sameResources = (a: Resources | undefined, b: Resources | undefined
     { requests: b?.requests ?? {}, limits: b?.limits ?? {} },
   )
 
-const sum = (all: Iterable<[string, Resources]>): Room => {
-  const total = { cpu: 0, memory: 0 }
-  for (const [, { requests }] of all) {
-    total.cpu += milliUnits(requests?.cpu)
-    total.memory += wholeUnits(requests?.memory)
-  }
-  return total
-}
-
-export function requestsOf(granted: Map<string, Resources>): Room {
+/** Of the Pod as a whole, or of its containers together: init containers come one after the other. */
+export function requestsOf({ spec }: PodObject, granted: Map<string, Resources>): Room {
   const whole = granted.get(wholePod)
-  return sum(whole ? [[wholePod, whole]] : granted)
+  const given = (list: Container[] = []) => list.map((one) => ({ ...one, resources: granted.get(one.name) }))
+  const total = aggregateRequests(
+    whole
+      ? { containers: [{ resources: whole }] }
+      : { containers: given(spec.containers), initContainers: given(spec.initContainers) },
+  )
+  const [cpu, memory] = [total.get('cpu'), total.get('memory')]
+  return { cpu: cpu ? Number(quantityMilli(cpu)) : 0, memory: memory ? Number(quantityValue(memory)) : 0 }
 }
 
 /**
@@ -80,7 +73,7 @@ export function settle(view: PodView, node: Room, free: Room): void {
     delete view.resize.pending
     return
   }
-  const [now, then] = [requestsOf(view.granted), requestsOf(wanted)]
+  const [now, then] = [requestsOf(view.pod, view.granted), requestsOf(view.pod, wanted)]
   for (const name of ['cpu', 'memory'] as const) {
     if (then[name] <= now[name]) continue
     if (then[name] > node[name]) {

@@ -66,7 +66,8 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
     settle() {
       const before = JSON.stringify(view.resize)
       settle(view, { cpu: node.cpu * 1000, memory: node.memoryBytes }, shared.roomFor(view.pod.metadata.uid))
-      const allRun = view.pod.spec.containers.every(({ name }) => isRunning(newest(view, name)))
+      // One that is being restarted for it is not done yet; one that never ran will begin with what is granted.
+      const allRun = view.pod.spec.containers.every(({ name }) => !newest(view, name) || isRunning(newest(view, name)))
       if (view.resize.inProgress && allRun && !isWholeOpen(view) && openResizes(view).length === 0) {
         delete view.resize.inProgress
         shared.record(view.pod, 'Normal', 'ResizeCompleted', 'Pod resize completed')

@@ -124,17 +124,20 @@ const resizable = ['cpu', 'memory']
 export function validateResize(pod: ApiObject, old: ApiObject): FieldError[] {
   if (old.metadata.annotations?.[mirror]) return [forbidden('', 'static pods cannot be resized')]
   const errors: FieldError[] = []
+  const renamed: FieldError[] = []
   for (const list of ['containers', 'initContainers'] as const) {
     const [before, after]: any[][] = [old.spec[list] ?? [], pod.spec[list] ?? []]
     if (before!.length !== after!.length)
       return [forbidden(`spec.${list}`, `${list} may not be added or removed on resize`)]
-    const renamed = before!.findIndex(({ name }, index) => after![index].name !== name)
-    if (renamed >= 0)
-      return [forbidden(`spec.${list}[${renamed}].name`, `${list} may not be renamed or reordered on resize`)]
+    for (const [index, { name }] of before!.entries())
+      if (after![index].name !== name)
+        renamed.push(forbidden(`spec.${list}[${index}].name`, `${list} may not be renamed or reordered on resize`))
+    if (renamed.length) continue
     before!.forEach((container, index) => {
       errors.push(...resizeErrors(after![index], container, `spec.${list}[${index}]`, list))
     })
   }
+  if (renamed.length) return renamed
   const known: string = old.status?.qosClass ?? qosClassOf(old.spec)
   if (known !== qosClassOf(pod.spec))
     errors.unshift(invalidValue('spec', known, 'Pod QOS Class may not change as a result of resizing'))
@@ -147,8 +150,11 @@ export function validateResize(pod: ApiObject, old: ApiObject): FieldError[] {
 function resizeErrors(after: any, before: any, field: string, list: string): FieldError[] {
   if (equalJson(after.resources ?? {}, before.resources ?? {})) return []
   const errors = removed(after.resources, before.resources, `${field}.resources`)
-  if (list === 'initContainers' && before.restartPolicy !== 'Always')
-    errors.push(forbidden('spec', 'resources for non-sidecar init containers are immutable'))
+  const restarts = (after.resizePolicy ?? []).some((one: any) => one.restartPolicy === 'RestartContainer')
+  if (list === 'initContainers' && before.restartPolicy !== 'Always' && restarts)
+    errors.push(
+      forbidden(field, 'non-sidecar init containers with a resize policy of RestartContainer cannot be resized'),
+    )
   if (!equalJson(withoutResizable(after.resources), withoutResizable(before.resources)))
     errors.push(
       list === 'containers'
