@@ -65,6 +65,7 @@ export function createForm(version: string, options: FormOptions): StoredForm {
   }
 
   const form: StoredForm = {
+    version: storage,
     remote: convert !== undefined,
     gone: options.gone,
     get terminating() {
@@ -99,7 +100,8 @@ export function createForm(version: string, options: FormOptions): StoredForm {
 }
 
 /** Objects exactly as they are stored, in whatever version: for what does not depend on their fields. */
-export const rawForm = ({ gone }: Pick<FormOptions, 'gone'>): StoredForm => ({
+export const rawForm = ({ gone, storage }: Pick<FormOptions, 'gone' | 'storage'>): StoredForm => ({
+  version: storage,
   read: (object) => object,
   show: (object) => object,
   write: (object) => object,

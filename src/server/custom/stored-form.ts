@@ -4,6 +4,8 @@
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 
 export interface StoredForm {
+  /** The version in which objects are stored. */
+  version: string
   /** An object as this version shows it; the same one when nothing has to change. @throws NotConverted */
   read(object: StoredObject): StoredObject
   /** Any object of the resource as this version shows it, now and without memory: for objects that are not stored yet. */

@@ -18,6 +18,7 @@ interface Entry {
   verbs: string[]
   shortNames?: string[]
   categories?: string[]
+  storageHash?: string
 }
 
 export interface Discovery {
@@ -159,6 +160,14 @@ function resourceList(served: Served, group: string, version: string) {
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersion(group, version), resources }
 }
 
+/** Changes when the stored version does: by it migrations see what to write again (StorageVersionHash, 1.36). */
+function storageHash(registry: Registry, { group, plural, version, kind, form }: Resource): string {
+  const preferred = registry.preferred(group, plural)?.version ?? version
+  const stored = kind.storedAs ?? { group, version: form?.version ?? preferred }
+  const text = `${stored.group}/${stored.version}/${kind.kind}`
+  return createHash('sha256').update(text).digest().toString('base64', 0, 8)
+}
+
 function legacyEntry(entry: Entry, name: string, group: string, version: string) {
   const foreign = entry.kind.group !== group || entry.kind.version !== version
   return {
@@ -170,6 +179,7 @@ function legacyEntry(entry: Entry, name: string, group: string, version: string)
     verbs: entry.verbs,
     ...(entry.shortNames?.length && { shortNames: entry.shortNames }),
     ...(entry.categories?.length && { categories: entry.categories }),
+    ...(entry.storageHash && { storageVersionHash: entry.storageHash }),
   }
 }
 
@@ -214,7 +224,10 @@ function entriesOf(served: Served, group: string, version: string): { entry: Ent
     .all()
     .filter((resource) => resource.group === group && resource.version === version)
     .sort((a, b) => (a.plural < b.plural ? -1 : 1))
-    .map((resource) => ({ entry: entryOf(resource), subresources: subresourcesOf(resource) }))
+    .map((resource) => ({
+      entry: { ...entryOf(resource), ...(!resource.kind.virtual && { storageHash: storageHash(registry, resource) }) },
+      subresources: subresourcesOf(resource),
+    }))
 }
 
 function entryOf(resource: Resource): Entry {

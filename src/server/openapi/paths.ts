@@ -37,7 +37,7 @@ export function pathsOf(resource: Resource, models: Models, version: 2 | 3): Jso
   const paths: Json = {}
   const add = (path: string, names: string[], operations: Operation[]) => {
     if (operations.length === 0) return
-    const item: Json = { parameters: names.map((name) => parameter(name, 'path', version)) }
+    const item: Json = names.length > 0 ? { parameters: names.map((name) => parameter(name, 'path', version)) } : {}
     const patches = resource.custom ? patchTypes : [...patchTypes, strategic]
     for (const operation of operations) item[operation.method] = operationJson(operation, version, patches)
     paths[path] = item
