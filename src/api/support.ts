@@ -63,7 +63,7 @@ export function checkSupport(
   const warnings: string[] = []
   for (const entry of entries) {
     for (const { field, value } of valuesAt(object, old, entry.path)) {
-      if (entry.only && !entry.only(value)) continue
+      if (entry.only ? !entry.only(value) : value === false) continue
       if (entry.has === 'refused') refused.push(forbidden(field, entry.why))
       else warnings.push(`${field} has no effect: ${entry.why}`)
     }
@@ -94,10 +94,6 @@ function* valuesAt(
   }
 }
 
-/** Absent, false, empty: asks for nothing. */
+/** Absent or empty: asks for nothing. */
 const saysNothing = (value: unknown): boolean =>
-  value === undefined ||
-  value === null ||
-  value === false ||
-  value === '' ||
-  (Array.isArray(value) && value.length === 0)
+  value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)

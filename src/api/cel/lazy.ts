@@ -2,6 +2,7 @@
 // memory. The modules are asked for as a whole, at the moment when there is something to compile.
 
 // Node's own door to a module at once; a browser would import CEL as a whole.
+const { process } = globalThis as any
 const load = (path: string) => process.getBuiltinModule('node:module').createRequire(import.meta.url)(path)
 
 /** x-kubernetes-validations of a schema. */

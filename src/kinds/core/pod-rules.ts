@@ -33,15 +33,7 @@ export function validatePodSpec(spec: any, field: string): FieldError[] {
     ...validatePlacement(spec, field),
     ...validateResourceClaims(spec, field),
     ...validateDns(spec, field),
-    ...unsupported(spec, field),
   ]
-}
-
-/** Fields that Tandem would have to ignore. */
-function unsupported(spec: any, field: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (spec.hostUsers === false) errors.push(forbidden(`${field}.hostUsers`, 'user namespaces are not supported here'))
-  return errors
 }
 
 function validateNumbers(spec: any, field: string): FieldError[] {

@@ -20,6 +20,10 @@ const noSeLinux = 'this node has no SELinux'
 export const podSupport: SupportTable = {
   'core.v1.Volume.csi': noEffect('no CSI driver runs on this node, and the Pod waits until its driver is there'),
   'core.v1.PodSpec.schedulingGroup': refused('groups of Pods are not scheduled together here'),
+  'core.v1.PodSpec.hostUsers': refused('user namespaces are not supported here', {
+    only: (value) => value === false,
+    values: 'false',
+  }),
   'core.v1.PodOS.name': refused('only linux Pods run here', { only: (name) => name !== 'linux', values: 'windows' }),
   ...table(
     'core.v1.Volume',
