@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 
-/** kubectl writes at most 32 KiB a message; nobody needs a megabyte. */
-const maxPayload = 1024 * 1024
+/** As the API server (32 MiB): kubectl writes small messages, other clients send what they read in one. */
+const maxPayload = 32 * 1024 * 1024
 const highWaterMark = 1024 * 1024
 /** As the kubelet: a connection that is silent for long is asked whether it lives. */
 const pingMs = 30_000
