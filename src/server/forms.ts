@@ -7,6 +7,7 @@ import { type IncludeObject, type TableOptions, toTable } from '../api/table.ts'
 import type { Form } from './accept.ts'
 import { badRequest, type Call } from './call.ts'
 import type { Change, Stored } from './objects.ts'
+import type { Resource } from './registry.ts'
 import type { Page } from './verbs/list.ts'
 
 type Answer = Pick<ApiResponse, 'object' | 'json' | 'headers'>
@@ -36,9 +37,19 @@ export function listAs(form: Form, call: Call, page: Page): Answer {
     object: { ...head, items: objects },
     // Only the network needs the text: it is put together when somebody asks.
     get json() {
-      const items = page.items.map((stored) => stored.json).join(',')
+      const textOf = call.resource.custom ? (json: string) => json : withoutType(call.resource)
+      const items = page.items.map((stored) => textOf(stored.json)).join(',')
       return `${JSON.stringify(head).slice(0, -1)},"items":[${items}]}`
     },
+  }
+}
+
+/** Built-in objects have no kind of their own in a list: the list says it (typed lists of upstream, 1.36). */
+function withoutType({ kind: { kind }, apiVersion }: Resource): (json: string) => string {
+  const starts = [`{"apiVersion":"${apiVersion}","kind":"${kind}",`, `{"kind":"${kind}","apiVersion":"${apiVersion}",`]
+  return (json) => {
+    const start = starts.find((text) => json.startsWith(text))
+    return start ? `{${json.slice(start.length)}` : json
   }
 }
 
