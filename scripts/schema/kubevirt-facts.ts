@@ -24,6 +24,11 @@ export const kubevirtFields: {
     },
     'kubevirt.v1.VirtualMachineInstanceSpec.utilityVolumes': { listType: 'map', listMapKeys: ['name'] },
     'kubevirt.v1.VirtualMachineInstanceSpec.resourceClaims': { listType: 'map', listMapKeys: ['name'] },
+    'kubevirt.v1beta1.VirtualMachinePoolSpec.maxUnavailable': {
+      type: undefined,
+      intOrString: true,
+      format: 'int-or-string',
+    },
     'kubevirt.v1.Port.port': { format: 'int32' },
     'kubevirt.v1.ContainerDiskSource.imagePullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
     'kubevirt.v1.VirtualMachineSpec.runStrategy': {
@@ -34,5 +39,7 @@ export const kubevirtFields: {
   added: {
     'kubevirt.v1.VirtualMachineCondition': conditionTimes,
     'kubevirt.v1.VirtualMachineInstanceCondition': conditionTimes,
+    'kubevirt.v1.VirtualMachineInstanceReplicaSetCondition': conditionTimes,
+    'kubevirt.v1beta1.VirtualMachinePoolCondition': conditionTimes,
   },
 }

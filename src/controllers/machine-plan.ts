@@ -118,8 +118,15 @@ export function isStartExpected(machine: StoredObject): boolean {
   return requestsOf(machine).some(({ action }) => action === 'Start')
 }
 
-export function instanceFor(machine: StoredObject, paused: boolean): ApiObject {
-  const { template } = machine.spec
+/** Tells templates apart; what an instance type or a preference adds is told apart by its revision. */
+export function templateMark({ spec, status }: StoredObject): string {
+  const revisions = [status?.instancetypeRef, status?.preferenceRef].map((ref) => ref?.controllerRevisionRef?.name)
+  return templateHash(spec.instancetype || spec.preference ? { template: spec.template, revisions } : spec.template)
+}
+
+/** `whole`: the machine with its instance type and preference written out. */
+export function instanceFor(machine: StoredObject, paused: boolean, whole = machine): ApiObject {
+  const { template } = whole.spec
   const { name, namespace, generation } = machine.metadata
   return {
     apiVersion: 'kubevirt.io/v1',
@@ -131,7 +138,7 @@ export function instanceFor(machine: StoredObject, paused: boolean): ApiObject {
       annotations: {
         ...template.metadata?.annotations,
         [generationAnnotation]: String(generation ?? 1),
-        [templateAnnotation]: templateHash(template),
+        [templateAnnotation]: templateMark(machine),
         ...(isSaved(machine) && { [resumeAnnotation]: 'true' }),
       },
       finalizers: [instanceFinalizer],
@@ -144,5 +151,5 @@ export function instanceFor(machine: StoredObject, paused: boolean): ApiObject {
 /** The template has changed since the instance was made from it. */
 export function needsRestart(machine: StoredObject, instance: StoredObject): boolean {
   const made = instance.metadata.annotations?.[templateAnnotation]
-  return made !== undefined && !isFinished(instance) && made !== templateHash(machine.spec.template)
+  return made !== undefined && !isFinished(instance) && made !== templateMark(machine)
 }

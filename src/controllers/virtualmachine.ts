@@ -13,6 +13,7 @@ import {
   reconcileOn,
 } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
+import { createInstancetypes } from './instancetype.ts'
 import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
 import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
@@ -99,6 +100,7 @@ function createSync(context: ControllerContext) {
   const machines = informers.informer(virtualMachines)
   const instances = informers.informer(virtualMachineInstances)
   const claims = informers.informer(persistentVolumeClaims)
+  const instancetypes = createInstancetypes(context)
 
   /** The instance of the machine's name, if it is the machine's or nobody's. */
   async function instanceOf(machine: StoredObject): Promise<StoredObject | undefined | 'foreign'> {
@@ -113,7 +115,7 @@ function createSync(context: ControllerContext) {
   async function start(machine: StoredObject, paused: boolean): Promise<Outcome> {
     const { name } = machine.metadata
     try {
-      await client.create(virtualMachineInstances, instanceFor(machine, paused))
+      await client.create(virtualMachineInstances, instanceFor(machine, paused, await instancetypes.expanded(machine)))
       const text = `Started the virtual machine by creating the new virtual machine instance ${name}`
       record(machine, 'Normal', 'SuccessfulCreate', text)
       return {}
@@ -157,6 +159,18 @@ function createSync(context: ControllerContext) {
     })
     record(machine, 'Normal', 'Resumed', 'The virtual machine went on where it was hibernated')
     return {}
+  }
+
+  /** False when the machine was changed by it. @throws what is missing; it is in the status then. */
+  async function prepared(key: string, machine: StoredObject): Promise<boolean> {
+    try {
+      return !(await instancetypes.prepare(machine))
+    } catch (error) {
+      const message = (error as Error).message
+      record(machine, 'Warning', 'FailedCreate', message)
+      await writeStatus(key, { failure: { reason: 'FailedCreate', message, error } })
+      throw error
+    }
   }
 
   async function take(
@@ -229,6 +243,7 @@ function createSync(context: ControllerContext) {
       // What comes next must be decided on the machine as it is now.
       return { requeueAfter: 0 }
     }
+    if (!machine.metadata.deletionTimestamp && !(await prepared(key, machine))) return { requeueAfter: 0 }
     // A failure to start is counted before the failed instance is replaced.
     if (instance && isFinished(instance)) await writeStatus(key, {})
     const current = withOpenRequests(machines.get(key) ?? machine, instance)

@@ -47,6 +47,8 @@ import { endpointSlice } from './discovery/endpointslice.ts'
 import { newEvent } from './events/event.ts'
 import { flowSchema } from './flowcontrol/flowschema.ts'
 import { priorityLevelConfiguration } from './flowcontrol/prioritylevelconfiguration.ts'
+import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
+import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
@@ -146,4 +148,8 @@ export const kinds: KindDefinition[] = [
   podMetrics,
   virtualMachine,
   virtualMachineInstance,
+  virtualMachineInstancetype,
+  virtualMachineClusterInstancetype,
+  virtualMachinePreference,
+  virtualMachineClusterPreference,
 ]

@@ -4,12 +4,14 @@ import type { ApiObject } from '../../api/meta.ts'
 import { quantityValue, tryParseQuantity } from '../../api/quantity.ts'
 
 /** For the template of a VirtualMachine: what would otherwise change the guest when a newer Tandem starts it. */
-export function defaultTemplate(spec: any): void {
+export function defaultTemplate(spec: any, isPreferred = false): void {
   if (!spec || typeof spec !== 'object') return
-  spec.architecture ||= 'amd64'
+  if (!isPreferred) spec.architecture ||= 'amd64'
   if (!spec.domain || typeof spec.domain !== 'object') return
-  spec.domain.machine ??= {}
-  spec.domain.machine.type ||= 'q35'
+  if (!isPreferred) {
+    spec.domain.machine ??= {}
+    spec.domain.machine.type ||= 'q35'
+  }
   spec.domain.devices ??= {}
   spec.domain.resources ??= {}
 }

@@ -106,7 +106,7 @@ test('a machine is told to run in one way', () => {
   assert.deepEqual(wrong({ running: false }), [])
   assert.deepEqual(wrong({}), ['spec.runStrategy'])
   assert.deepEqual(wrong({ running: true, runStrategy: 'Always' }), ['spec.running'])
-  assert.deepEqual(wrong({ running: true, instancetype: { name: 'u1.small' } }), ['spec.instancetype'])
+  assert.deepEqual(wrong({ running: true, updateVolumesStrategy: 'Migration' }), ['spec.updateVolumesStrategy'])
 })
 
 test("an instance's spec stays as it is", () => {

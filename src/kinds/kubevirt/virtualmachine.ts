@@ -5,8 +5,9 @@ import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { validateLabels } from '../../api/validate-meta.ts'
-import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
+import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { text } from '../columns.ts'
+import { kindIndex, type Matcher, matcherFields } from '../instancetype/matcher.ts'
 import { schemaOf, types } from '../types.ts'
 import { defaultTemplate, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
@@ -17,8 +18,6 @@ const neitherText = 'RunStrategy must be specified'
 
 const unsupported: Record<string, string> = {
   dataVolumeTemplates: 'DataVolumes are not supported here; make a PersistentVolumeClaim and name it in a volume',
-  instancetype: 'instance types are not supported here; write cpu and memory in spec.template.spec.domain',
-  preference: 'preferences are not supported here; write the devices in spec.template.spec.domain',
   updateVolumesStrategy: 'volumes are replaced at the next start only',
 }
 
@@ -33,12 +32,62 @@ function validate({ spec }: ApiObject): FieldError[] {
     const value = spec[name]
     if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))
   }
+  errors.push(...validateMatchers(spec))
   if (!spec.template) return errors
+  // What the instance type brings is looked up when the machine is written and when it starts.
+  const isWhole = !spec.instancetype && !spec.preference
   return [
     ...errors,
     ...validateLabels(spec.template.metadata?.labels, 'spec.template.metadata.labels'),
-    ...validateInstanceSpec(spec.template.spec, 'spec.template.spec'),
+    ...(isWhole ? validateInstanceSpec(spec.template.spec, 'spec.template.spec') : []),
   ]
+}
+
+const failurePolicies = ['RejectInferFromVolumeFailure', 'IgnoreInferFromVolumeFailure']
+
+/** Texts: pkg/instancetype/webhooks/vm (KubeVirt 1.9). */
+function validateMatchers(spec: any): FieldError[] {
+  const errors: FieldError[] = []
+  for (const field of matcherFields) {
+    const matcher: Matcher | undefined = spec[field.field]
+    const at = `spec.${field.field}`
+    if (!matcher) continue
+    const { name, inferFromVolume: volume, inferFromVolumeFailurePolicy: policy, kind } = matcher
+    if (!name && !volume)
+      errors.push(
+        invalidValue(at, '', `Either Name or InferFromVolume should be provided within the ${field.kinds[1]}Matcher`),
+      )
+    if (name && volume)
+      errors.push(
+        invalidValue(`${at}.name`, name, 'Name should not be provided when InferFromVolume is used within the matcher'),
+      )
+    if (volume && kind)
+      errors.push(
+        invalidValue(`${at}.kind`, kind, 'Kind should not be provided when InferFromVolume is used within the matcher'),
+      )
+    if (kind && kindIndex(field, kind) === undefined)
+      errors.push(invalidValue(`${at}.kind`, kind, `Kind must be one of ${field.kinds.join(', ')}`))
+    if (policy && !failurePolicies.includes(policy))
+      errors.push(notSupported(`${at}.inferFromVolumeFailurePolicy`, policy, failurePolicies))
+    if (policy && !volume)
+      errors.push(
+        invalidValue(
+          `${at}.inferFromVolumeFailurePolicy`,
+          policy,
+          'InferFromVolumeFailurePolicy should only be provided when InferFromVolume is used within the matcher',
+        ),
+      )
+  }
+  return errors
+}
+
+function defaults({ spec }: ApiObject): void {
+  for (const field of matcherFields) {
+    const matcher: Matcher | undefined = spec?.[field.field]
+    if (matcher?.name) matcher.kind ||= field.kinds[0]
+  }
+  // A preference may prefer another machine.
+  defaultTemplate(spec?.template?.spec, spec?.preference !== undefined)
 }
 
 const ready = (object: ApiObject) =>
@@ -58,7 +107,7 @@ export const virtualMachine = defineKind({
   types,
   subresources: { status: true },
   columns: [ageColumn, text('Status', (object) => object.status?.printableStatus ?? ''), text('Ready', ready)],
-  defaults: (object) => defaultTemplate(object.spec?.template?.spec),
+  defaults,
   prepareCreate(object) {
     delete object.status
     identify(object.spec?.template?.spec)

@@ -12,6 +12,7 @@ import { createByNamespace } from './by-namespace.ts'
 import { certificateRequests } from './certificates.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
+import { machineTypes } from './machine-types.ts'
 import { namespaceLifecycle } from './namespaces.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
@@ -68,6 +69,7 @@ export function standardPlugins(options: {
     defaultIngressClass(lookup),
     inUseProtection,
     claimResize(lookup),
+    machineTypes(lookup),
     phaseTimes(),
     podSecurity(lookup),
     certificateRequests(options.authorizer),

@@ -38,15 +38,21 @@ function ruleOf({ verbs, groups, resources, names, urls }: CompactRule): PolicyR
 
 const readWrite = 'create delete deletecollection get list patch update watch'
 const machines = 'virtualmachines virtualmachineinstances virtualmachineinstancereplicasets'
+const types = 'virtualmachineinstancetypes virtualmachinepreferences'
+const clusterTypes = 'virtualmachineclusterinstancetypes virtualmachineclusterpreferences'
 const seen = (names: string): CompactRule => ({ verbs: 'get', groups: 'subresources.kubevirt.io', resources: names })
 
 const viewMachines: CompactRule[] = [
   { verbs: 'get list watch', groups: 'kubevirt.io', resources: machines },
+  { verbs: 'get list watch', groups: 'instancetype.kubevirt.io', resources: `${types} ${clusterTypes}` },
+  { verbs: 'get list watch', groups: 'pool.kubevirt.io', resources: 'virtualmachinepools' },
   seen('virtualmachineinstances/guestosinfo virtualmachineinstances/filesystemlist virtualmachineinstances/userlist'),
 ]
 
 const editMachines: CompactRule[] = [
   { verbs: readWrite, groups: 'kubevirt.io', resources: machines },
+  { verbs: readWrite, groups: 'instancetype.kubevirt.io', resources: types },
+  { verbs: readWrite, groups: 'pool.kubevirt.io', resources: 'virtualmachinepools virtualmachinepools/scale' },
   seen(
     'virtualmachineinstances/console virtualmachineinstances/vnc virtualmachineinstances/vnc/screenshot virtualmachineinstances/portforward virtualmachines/portforward virtualmachines/expand-spec',
   ),
@@ -54,6 +60,7 @@ const editMachines: CompactRule[] = [
     verbs: 'update',
     groups: 'subresources.kubevirt.io',
     resources: [
+      'expand-vm-spec',
       ...['start', 'stop', 'restart', 'addvolume', 'removevolume'].map((name) => `virtualmachines/${name}`),
       ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
         (name) => `virtualmachineinstances/${name}`,

@@ -11,6 +11,7 @@ import { readBody } from '../body.ts'
 import { badRequest, type Call, type Engine } from '../call.ts'
 import type { Stored } from '../objects.ts'
 import { updateObject } from '../persist.ts'
+import { expandHandlers } from './kubevirt-expand.ts'
 
 const accepted: ApiResponse = { status: 202, text: '' }
 
@@ -51,6 +52,7 @@ export const machineHandlers: Record<string, KubevirtHandler> = {
   'virtualmachines/restart': (call) => changing(call, restart),
   'virtualmachines/hibernate': (call) => changing(call, hibernate),
   'virtualmachines/resume': (call) => changing(call, resume),
+  ...expandHandlers,
 }
 
 async function changing(
