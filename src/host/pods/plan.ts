@@ -14,7 +14,7 @@ import {
   podText,
 } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
-import { isWholeOpen, openResizes, type ResizeStep } from './resize.ts'
+import { isWholeOpen, openResizes, type ResizeStep, wholeGoesFirst } from './resize.ts'
 import { isRunning, isStarted, newest, type PodView, runningContainers, type Waiting } from './view.ts'
 
 export type Step =
@@ -172,7 +172,7 @@ function replaceChanged(view: PodView, draft: Plan): void {
 }
 
 function resizeGranted(view: PodView, draft: Plan): void {
-  if (isWholeOpen(view) && !view.sandboxBusy) draft.steps.push({ do: 'resize-pod' })
+  if (isWholeOpen(view) && wholeGoesFirst(view) && !view.sandboxBusy) draft.steps.push({ do: 'resize-pod' })
   for (const resize of openResizes(view)) {
     const { record, restart, container } = resize
     if (view.busy.has(record.name)) continue

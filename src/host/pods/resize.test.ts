@@ -106,6 +106,10 @@ test('limits of the Pod as a whole hold for containers without their own', () =>
   const steps = () => plan(view, createBackoff(), 0).steps.map((step) => step.do)
   assert.deepEqual(steps(), ['resize-pod', 'resize'])
   assert.deepEqual(openResizes(view)[0]!.bounds, { cpu: '2', memory: '1Gi' })
+  // Shrinking, the containers go first.
+  view.wholeApplied = whole('4')
+  record.bounds = whole('4').limits
+  assert.deepEqual(steps(), ['resize'])
   view.wholeApplied = whole('2')
   record.bounds = whole('2').limits
   assert.deepEqual(steps(), [])

@@ -4,7 +4,7 @@
 import { quantityMilli, quantityValue } from '../../api/quantity.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { aggregateRequests } from '../../kinds/core/resource-rules.ts'
-import { type Container, initContainers, type PodObject, type Resources } from './pod.ts'
+import { type Container, initContainers, milliUnits, type PodObject, type Resources } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
 import type { PodView } from './view.ts'
 
@@ -96,6 +96,13 @@ export function settle(view: PodView, node: Room, free: Room): void {
 export function isWholeOpen(view: PodView): boolean {
   const whole = view.granted.get(wholePod)
   return Boolean(whole && view.sandbox?.ready && !sameResources(whole, view.wholeApplied))
+}
+
+/** A group must never allow less than one inside of it does: it grows before them, and shrinks after them. */
+export function wholeGoesFirst(view: PodView): boolean {
+  const limit = (resources: Resources | undefined) =>
+    resources?.limits?.cpu === undefined ? Number.POSITIVE_INFINITY : milliUnits(resources.limits.cpu)
+  return limit(view.granted.get(wholePod)) >= limit(view.wholeApplied) || openResizes(view).length === 0
 }
 
 /** The Pod with what is granted to it as a whole, which may not be what it asks for yet. */

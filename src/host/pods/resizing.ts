@@ -5,7 +5,7 @@ import { limitGroup, memoryUsed } from './cgroups.ts'
 import type { Shared } from './options.ts'
 import { fieldPathOf, wholeUnits } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
-import { isWholeOpen, openResizes, type ResizeStep, settle, wholePod } from './resize.ts'
+import { isWholeOpen, openResizes, type ResizeStep, settle, wholeGoesFirst, wholePod } from './resize.ts'
 import { cgroupLimits, podCgroup } from './resources.ts'
 import { cgroupOfPod } from './spec.ts'
 import { isRunning, newest, type PodView } from './view.ts'
@@ -85,7 +85,7 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
     },
     async resize({ container, record, resources, bounds }) {
       try {
-        await limitPod()
+        if (isWholeOpen(view) && wholeGoesFirst(view)) await limitPod()
         await checkMemory(record, bounds)
         const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources, bounds)
         await cri.updateContainerResources({ containerId: record.id, linux })
