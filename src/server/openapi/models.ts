@@ -146,7 +146,7 @@ export class Models {
       ...own,
       ...(description && { description }),
       ...(schema.required?.length && { required: schema.required }),
-      properties,
+      ...(Object.keys(properties).length > 0 && { properties }),
     }
   }
 

@@ -180,7 +180,7 @@ function operationJson(operation: Operation, version: 2 | 3, patches: string[]):
       Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema }]))
     return {
       ...shared,
-      parameters,
+      ...(parameters.length > 0 && { parameters }),
       ...(schema && { requestBody: { required: method !== 'delete', content: content(schema, types) } }),
       responses: {
         [success]: { description: 'OK', ...(answer && { content: content(answer, ['application/json']) }) },
