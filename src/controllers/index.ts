@@ -20,6 +20,7 @@ import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
 import { policyStatus } from './policy-status.ts'
+import { virtualMachinePool } from './pool.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceClaims } from './resource-claims.ts'
 import { resourceQuota } from './resource-quota.ts'
@@ -32,6 +33,7 @@ import { statefulSet } from './statefulset.ts'
 import { taintEviction } from './taint-eviction.ts'
 import { tokenCleaner } from './token-cleaner.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
+import { virtualMachineInstanceReplicaSet } from './virtualmachineinstance-replicas.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { volumeExpander } from './volume-expander.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
@@ -57,6 +59,8 @@ export const controllers: ControllerDefinition[] = [
   scheduler,
   virtualMachine,
   virtualMachineInstance,
+  virtualMachineInstanceReplicaSet,
+  virtualMachinePool,
   volumeBinder,
   ephemeralVolumes,
   volumeExpander,

@@ -38,3 +38,9 @@ export const runtimeClasses: ResourceRef = { group: 'node.k8s.io', version: 'v1'
 export const priorityClasses: ResourceRef = { group: 'scheduling.k8s.io', version: 'v1', resource: 'priorityclasses' }
 export const virtualMachines = kubevirt('virtualmachines')
 export const virtualMachineInstances = kubevirt('virtualmachineinstances')
+export const virtualMachineInstanceReplicaSets = kubevirt('virtualmachineinstancereplicasets')
+export const virtualMachinePools: ResourceRef = {
+  group: 'pool.kubevirt.io',
+  version: 'v1beta1',
+  resource: 'virtualmachinepools',
+}

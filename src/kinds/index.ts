@@ -51,6 +51,7 @@ import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from '.
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
+import { virtualMachineInstanceReplicaSet } from './kubevirt/virtualmachineinstancereplicaset.ts'
 import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
 import { ingress } from './networking/ingress.ts'
 import { ingressClass } from './networking/ingressclass.ts'
@@ -59,6 +60,7 @@ import { networkPolicy } from './networking/networkpolicy.ts'
 import { serviceCidr } from './networking/servicecidr.ts'
 import { runtimeClass } from './node/runtimeclass.ts'
 import { podDisruptionBudget } from './policy/poddisruptionbudget.ts'
+import { virtualMachinePool } from './pool/virtualmachinepool.ts'
 import { clusterRole } from './rbac/clusterrole.ts'
 import { clusterRoleBinding } from './rbac/clusterrolebinding.ts'
 import { role } from './rbac/role.ts'
@@ -148,6 +150,8 @@ export const kinds: KindDefinition[] = [
   podMetrics,
   virtualMachine,
   virtualMachineInstance,
+  virtualMachineInstanceReplicaSet,
+  virtualMachinePool,
   virtualMachineInstancetype,
   virtualMachineClusterInstancetype,
   virtualMachinePreference,

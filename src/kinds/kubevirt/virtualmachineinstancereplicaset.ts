@@ -1,0 +1,59 @@
+// VirtualMachineInstanceReplicaSet: keeps a number of identical instances running.
+
+import { defineKind } from '../../api/kind.ts'
+import { ageColumn } from '../../api/table.ts'
+import { integer } from '../columns.ts'
+import { schemaOf, types } from '../types.ts'
+import { validateInstanceSpec } from './instance-rules.ts'
+import { validateReplicas } from './replicas-rules.ts'
+
+export const virtualMachineInstanceReplicaSet = defineKind({
+  group: 'kubevirt.io',
+  version: 'v1',
+  kind: 'VirtualMachineInstanceReplicaSet',
+  plural: 'virtualmachineinstancereplicasets',
+  singular: 'virtualmachineinstancereplicaset',
+  shortNames: ['vmirs', 'vmirss'],
+  categories: ['all'],
+  scope: 'Namespaced',
+  protobuf: false,
+  schema: schemaOf('kubevirt.v1.VirtualMachineInstanceReplicaSet'),
+  types,
+  subresources: {
+    status: true,
+    scale: {
+      specReplicasPath: '.spec.replicas',
+      statusReplicasPath: '.status.replicas',
+      selector: '.status.labelSelector',
+    },
+  },
+  columns: [
+    integer('Desired', (object) => object.spec?.replicas ?? 1),
+    integer('Current', (object) => object.status?.replicas ?? 0),
+    integer('Ready', (object) => object.status?.readyReplicas ?? 0),
+    ageColumn,
+  ],
+  prepareCreate: (object) => {
+    delete object.status
+  },
+  validate: (object, old) => [
+    ...validateReplicas(object, old, 'template'),
+    ...validateInstanceSpec(object.spec?.template?.spec, 'spec.template.spec'),
+  ],
+  example: {
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachineInstanceReplicaSet',
+    metadata: { name: 'workers', namespace: 'default' },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: { app: 'worker' } },
+      template: {
+        metadata: { labels: { app: 'worker' } },
+        spec: {
+          domain: { memory: { guest: '256Mi' }, devices: { disks: [{ name: 'root', disk: { bus: 'virtio' } }] } },
+          volumes: [{ name: 'root', containerDisk: { image: 'example.com/disks/debian:12' } }],
+        },
+      },
+    },
+  },
+})
