@@ -164,3 +164,21 @@ test('a patch cannot smuggle a prototype in', async () => {
   await call('PATCH', `${maps}/a`, bytes, patchType('merge'))
   assert.equal(({} as any).polluted, undefined)
 })
+
+test('what has the wrong type is refused, however it is wrong', async () => {
+  const tandem = await startServer()
+  const maps = '/api/v1/namespaces/default/configmaps'
+  const odd = { toString: null, valueOf: [] }
+  await tandem.refused(400, 'POST', maps, { apiVersion: 'v1', kind: odd, metadata: { name: 'a' } })
+  await tandem.refused(400, 'POST', maps, { apiVersion: odd, kind: 'ConfigMap', metadata: { name: 'a' } })
+  const machines = '/apis/kubevirt.io/v1/namespaces/default/virtualmachines'
+  const machine = (spec: object) => ({
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachine',
+    metadata: { name: 'a' },
+    spec: { runStrategy: 'Always', template: { spec } },
+  })
+  const devices = (disks: unknown) => ({ domain: { devices: { disks } } })
+  for (const spec of [devices({}), devices('x'), { ...devices([]), volumes: { a: 1 } }, { domain: { devices: [] } }])
+    await tandem.refused(422, 'POST', machines, machine(spec))
+})

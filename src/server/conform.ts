@@ -89,6 +89,8 @@ export function tell(
 }
 
 function checkType(resource: Resource, sent: Partial<ApiObject>): void {
+  for (const name of ['kind', 'apiVersion'] as const)
+    if (sent[name] !== undefined && typeof sent[name] !== 'string') throw badRequest(`the object's ${name} is no text`)
   if (sent.kind && sent.kind !== resource.kind.kind)
     throw new ApiError(
       'BadRequest',
@@ -114,10 +116,17 @@ export function validateObject(
 ): FieldError[] {
   const errors = validateSchema(object, shapeOf(resource), modeOf(resource), '', resource.custom ? old : undefined)
   const entries = entriesOf(resource)
-  if (entries.length > 0) errors.push(...checkSupport(entries, object, old).refused)
-  if (resource.kind.validate) errors.push(...resource.kind.validate(object, old, subresource))
-  if (resource.kind.conclude) errors.push(...resource.kind.conclude(object, old, errors))
+  if (entries.length > 0) add(errors, checkSupport(entries, object, old).refused)
+  // A kind's own rules are written for values of the types that its schema names.
+  const isTyped = !errors.some((error) => error.type === 'FieldValueTypeInvalid')
+  if (resource.kind.validate && isTyped) add(errors, resource.kind.validate(object, old, subresource))
+  if (resource.kind.conclude) add(errors, resource.kind.conclude(object, old, errors))
   return errors
+}
+
+/** A hostile object may have more errors than a call takes arguments. */
+function add(errors: FieldError[], more: readonly FieldError[]): void {
+  for (const error of more) errors.push(error)
 }
 
 /** What the client is told of an object that is taken: what the kind says, and fields without effect. */
