@@ -60,6 +60,19 @@ test('a log larger than one block keeps its lines', async () => {
   assert.equal((await here.read({ tailLines: 120 })).length, 120 * 1001)
 })
 
+test('without following, what is written while it is read is not shown', async () => {
+  using here = scene()
+  here.state.running = true
+  const source = {
+    ...here.source,
+    running() {
+      appendFileSync(here.path, `${at(5)} stdout F later\n`)
+      return true
+    },
+  }
+  assert.equal(await text(readLog(source, { tailLines: 1 }, new AbortController().signal)), 'last\n')
+})
+
 test('following sees what is appended, follows rotation, and ends with the container', async () => {
   using here = scene(`${at(0)} stdout F one\n`)
   here.state.running = true

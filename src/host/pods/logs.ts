@@ -29,13 +29,16 @@ export async function* readLog(
 ): AsyncGenerator<Uint8Array> {
   const format = formatter(source, options)
   let file = await openLog(source.path)
-  let position = await startPosition(file, options)
+  const { size } = await file.stat()
+  let position = await startPosition(file, size, options)
+  // What is written meanwhile is for followers: `--tail 1` is one line, and a busy container's log has an end.
+  const until = options.follow ? Number.POSITIVE_INFINITY : size
   let rest: Buffer = Buffer.alloc(0)
   const news = options.follow ? watcher(dirname(source.path), signal) : undefined
   try {
     while (!signal.aborted) {
       const wasRunning = source.running()
-      const block = await readAt(file, position)
+      const block = await readAt(file, position, Math.min(blockSize, until - position))
       if (block.length > 0) {
         position += block.length
         const lines = Buffer.concat([rest, block])
@@ -72,8 +75,9 @@ async function openLog(path: string): Promise<FileHandle> {
   }
 }
 
-async function readAt(file: FileHandle, position: number): Promise<Buffer> {
-  const { bytesRead, buffer } = await file.read(Buffer.alloc(blockSize), 0, blockSize, position)
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  if (length <= 0) return Buffer.alloc(0)
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position)
   return buffer.subarray(0, bytesRead)
 }
 
@@ -82,9 +86,8 @@ async function rotated(file: FileHandle, path: string): Promise<FileHandle | und
   return now && now.ino !== held.ino ? await open(path) : undefined
 }
 
-async function startPosition(file: FileHandle, { tailLines }: LogOptions): Promise<number> {
+async function startPosition(file: FileHandle, size: number, { tailLines }: LogOptions): Promise<number> {
   if (tailLines === undefined || tailLines < 0) return 0
-  const { size } = await file.stat()
   // The newline that ends the last line does not begin another.
   let left = tailLines + 1
   for (let end = size; end > 0; ) {
