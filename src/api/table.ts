@@ -24,7 +24,8 @@ export interface Table {
   kind: 'Table'
   apiVersion: string
   metadata: { resourceVersion?: string; continue?: string; remainingItemCount?: number }
-  columnDefinitions: TableColumn[]
+  /** Null in the later events of a watch, which the client reads with the columns of the first. */
+  columnDefinitions: TableColumn[] | null
   rows: TableRow[]
 }
 
@@ -68,7 +69,7 @@ export function toTable(objects: readonly ApiObject[], columns: readonly Column[
     kind: 'Table',
     apiVersion,
     metadata,
-    columnDefinitions: options.noHeaders ? [] : tableColumns(columns),
+    columnDefinitions: options.noHeaders ? null : tableColumns(columns),
     rows: objects.map((object) => tableRow(object, columns, options)),
   }
 }

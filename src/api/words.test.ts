@@ -297,7 +297,7 @@ test('tables', () => {
   }
   const table = toTable([pod], columns, { now, metadata: { resourceVersion: '7' } })
   assert.deepEqual(
-    table.columnDefinitions.map((column) => [column.name, column.priority]),
+    table.columnDefinitions?.map((column) => [column.name, column.priority]),
     [
       ['Name', 0],
       ['Phase', 0],
