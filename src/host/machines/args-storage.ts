@@ -23,6 +23,7 @@ export function storageArgs(plan: MachinePlan): string[] {
     const node = `disk${index}`
     const port = buses[index] === 'sata' ? sataIndex++ : 0
     args.push('-blockdev', blockdev(node, prepared))
+    if (prepared.disk.dedicatedIOThread) args.push('-object', option('iothread', { id: `${node}-thread` }))
     args.push('-device', diskDevice(plan, prepared, node, port, bootIndexes.get(prepared)))
   }
   return args
@@ -79,12 +80,15 @@ function diskDevice(plan: MachinePlan, prepared: PreparedDisk, node: string, por
   if (!device) throw new Inexpressible(`disk ${disk.name}: no ${disk.cdrom ? 'CD-ROM' : 'disk'} on bus ${bus}`)
   if (bus === 'sata' && prepared.readOnly && !disk.cdrom)
     throw new Inexpressible(`disk ${disk.name}: a read-only disk cannot be on bus sata; use virtio or a cdrom`)
+  if (disk.dedicatedIOThread && bus !== 'virtio')
+    throw new Inexpressible(`disk ${disk.name}: dedicatedIOThread needs bus virtio`)
   const policy = errorPolicies[disk.errorPolicy || 'stop']!
   const controller = isQ35(plan) && port < sataPorts ? 'ide' : `sata${Math.floor(port / sataPorts)}`
   return option(device, {
     id: `${node}-device`,
     drive: node,
     bus: bus === 'sata' ? `${controller}.${port % sataPorts}` : bus === 'usb' ? 'usb.0' : undefined,
+    iothread: disk.dedicatedIOThread ? `${node}-thread` : undefined,
     serial: disk.serial,
     bootindex,
     // usb-storage and CD-ROM drives stop for nothing: there is nothing to lose.

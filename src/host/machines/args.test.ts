@@ -44,6 +44,38 @@ const machines: Record<string, MachinePlan> = {
       firmware: { code: '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd', vars: 'nvram.fd', secure: true },
     },
   ),
+  windows: planOf(
+    {
+      domain: {
+        memory: { guest: '2Gi' },
+        clock: { utc: {}, timer: { hpet: { present: false }, rtc: { tickPolicy: 'catchup' }, hyperv: {} } },
+        features: {
+          kvm: { hidden: true },
+          hyperv: {
+            relaxed: {},
+            vapic: { enabled: true },
+            vpindex: {},
+            spinlocks: { spinlocks: 8191 },
+            synic: {},
+            synictimer: { direct: {} },
+            tlbflush: {},
+            frequencies: {},
+            reenlightenment: {},
+            ipi: {},
+            runtime: {},
+            reset: {},
+            evmcs: { enabled: false },
+            vendorid: { vendorid: 'tandem' },
+          },
+        },
+        devices: { video: { type: 'virtio' } },
+      },
+    },
+    {
+      accelerator: 'kvm',
+      disks: [{ ...overlay, disk: { name: 'root', disk: { bus: 'virtio' }, dedicatedIOThread: true } }],
+    },
+  ),
   'every-bus': planOf(
     {
       startStrategy: 'Paused',

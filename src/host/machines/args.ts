@@ -1,7 +1,8 @@
 // A machine's plan → the command line of QEMU 7.2. Pure; golden files in ./golden show it whole.
 
+import { cpuOption } from './args-cpu.ts'
 import { storageArgs } from './args-storage.ts'
-import { Inexpressible, option, word } from './option.ts'
+import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { translationCacheMiB, vcpus } from './resources.ts'
 import { disksOf, interfacesOf } from './vmi.ts'
@@ -57,17 +58,6 @@ function baseArgs(plan: MachinePlan): string[] {
 function acceleratorOption(plan: MachinePlan): string {
   if (plan.accelerator === 'kvm') return 'kvm'
   return option('tcg', { thread: 'multi', 'tb-size': translationCacheMiB(plan.memoryBytes) })
-}
-
-/** host-model and host-passthrough mean "what this machine has": everything that the accelerator can do. */
-function cpuOption(plan: MachinePlan): string {
-  const { model, features = [] } = plan.spec.domain.cpu ?? {}
-  const host = !model || model === 'host-model' || model === 'host-passthrough'
-  const name = host ? (plan.accelerator === 'kvm' ? 'host' : 'max') : word(model, 'spec.domain.cpu.model')
-  const flags: Record<string, boolean> = {}
-  for (const feature of features)
-    flags[word(feature.name, 'spec.domain.cpu.features')] = !['disable', 'forbid'].includes(feature.policy ?? 'require')
-  return option(name, { migratable: plan.accelerator === 'kvm' && host ? true : undefined, ...flags })
 }
 
 function smbiosArgs(plan: MachinePlan): string[] {
@@ -158,6 +148,22 @@ function networkArgs(plan: MachinePlan): string[] {
 const tablets: Record<string, string> = { usb: 'usb-tablet', virtio: 'virtio-tablet-pci' }
 const keyboards: Record<string, string> = { usb: 'usb-kbd', virtio: 'virtio-keyboard-pci' }
 
+function videoOption(type = 'vga'): string {
+  const id = 'video0'
+  switch (type) {
+    case 'vga':
+      return option('VGA', { id, vgamem_mb: 16 })
+    case 'virtio':
+      return option('virtio-vga', { id })
+    case 'bochs':
+      return option('bochs-display', { id })
+    case 'cirrus':
+      return option('cirrus-vga', { id })
+    default:
+      throw new Inexpressible(`spec.domain.devices.video.type: ${type} is none of vga, virtio, bochs and cirrus`)
+  }
+}
+
 function deviceArgs(plan: MachinePlan): string[] {
   const { devices = {} } = plan.spec.domain
   const inputs =
@@ -172,7 +178,7 @@ function deviceArgs(plan: MachinePlan): string[] {
   if (devices.autoattachMemBalloon !== false)
     args.push('-device', option('virtio-balloon-pci', { id: 'balloon0', 'free-page-reporting': true }))
   if (devices.autoattachGraphicsDevice === false) args.push('-display', 'none')
-  else args.push('-device', option('VGA', { id: 'video0', vgamem_mb: 16 }), '-vnc', option(`unix:${machineFiles.vnc}`))
+  else args.push('-device', videoOption(devices.video?.type), '-vnc', option(`unix:${machineFiles.vnc}`))
   if (usb && !usbDisk) args.push('-device', option('qemu-xhci', { id: 'usb' }))
   for (const input of inputs) {
     const known = input.type === 'tablet' ? tablets : input.type === 'keyboard' ? keyboards : {}

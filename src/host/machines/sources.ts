@@ -11,10 +11,15 @@ import { Waiting } from './waiting.ts'
 
 type Data = Map<string, Buffer>
 
+/** Windows does not mind upper and lower case. */
+const answerFiles = ['unattend.xml', 'autounattend.xml']
+
 export interface Sources {
   cloudInit(machine: StoredObject, uuid: string, volume: Volume): Promise<Seed>
   /** The keys of a ConfigMap or Secret as files of a disk. */
   keyed(machine: StoredObject, volume: Volume): Promise<Seed>
+  /** The answer files of a Windows setup: Unattend.xml and Autounattend.xml. */
+  sysprep(machine: StoredObject, volume: Volume): Promise<Seed>
   pullAuths(machine: StoredObject, secretName: string | undefined): Promise<ImagePullAuth[]>
 }
 
@@ -95,6 +100,18 @@ export function createSources(client: Client): Sources {
       if (!data && !source.optional) throw new Waiting('FailedMount', `${kind.toLowerCase()} "${name}" not found`)
       const files: IsoFile[] = [...(data ?? [])].map(([path, content]) => ({ path, content }))
       return { label: source.volumeLabel || 'cfgdata', files }
+    },
+
+    async sysprep(machine, volume) {
+      const { configMap, secret } = volume.sysprep!
+      const kind = secret ? 'Secret' : 'ConfigMap'
+      const name = (secret ?? configMap)?.name ?? ''
+      const data = await read(kind, machine.metadata.namespace!, name)
+      if (!data) throw new Waiting('FailedMount', `${kind.toLowerCase()} "${name}" not found`)
+      const found = answerFiles.filter((file) => [...data.keys()].some((key) => key.toLowerCase() === file))
+      if (found.length === 0)
+        throw new Waiting('FailedMount', `${kind.toLowerCase()} "${name}" has neither ${answerFiles.join(' nor ')}`)
+      return { label: 'sysprep', files: [...data].map(([path, content]): IsoFile => ({ path, content })) }
     },
 
     async pullAuths(machine, secretName) {

@@ -63,6 +63,7 @@ export interface Volume {
   cloudInitConfigDrive?: CloudInit
   configMap?: KeyedSource
   secret?: KeyedSource
+  sysprep?: { configMap?: { name?: string }; secret?: { name?: string } }
 }
 
 export interface Probe {
@@ -79,6 +80,18 @@ export interface Probe {
 interface NameValue {
   name: string
   value: string
+}
+
+/** Named is on, unless it says otherwise. */
+export interface FeatureState {
+  enabled?: boolean
+}
+
+export interface HypervFeature extends FeatureState {
+  spinlocks?: number
+  vendorid?: string
+  direct?: FeatureState
+  extended?: FeatureState
 }
 
 export interface Domain {
@@ -105,15 +118,23 @@ export interface Domain {
   clock?: {
     utc?: { offsetSeconds?: number }
     timezone?: string
-    timer?: { hpet?: { present?: boolean }; rtc?: { tickPolicy?: string } }
+    timer?: { hpet?: { present?: boolean }; rtc?: { tickPolicy?: string }; hyperv?: { present?: boolean } }
   }
-  features?: { acpi?: { enabled?: boolean }; smm?: { enabled?: boolean } }
+  features?: {
+    acpi?: FeatureState
+    smm?: FeatureState
+    kvm?: { hidden?: boolean }
+    pvspinlock?: FeatureState
+    hypervPassthrough?: FeatureState
+    hyperv?: Record<string, HypervFeature | undefined>
+  }
   devices?: {
     disks?: Disk[]
     interfaces?: Interface[]
     inputs?: { name: string; type: string; bus?: string }[]
     watchdog?: { name: string; i6300esb?: { action?: string } }
     rng?: object
+    video?: { type?: string }
     autoattachPodInterface?: boolean
     autoattachGraphicsDevice?: boolean
     autoattachSerialConsole?: boolean

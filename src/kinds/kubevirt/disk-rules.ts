@@ -43,6 +43,8 @@ function validateDisk(disk: any, at: string): FieldError[] {
     if (bus === 'virtio' && kind === 'cdrom')
       errors.push(invalidValue(`${at}.cdrom.bus`, bus, 'Bus type virtio is invalid for CD-ROM device'))
   }
+  if (disk.dedicatedIOThread && (disk.disk?.bus ?? 'sata') !== 'virtio')
+    errors.push(notSupported(`${at}.dedicatedIOThread`, disk[kinds[0] ?? 'disk']?.bus ?? 'sata', ['virtio']))
   for (const [name, values] of Object.entries(choices)) {
     if (disk[name] && !values.includes(disk[name])) errors.push(notSupported(`${at}.${name}`, disk[name], values))
   }

@@ -31,7 +31,8 @@ export function defaultInstance({ spec }: ApiObject): void {
   const { domain } = spec
   domain.features ??= {}
   domain.features.acpi ??= {}
-  for (const feature of Object.values<any>(domain.features)) {
+  for (const [name, feature] of Object.entries<any>(domain.features)) {
+    if (name === 'kvm' || name === 'hyperv') continue
     if (feature && typeof feature === 'object' && !Array.isArray(feature)) feature.enabled ??= true
   }
   spec.evictionStrategy ??= 'None'

@@ -10,6 +10,7 @@ import { validateNetwork } from './network-rules.ts'
 import { validateSupported } from './supported.ts'
 import { validateVmVolumes } from './volume-rules.ts'
 
+const videoTypes = ['vga', 'virtio', 'bochs', 'cirrus']
 const machineType = /^(pc|q35|pc-q35-\d+\.\d+|pc-i440fx-\d+\.\d+)$/
 
 export function validateInstanceSpec(spec: any, field: string): FieldError[] {
@@ -123,6 +124,13 @@ function validateMachine({ architecture, domain }: any, field: string): FieldErr
         type,
         `machine type is not supported: use q35, pc, or a version of them such as pc-q35-7.2`,
       ),
+    )
+  const video = domain.devices?.video?.type
+  if (video && !videoTypes.includes(video))
+    errors.push(notSupported(`${field}.domain.devices.video.type`, video, videoTypes))
+  if (domain.devices?.video && domain.devices.autoattachGraphicsDevice === false)
+    errors.push(
+      forbidden(`${field}.domain.devices.video`, 'video type can only be set when there is a graphics device'),
     )
   const { bios, efi } = domain.firmware?.bootloader ?? {}
   if (bios && efi) errors.push(forbidden(`${field}.domain.firmware.bootloader`, 'cannot have both BIOS and EFI'))

@@ -11,6 +11,7 @@ type Known = true | { [field: string]: Known } | [Known]
 
 const target: Known = { bus: true, readonly: true, tray: true }
 const timer: Known = { present: true, tickPolicy: true }
+const state: Known = { enabled: true }
 
 const probe: Known = {
   httpGet: true,
@@ -32,6 +33,7 @@ const disk: Known = {
   cache: true,
   io: true,
   errorPolicy: true,
+  dedicatedIOThread: true,
   blockSize: { custom: { logical: true, physical: true } },
 }
 
@@ -52,6 +54,7 @@ const devices: Known = {
   inputs: [{ name: true, type: true, bus: true }],
   watchdog: { name: true, i6300esb: { action: true } },
   rng: true,
+  video: { type: true },
   autoattachPodInterface: true,
   autoattachGraphicsDevice: true,
   autoattachSerialConsole: true,
@@ -62,6 +65,18 @@ const devices: Known = {
   // A wish for speed, not a promise: one queue serves as well.
   blockMultiQueue: true,
   networkInterfaceMultiqueue: true,
+}
+
+const hyperv: Known = {
+  ...Object.fromEntries(
+    ['relaxed', 'vapic', 'vpindex', 'runtime', 'synic', 'reset', 'frequencies', 'reenlightenment', 'ipi', 'evmcs'].map(
+      (name) => [name, state],
+    ),
+  ),
+  spinlocks: { enabled: true, spinlocks: true },
+  synictimer: { enabled: true, direct: state },
+  tlbflush: { enabled: true, direct: state, extended: state },
+  vendorid: { enabled: true, vendorid: true },
 }
 
 const domain: Known = {
@@ -78,8 +93,16 @@ const domain: Known = {
   resources: { requests: true, limits: true },
   firmware: { uuid: true, serial: true, bootloader: { bios: { useSerial: true }, efi: { secureBoot: true } } },
   chassis: true,
-  clock: { utc: { offsetSeconds: true }, timer: { hpet: timer, rtc: timer, pit: timer, kvm: timer } },
-  features: { acpi: { enabled: true }, apic: true, smm: { enabled: true } },
+  clock: { utc: { offsetSeconds: true }, timer: { hpet: timer, rtc: timer, pit: timer, kvm: timer, hyperv: timer } },
+  features: {
+    acpi: state,
+    apic: true,
+    smm: state,
+    kvm: { hidden: true },
+    pvspinlock: state,
+    hypervPassthrough: state,
+    hyperv,
+  },
   devices,
 }
 
@@ -93,6 +116,7 @@ const volume: Known = {
   cloudInitConfigDrive: true,
   configMap: { name: true, optional: true, volumeLabel: true },
   secret: { secretName: true, optional: true, volumeLabel: true },
+  sysprep: { configMap: { name: true }, secret: { name: true } },
 }
 
 const instanceSpec: Known = {

@@ -47,6 +47,10 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
     return source.persistentVolumeClaim?.claimName ? [] : [requiredValue(`${field}.persistentVolumeClaim.claimName`)]
   if (kind === 'configMap') return source.name ? [] : [requiredValue(`${field}.name`)]
   if (kind === 'secret') return source.secretName ? [] : [requiredValue(`${field}.secretName`)]
+  if (kind === 'sysprep')
+    return Boolean(source.configMap?.name) !== Boolean(source.secret?.name)
+      ? []
+      : [invalidValue(field, '', `${field} must have exactly one of configMap and secret`)]
   if (kind === 'dataVolume')
     return [forbidden(field, 'DataVolumes are not supported here; make a persistentVolumeClaim and name it instead')]
   return kind.startsWith('cloudInit') ? validateCloudInit(source, field) : []
