@@ -41,8 +41,12 @@ export function createPodStreams(cri: Cri, lookup: PodLookup, clock: Clock): Pod
       const source = {
         path: record.logPath,
         now: () => clock.now(),
+        // Nobody looks after the view of a Pod that is gone: what it says last stays.
         running: () =>
-          view.containers.get(name)?.some(({ id, state }) => id === record.id && state === 'running') ?? false,
+          lookup
+            .view(pod.uid)
+            ?.containers.get(name)
+            ?.some(({ id, state }) => id === record.id && state === 'running') ?? false,
       }
       yield* readLog(source, options, signal)
     },
