@@ -113,6 +113,8 @@ async function prepare(work: Work, index: number, disk: Disk, volume: Volume): P
     )
   if (volume.configMap || volume.secret)
     return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.keyed(work.machine, volume))
+  if (volume.downwardAPI)
+    return await seedDisk(work, `${name}.iso`, cdrom, work.rooms.sources.downward(work.machine, volume))
   if (volume.sysprep)
     return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.sysprep(work.machine, volume))
   throw new Error(`volume ${volume.name}: its source is not supported as a disk`)

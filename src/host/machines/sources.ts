@@ -4,6 +4,8 @@ import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
 import type { ImagePullAuth } from '../images/images.ts'
+import { fieldValue } from '../pods/field-values.ts'
+import type { PodObject } from '../pods/pod.ts'
 import type { IsoFile } from './iso9660.ts'
 import { configDriveSeed, noCloudSeed, type Seed } from './seed.ts'
 import { type CloudInit, hostnameOf, type KeyedSource, specOf, type Volume } from './vmi.ts'
@@ -20,6 +22,8 @@ export interface Sources {
   keyed(machine: StoredObject, volume: Volume): Promise<Seed>
   /** The answer files of a Windows setup: Unattend.xml and Autounattend.xml. */
   sysprep(machine: StoredObject, volume: Volume): Promise<Seed>
+  /** What the machine's own object says, as files: it is written when the machine starts. */
+  downward(machine: StoredObject, volume: Volume): Seed
   pullAuths(machine: StoredObject, secretName: string | undefined): Promise<ImagePullAuth[]>
 }
 
@@ -112,6 +116,17 @@ export function createSources(client: Client): Sources {
       if (found.length === 0)
         throw new Waiting('FailedMount', `${kind.toLowerCase()} "${name}" has neither ${answerFiles.join(' nor ')}`)
       return { label: 'sysprep', files: [...data].map(([path, content]): IsoFile => ({ path, content })) }
+    },
+
+    downward(machine, volume) {
+      const { fields = [], volumeLabel } = volume.downwardAPI!
+      // Only fields of the metadata are let in (volume-rules): they are the same for every object.
+      const from = { node: { name: '', addresses: [], cpu: 0, memoryBytes: 0 }, podIPs: [] }
+      const files = fields.map(({ path, fieldRef }): IsoFile => {
+        const content = fieldValue(machine as PodObject, fieldRef?.fieldPath ?? '', from)
+        return { path, content: Buffer.from(content) }
+      })
+      return { label: volumeLabel || 'cfgdata', files }
     },
 
     async pullAuths(machine, secretName) {

@@ -63,6 +63,7 @@ export interface Volume {
   cloudInitConfigDrive?: CloudInit
   configMap?: KeyedSource
   secret?: KeyedSource
+  downwardAPI?: { fields?: { path: string; fieldRef?: { fieldPath: string } }[]; volumeLabel?: string }
   sysprep?: { configMap?: { name?: string }; secret?: { name?: string } }
 }
 

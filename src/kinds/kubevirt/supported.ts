@@ -116,6 +116,7 @@ const volume: Known = {
   cloudInitConfigDrive: true,
   configMap: { name: true, optional: true, volumeLabel: true },
   secret: { secretName: true, optional: true, volumeLabel: true },
+  downwardAPI: { fields: [{ path: true, fieldRef: { apiVersion: true, fieldPath: true } }], volumeLabel: true },
   sysprep: { configMap: { name: true }, secret: { name: true } },
 }
 

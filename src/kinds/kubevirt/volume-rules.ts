@@ -47,6 +47,7 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
     return source.persistentVolumeClaim?.claimName ? [] : [requiredValue(`${field}.persistentVolumeClaim.claimName`)]
   if (kind === 'configMap') return source.name ? [] : [requiredValue(`${field}.name`)]
   if (kind === 'secret') return source.secretName ? [] : [requiredValue(`${field}.secretName`)]
+  if (kind === 'downwardAPI') return validateDownward(source.fields ?? [], `${field}.fields`)
   if (kind === 'sysprep')
     return Boolean(source.configMap?.name) !== Boolean(source.secret?.name)
       ? []
@@ -54,6 +55,22 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
   if (kind === 'dataVolume')
     return [forbidden(field, 'DataVolumes are not supported here; make a persistentVolumeClaim and name it instead')]
   return kind.startsWith('cloudInit') ? validateCloudInit(source, field) : []
+}
+
+const downwardField = /^metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['[^']+'\])$/
+
+function validateDownward(fields: any[], field: string): FieldError[] {
+  return fields.flatMap(({ path, fieldRef }, index) => {
+    const at = `${field}[${index}]`
+    const wrong = fieldRef && !downwardField.test(fieldRef.fieldPath ?? '')
+    return [
+      ...(path && !/[/\\]/.test(path) ? [] : [invalidValue(`${at}.path`, path ?? '', 'must be the name of a file')]),
+      ...(fieldRef ? [] : [requiredValue(`${at}.fieldRef`)]),
+      ...(wrong
+        ? [invalidValue(`${at}.fieldRef.fieldPath`, fieldRef.fieldPath, 'only fields of metadata are supported')]
+        : []),
+    ]
+  })
 }
 
 function validateContainerDisk({ image, path }: any, field: string): FieldError[] {
