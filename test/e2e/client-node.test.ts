@@ -184,7 +184,7 @@ spec:
   )
 })
 
-test('watch from a version, with bookmarks, an end after its time, 410 for what is too old', async () => {
+test('watch from a version, to its end; a watch that begins with what there is', async () => {
   const watch = new Watch(config)
   const path = `/api/v1/namespaces/${namespace}/configmaps`
   const { metadata } = await core.listNamespacedConfigMap({ namespace })
