@@ -31,6 +31,9 @@ export interface ReconcilerOptions {
   concurrency?: number
 }
 
+/** How many keys may be reconciled before timers and sockets have their turn. */
+const turnEvery = 100
+
 /** A key that keeps failing is tried at least this often. */
 const longestBackoff = 60_000
 
@@ -40,10 +43,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const queue = new WorkQueue({ clock, backoff: { max: longestBackoff } })
   let workers: Promise<void>[] = []
 
+  let done = 0
   async function work(): Promise<void> {
     for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
       await once(key)
       queue.done(key)
+      // Over a transport in this process and a store in memory nothing ever waits: others get their turn all the same.
+      if (++done % turnEvery === 0) await new Promise((resolve) => setTimeout(resolve))
     }
   }
 

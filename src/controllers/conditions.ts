@@ -29,3 +29,17 @@ export function withCondition(conditions: Condition[] = [], condition: Condition
   const set = { ...condition, lastTransitionTime }
   return old ? conditions.map((other) => (other === old ? set : other)) : [...conditions, set]
 }
+
+/**
+ * ReplicaFailure. The first failure stays until it is over: another text each time (it may name another object) would be a
+ * new status, and so a new try, each time.
+ */
+export function withReplicaFailure(
+  conditions: Condition[] | undefined,
+  failure: Pick<Condition, 'reason' | 'message' | 'lastProbeTime'> | undefined,
+  now: string,
+): Condition[] {
+  if (!failure) return withoutCondition(conditions, 'ReplicaFailure')
+  if (findCondition(conditions, 'ReplicaFailure')) return conditions!
+  return withCondition(conditions, { type: 'ReplicaFailure', status: 'True', ...failure }, now)
+}

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
 import { startTestPlatform } from './platform.fixture.ts'
+import { replicasStatus } from './pool.ts'
 import { machineOf, planPool, poolRevisionLabel, revisionName, updatedMachine } from './pool-plan.ts'
 import {
   virtualMachineInstanceReplicaSets,
@@ -170,4 +171,12 @@ test('a pool and a replica set from three to one, through the API', async (t) =>
     (all) => all.length === 2 && all.every(({ metadata }) => metadata.uid !== ended.uid),
   )
   await until(virtualMachineInstanceReplicaSets, 'default/w', (one) => one?.status?.readyReplicas === 2)
+})
+
+test('the first failure to create stays: its text names another object each time', () => {
+  const set = object('VirtualMachinePool', 'p', { spec: { replicas: 1, selector: { matchLabels: { a: 'b' } } } })
+  const fail = (name: string) => ({ reason: 'FailedCreate', message: `cannot create ${name}` })
+  const first = replicasStatus(set, 0, 0, fail('p-x1'), at(0))
+  assert.deepEqual(replicasStatus({ ...set, status: first }, 0, 0, fail('p-x2'), at(1)), first)
+  assert.deepEqual(replicasStatus({ ...set, status: first }, 0, 0, undefined, at(2)).conditions, [])
 })

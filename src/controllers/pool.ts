@@ -6,7 +6,7 @@ import { objectKey } from '../api/meta.ts'
 import { selectorMatcher, selectorText } from '../api/selector.ts'
 import { formatTime } from '../api/time.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
-import { withCondition, withoutCondition } from './conditions.ts'
+import { withCondition, withoutCondition, withReplicaFailure } from './conditions.ts'
 import {
   type ControllerContext,
   type ControllerDefinition,
@@ -42,7 +42,8 @@ export function replicasStatus(
       ? withCondition(conditions, { type, status: 'True', ...value, lastProbeTime: null }, time)
       : withoutCondition(conditions, type)
   const paused = object.spec.paused ? { reason: 'Paused', message: 'Controller got paused' } : undefined
-  const conditions = set(set(object.status?.conditions, 'ReplicaPaused', paused), 'ReplicaFailure', failure)
+  const told = failure && { ...failure, lastProbeTime: null }
+  const conditions = withReplicaFailure(set(object.status?.conditions, 'ReplicaPaused', paused), told, time)
   return {
     ...object.status,
     replicas,

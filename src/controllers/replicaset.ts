@@ -6,7 +6,7 @@ import { controllerOf } from '../api/meta.ts'
 import { type LabelMatcher, labelsMatcher, nothing, selectorMatcher } from '../api/selector.ts'
 import { formatTime } from '../api/time.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
-import { type Condition, findCondition, withCondition, withoutCondition } from './conditions.ts'
+import { type Condition, withReplicaFailure } from './conditions.ts'
 import {
   type ControllerContext,
   type ControllerDefinition,
@@ -56,19 +56,8 @@ export function replicaSetStatus(
     readyReplicas: active.filter(isReady).length,
     availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, now)).length,
     observedGeneration: replicaSet.metadata.generation,
-    conditions: withFailure(conditions, failure, now),
+    conditions: withReplicaFailure(conditions, failure, formatTime(now)),
   }
-}
-
-/** The first failure stays until it is over: another text each time would be a new status, and so a new try, each time. */
-function withFailure(
-  conditions: Condition[] | undefined,
-  failure: { reason: string; message: string } | undefined,
-  now: number,
-): Condition[] {
-  if (!failure) return withoutCondition(conditions, 'ReplicaFailure')
-  if (findCondition(conditions, 'ReplicaFailure')) return conditions!
-  return withCondition(conditions, { type: 'ReplicaFailure', status: 'True', ...failure }, formatTime(now))
 }
 
 /** When the next ready Pod becomes available. Pure. */
