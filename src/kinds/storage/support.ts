@@ -6,7 +6,9 @@ import { unmountableSources } from '../core/volume-sources.ts'
 const noEffect = (why: string, more: Partial<FieldSupport> = {}): FieldSupport => ({ has: 'no effect', why, ...more })
 
 const attributes = noEffect('no driver here changes the attributes of a volume')
-const filling = noEffect('nothing of Tandem fills a volume from another object; the claim stays Pending unless the provisioner of its class does')
+const filling = noEffect(
+  'nothing of Tandem fills a volume from another object; the claim stays Pending unless the provisioner of its class does',
+)
 
 export const storageSupport: SupportTable = {
   ...Object.fromEntries(
