@@ -58,7 +58,7 @@ function checkedJson(value: unknown, text: string, checkDuplicates: boolean): Bo
   return { value, problems }
 }
 
-const tooDeep = () => badRequest(`the object provided is nested too deeply: ${maxDepth} levels are the most`)
+const tooDeep = () => badRequest(`exceeded max depth: the object provided is nested more than ${maxDepth} levels deep`)
 
 /** undefined for text that is no JSON. */
 function tryJson(text: string): { value: unknown } | undefined {
