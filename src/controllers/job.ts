@@ -72,13 +72,15 @@ export const job: ControllerDefinition = {
   start(context) {
     const informer = context.informers.informer(jobs)
     context.informers.informer(pods).addIndex('job', controllerOfKind('Job'))
-    const keysOfPod = (pod: StoredObject): string[] =>
-      controllerOf(pod)
-        ? controllerOfKind('Job')(pod)
-        : informer
-            .list(pod.metadata.namespace)
-            .filter((each) => selectorMatcher(each.spec.selector).matches(pod.metadata.labels))
-            .flatMap(itself)
+    const keysOfPod = (pod: StoredObject): string[] => {
+      if (controllerOf(pod)) return controllerOfKind('Job')(pod)
+      const matching = informer
+        .list(pod.metadata.namespace)
+        .filter((each) => selectorMatcher(each.spec.selector).matches(pod.metadata.labels))
+        .flatMap(itself)
+      // A Pod that is held for a Job and belongs to none: looked at under its own name.
+      return matching.length === 0 && isTracked(pod) ? itself(pod) : matching
+    }
     return reconcileOn(
       context,
       'job',
@@ -106,6 +108,9 @@ function createSync(context: ControllerContext) {
       if (!isApiError(error, 'NotFound')) throw error
     })
   }
+
+  const mayBeAdopted = ({ metadata: { namespace, labels } }: StoredObject): boolean =>
+    jobInformer.list(namespace).some((job) => selectorMatcher(job.spec.selector).matches(labels))
 
   async function writeStatus(job: StoredObject, status: Record<string, unknown>): Promise<StoredObject> {
     return semanticallyEqual(status, job.status) ? job : client.updateStatus(jobs, { ...job, status })
@@ -148,6 +153,8 @@ function createSync(context: ControllerContext) {
 
   return async (key: string): Promise<ReconcileResult | undefined> => {
     const job = jobInformer.get(key)
+    const orphan = podInformer.get(key)
+    if (orphan && !controllerOf(orphan) && !mayBeAdopted(orphan)) await release(orphan)
     // Another controller's Jobs are all its own.
     if (job?.spec.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return undefined
     if ((await releaseAll(job, podInformer.byIndex('job', key))) || !job) return undefined

@@ -29,7 +29,7 @@ export function claimOf(owner: StoredObject, object: StoredObject, matches: bool
   return 'adopt'
 }
 
-/** The objects among `candidates` that belong to `owner` from now on; adopted ones get the finalizers. */
+/** The objects among `candidates` that belong to `owner` from now on; adopted ones get the finalizers, released ones lose them. */
 export async function claimObjects(
   client: Client,
   owner: { ref: ResourceRef; object: StoredObject },
@@ -43,7 +43,7 @@ export async function claimObjects(
   for (const object of candidates) {
     const claim = claimOf(owner.object, object, matches(object))
     if (claim === 'keep') claimed.push(object)
-    else if (claim === 'release') await release(client, ref, object, owner.object)
+    else if (claim === 'release') await release(client, ref, object, owner.object, finalizers)
     else if (claim === 'adopt') {
       mayAdopt ??= isStillAlive(client, owner)
       if (!(await mayAdopt)) continue
@@ -63,10 +63,10 @@ async function changeOwner(
   ref: ResourceRef,
   object: StoredObject,
   owner: object,
-  finalizers: string[] = [],
+  more: object = {},
 ): Promise<StoredObject | undefined> {
   const { name, namespace, uid } = object.metadata
-  const metadata = { uid, ownerReferences: [owner], ...(finalizers.length && { finalizers }) }
+  const metadata = { uid, ownerReferences: [owner], ...more }
   try {
     return await client.patch(ref, name, namespace, 'strategic', { metadata })
   } catch (error) {
@@ -86,12 +86,19 @@ async function adopt(
   finalizers: string[],
 ) {
   const reference = controllerReference(owner)
-  if (isBuiltIn(ref)) return changeOwner(client, ref, object, reference, finalizers)
+  if (isBuiltIn(ref)) return changeOwner(client, ref, object, reference, finalizers.length ? { finalizers } : {})
   return setOwners(client, ref, object, [...(object.metadata.ownerReferences ?? []), reference])
 }
 
-async function release(client: Client, ref: ResourceRef, object: StoredObject, { metadata: { uid } }: StoredObject) {
-  if (isBuiltIn(ref)) return changeOwner(client, ref, object, { $patch: 'delete', uid })
+async function release(
+  client: Client,
+  ref: ResourceRef,
+  object: StoredObject,
+  { metadata: { uid } }: StoredObject,
+  finalizers: string[],
+) {
+  const dropped = finalizers.length ? { '$deleteFromPrimitiveList/finalizers': finalizers } : {}
+  if (isBuiltIn(ref)) return changeOwner(client, ref, object, { $patch: 'delete', uid }, dropped)
   return setOwners(client, ref, object, ownersWithout(object, uid))
 }
 

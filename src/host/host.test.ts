@@ -158,3 +158,19 @@ test('a Pod of another node is left alone', async () => {
   assert.deepEqual(driver.running(), ['near'])
   await close()
 })
+
+test('a deleted Pod that somebody else’s finalizer keeps is removed from the machine once, and left alone', async () => {
+  const server = fakeServer()
+  server.client.delete = (async () => void server.calls.push('delete')) as unknown as Client['delete']
+  const { driver, close } = await open(server)
+  server.set('ADDED', pod('held', { finalizers: ['example.com/held'] }))
+  await server.until(() => server.current()?.status?.phase === 'Running')
+  const { metadata } = server.current()!
+  server.set('MODIFIED', { ...server.current()!, metadata: { ...metadata, deletionTimestamp: 'now' } })
+  while (!server.calls.includes('delete')) await new Promise((resolve) => setImmediate(resolve))
+  server.set('MODIFIED', server.current()!)
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(driver.running(), [])
+  assert.deepEqual(server.calls.filter((call) => call === 'delete').length, 1)
+  await close()
+})

@@ -61,6 +61,8 @@ function createLoop({ client, informers, clock, log, nodeName, concurrency = 16 
   /** Which uid of a key this host works on: the same name can come back as another object. */
   const uidOf = new Map<string, string>()
   const keyOf = new Map<string, string>()
+  /** Deleted, ended and removed from this machine; whoever put a finalizer on it keeps the object. */
+  const released = new Map<string, string>()
 
   const reconciler: Reconciler = createReconciler({
     name: `host.${driver.kind}`,
@@ -81,6 +83,8 @@ function createLoop({ client, informers, clock, log, nodeName, concurrency = 16 
     const object = current(key)
     const known = uidOf.get(key)
     if (known && known !== object?.metadata.uid) await forget(key, known)
+    if (released.get(key) !== object?.metadata.uid) released.delete(key)
+    else if (object) return undefined
     if (!object || !hosted.ours(object, nodeName)) return undefined
     uidOf.set(key, object.metadata.uid)
     keyOf.set(object.metadata.uid, key)
@@ -122,6 +126,7 @@ function createLoop({ client, informers, clock, log, nodeName, concurrency = 16 
     await driver.remove(workloadOf(object))
     try {
       await hosted.release(client, object)
+      released.set(key, object.metadata.uid)
     } catch (error) {
       if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
     }
