@@ -181,4 +181,10 @@ test('what has the wrong type is refused, however it is wrong', async () => {
   const devices = (disks: unknown) => ({ domain: { devices: { disks } } })
   for (const spec of [devices({}), devices('x'), { ...devices([]), volumes: { a: 1 } }, { domain: { devices: [] } }])
     await tandem.refused(422, 'POST', machines, machine(spec))
+  const instances = machines.replace('virtualmachines', 'virtualmachineinstances')
+  const instance = { apiVersion: 'kubevirt.io/v1', kind: 'VirtualMachineInstance', metadata: { name: 'a' } }
+  await tandem.refused(422, 'POST', instances, { ...instance, spec: { domain: { devices: 'x' } } })
+  await tandem.ok('POST', maps, configMap('b'))
+  await tandem.refused(400, 'DELETE', `${maps}/b`, { preconditions: { uid: odd } })
+  await tandem.refused(422, 'PATCH', `${maps}/b`, [{ op: 'copy', path: '/data' }], patchType('json'))
 })

@@ -1,6 +1,6 @@
 // A body becomes an object of its kind: read by the schema, unknown fields told or refused, defaults set, rules checked.
 
-import { ApiError, type FieldError } from '../api/errors.ts'
+import { ApiError, type FieldError, invalid } from '../api/errors.ts'
 import type { ApiObject } from '../api/meta.ts'
 import { checkSupport, type SupportEntry, supportEntries } from '../api/support.ts'
 import {
@@ -72,7 +72,17 @@ function placeOf(value: unknown, path: string): number[] {
 export function decodeAs(resource: Resource, value: unknown): Decoded<ApiObject> {
   const decoded = decode<ApiObject>(value, shapeOf(resource), modeOf(resource), resource.kind.kind)
   if (decoded.wrong) throw cannotBeHandled(resource.kind.kind, resource.version, decoded.wrong)
+  // A kind's own defaults are written for values of the types that its schema names; definitions bring none.
+  if (resource.custom && !resource.form) requireTypes(resource, decoded.object)
   return decoded
+}
+
+/** @throws ApiError Invalid */
+function requireTypes({ kind, group }: Resource, object: ApiObject): void {
+  const wrong = validateSchema(object, objectShape(kind), 'structural').filter(
+    (error) => error.type === 'FieldValueTypeInvalid',
+  )
+  if (wrong.length > 0) throw invalid(kind.kind, String(object.metadata?.name ?? ''), wrong, group)
 }
 
 /** Strict refuses what the schema does not know, Warn tells it, Ignore is silent (field validation, 1.27 on). */

@@ -22,7 +22,7 @@ export function applyJsonPatch<T>(object: T, patch: unknown): T {
   let copied = 0
   for (const operation of operations) {
     if (operation.op === 'copy') {
-      copied += JSON.stringify(lookup(document, operation.from!) ?? null).length
+      copied += JSON.stringify(lookup(document, source(operation)) ?? null).length
       if (copied > maxCopied)
         throw refused(`Unable to complete the copy, the accumulated size increase exceeds the limit`)
     }

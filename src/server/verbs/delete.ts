@@ -124,6 +124,8 @@ function deleteOptions(call: Call): DeleteOptions {
       ],
       'meta.k8s.io',
     )
+  for (const [name, value] of Object.entries(isPlainObject(sent.preconditions) ? sent.preconditions : {}))
+    if (value !== null && typeof value !== 'string') throw badRequest(`preconditions.${name} must be a text`)
   const dryRun = writeOptions(call).dryRun || (Array.isArray(sent.dryRun) && sent.dryRun.includes('All'))
   return {
     dryRun,
