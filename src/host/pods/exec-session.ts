@@ -57,23 +57,23 @@ async function* untilClosed(stream: SpdyStream): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Ends when the reader has had everything, or the stream is gone. */
+/**
+ * Ends when the reader has had everything, or the stream is gone: perhaps already, since the runtime may end one stream
+ * before it has accepted the next.
+ */
 const drained = (stream: SpdyStream | undefined): Promise<void> =>
   new Promise((resolve) => {
-    if (!stream) return resolve()
+    if (!stream || stream.destroyed || stream.readableEnded) return resolve()
     stream.once('end', resolve)
     stream.once('close', resolve)
   })
 
 /** The runtime says how it ended and then resets the stream rather than ending it: what was read before counts. */
-function readAll(stream: SpdyStream): Promise<string> {
+async function readAll(stream: SpdyStream): Promise<string> {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return new Promise((resolve) => {
-    const done = () => resolve(Buffer.concat(chunks).toString())
-    stream.once('end', done)
-    stream.once('close', done)
-  })
+  await drained(stream)
+  return Buffer.concat(chunks).toString()
 }
 
 async function exitOf(report: Promise<string>, ended: Promise<unknown>): Promise<ExitStatus> {

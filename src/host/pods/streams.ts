@@ -5,7 +5,8 @@ import type { NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Cri } from './cri/client.ts'
 import { openSession } from './exec-session.ts'
-import { readLog } from './logs.ts'
+import { withFirstWords } from './first-words.ts'
+import { type LogSource, readLog } from './logs.ts'
 import { allContainers } from './pod.ts'
 import { forwardPort } from './port-forward.ts'
 import type { ContainerRecord } from './records.ts'
@@ -33,22 +34,25 @@ export function createPodStreams(cri: Cri, lookup: PodLookup, clock: Clock): Pod
     return record
   }
 
+  function logOf(pod: WorkloadRef, name: string, record: ContainerRecord): LogSource {
+    return {
+      path: record.logPath,
+      now: () => clock.now(),
+      // Nobody looks after the view of a Pod that is gone: what it says last stays.
+      running: () =>
+        lookup
+          .view(pod.uid)
+          ?.containers.get(name)
+          ?.some(({ id, state }) => id === record.id && state === 'running') ?? false,
+    }
+  }
+
   return {
     async *podLogs(pod, options, signal) {
       const view = viewOf(pod)
       const name = containerName(view, options.container)
       const record = options.previous ? previousOf(view, name) : currentOf(view, name)
-      const source = {
-        path: record.logPath,
-        now: () => clock.now(),
-        // Nobody looks after the view of a Pod that is gone: what it says last stays.
-        running: () =>
-          lookup
-            .view(pod.uid)
-            ?.containers.get(name)
-            ?.some(({ id, state }) => id === record.id && state === 'running') ?? false,
-      }
-      yield* readLog(source, options, signal)
+      yield* readLog(logOf(pod, name, record), options, signal)
     },
     async podExec(pod, { container, command, ...streams }) {
       const { id } = runningContainer(pod, container)
@@ -57,10 +61,21 @@ export function createPodStreams(cri: Cri, lookup: PodLookup, clock: Clock): Pod
       return await openSession(url, wanted)
     },
     async podAttach(pod, { container, ...streams }) {
-      const { id } = runningContainer(pod, container)
+      const record = runningContainer(pod, container)
       const wanted = { ...streams, stderr: streams.stderr && !streams.tty }
-      const { url } = await cri.attach({ containerId: id, ...wanted })
-      return await openSession(url, wanted)
+      const { url } = await cri.attach({ containerId: record.id, ...wanted })
+      const session = await openSession(url, wanted)
+      const view = viewOf(pod)
+      const name = containerName(view, container)
+      if (!allContainers(view.pod).find((one) => one.name === name)?.stdinOnce) return session
+      const leaving = new AbortController()
+      const close = () => {
+        leaving.abort()
+        session.close()
+      }
+      return withFirstWords({ ...session, close }, (stream) =>
+        readLog(logOf(pod, name, record), { stream, follow: true }, leaving.signal),
+      )
     },
     async podPortForward(pod, port) {
       const { sandbox } = viewOf(pod)
