@@ -8,9 +8,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Ask, createAsk } from './connection.ts'
+import { type Ask, chunksIn, createAsk } from './connection.ts'
 import { heading, type LoadResult, load, row, summary } from './load.ts'
-import { etcdKey, type Peer, residentMb, startEtcd, startKubernetes, startTandem } from './peers.ts'
+import { etcdKey, type Peer, residentMb, startEtcd, startKubernetes, startTandem, stopAll } from './peers.ts'
 
 const seconds = Number(process.argv[2] ?? 3)
 const clientCounts = [1, 16, 64]
@@ -67,7 +67,7 @@ async function fanOut(tandem: Peer, watchers: number): Promise<LoadResult & { ev
   return { ...summary(latencies, elapsed), count: created.perSecond, events: latencies.length }
 }
 
-/** Resolves when the watch stands; its events come as lines, between the lengths of HTTP's chunks. */
+/** Resolves when the watch stands; each event is a line, over as many of HTTP's chunks as its server likes. */
 function openWatch(
   { open, host }: Peer,
   resourceVersion: string,
@@ -75,17 +75,27 @@ function openWatch(
 ): Promise<{ destroy(): void }> {
   return new Promise((done, fail) => {
     const socket = open()
+    let received: Buffer = Buffer.alloc(0)
+    let stands = false
     let rest = ''
-    socket.setEncoding('utf8')
     socket.on('error', fail)
-    socket.on('data', (text: string) => {
-      const lines = (rest + text).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line.startsWith('HTTP/1.1 200')) done(socket)
-        if (line.startsWith('{'))
-          onName((JSON.parse(line) as { object: { metadata: { name: string } } }).object.metadata.name)
+    socket.on('data', (bytes: Buffer) => {
+      received = Buffer.concat([received, bytes])
+      if (!stands) {
+        const head = received.indexOf('\r\n\r\n')
+        if (head < 0) return
+        if (!received.toString('latin1', 0, head).startsWith('HTTP/1.1 200'))
+          return fail(new Error(received.toString()))
+        received = received.subarray(head + 4)
+        stands = true
+        done(socket)
       }
+      const { parts, size } = chunksIn(received)
+      received = received.subarray(size)
+      const lines = (rest + Buffer.concat(parts).toString()).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines)
+        onName((JSON.parse(line) as { object: { metadata: { name: string } } }).object.metadata.name)
     })
     socket.write(`GET ${maps}?watch=true&resourceVersion=${resourceVersion} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
   })
@@ -186,7 +196,7 @@ function line(name: string, clients: number, mine: LoadResult, theirs?: LoadResu
 try {
   await main()
 } finally {
-  for (const { processes } of peers) for (const child of processes) child.kill()
+  await stopAll()
   rmSync(scratch, { recursive: true, force: true })
 }
 process.exit(0)

@@ -1,6 +1,7 @@
 // The servers that bench/api.ts measures: Tandem, and beside it etcd alone and a real kube-apiserver, where they are found.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -48,8 +49,21 @@ async function untilReady(parts: Parts, started: number, answer: Peer['warm'] = 
   }
 }
 
-const run = (program: string, args: string[]): ChildProcess =>
-  spawn(program, args, { stdio: ['ignore', 'ignore', process.env.BENCH_VERBOSE ? 'inherit' : 'ignore'] })
+const children: ChildProcess[] = []
+
+function run(program: string, args: string[]): ChildProcess {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', process.env.BENCH_VERBOSE ? 'inherit' : 'ignore'] })
+  children.push(child)
+  return child
+}
+
+/** At once: a kube-apiserver that is asked to end waits for an etcd that has ended before it. */
+export async function stopAll(): Promise<void> {
+  const running = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+  const ended = running.map((child) => once(child, 'exit'))
+  for (const child of running) child.kill('SIGKILL')
+  await Promise.all(ended)
+}
 
 export async function startTandem(scratch: string, port: number): Promise<Peer> {
   const kubeconfig = join(scratch, 'kubeconfig')
