@@ -6,22 +6,23 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
-import type { MachineNetwork, Network } from '../network/network.ts'
+import type { Network } from '../network/network.ts'
 import type { StatePaths } from '../state.ts'
 import { type Accelerator, withKvm } from './accelerator.ts'
 import { qemuArgs } from './args.ts'
+import { attachCards } from './cards.ts'
 import { confine } from './cgroup.ts'
-import { type DiskRooms, prepareDisks } from './disks.ts'
+import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
 import { firmwareUuid } from './identity.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
-import { killAndWait, launch, type ProcessUser } from './process.ts'
+import { killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
-import type { SavedState, SavedStates } from './saved-states.ts'
-import { hostnameOf, interfacesOf, specOf } from './vmi.ts'
+import type { SavedStates } from './saved-states.ts'
+import { specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
 export interface StartRooms extends DiskRooms {
@@ -40,52 +41,27 @@ const answerTimeoutMs = 20_000
 
 /** @throws Waiting for what may still come; Error with what QEMU or the preparation said. Leaves nothing running then. */
 export async function startMachine(rooms: StartRooms, machine: Machine, object: StoredObject, observer: Observer) {
-  const spec = specOf(object)
-  const topology = topologyOf(spec.domain)
-  const memoryBytes = guestMemory(spec.domain)
-  requireMemory(memoryBytes)
-  const uuid = firmwareUuid(object)
-  const resuming = stateToResume(rooms, object, spec)
+  requireMemory(guestMemory(specOf(object).domain))
+  const resuming = stateToResume(rooms, object, specOf(object))
   makeDirectory(machine, rooms.user)
   if (resuming) rooms.saved.lend(resuming.owner, machine.directory, rooms.user)
   const { signal } = machine.starting!.abort
-  const [disks, firmware, network, accelerator] = await settled([
-    prepareDisks(rooms, object, uuid, machine.directory, signal, resuming !== undefined),
-    prepareFirmware(spec, machine.directory, rooms.user, resuming !== undefined),
-    attachNetwork(rooms, object),
-    rooms.accelerator,
-  ])
+  const prepared = await prepareMachine(rooms, machine, object, signal, resuming !== undefined)
   try {
     signal.throwIfAborted()
-    if (resuming) requireSame(resuming.state, disks.shared, accelerator)
-    const plan: MachinePlan = {
-      title: `${object.metadata.namespace}/${object.metadata.name}`,
-      uuid,
-      spec,
-      accelerator: accelerator.kind,
-      topology,
-      memoryBytes,
-      disks: disks.disks,
-      network,
-      firmware,
-      ...(resuming && { resuming: true }),
-    }
-    const started: StartedMachine = {
-      accelerator: accelerator.kind,
-      acceleratorMessage: accelerator.message,
-      machineType: machineType(spec.domain.machine?.type, rooms.emulator.version),
-      memoryBytes,
-      topology,
-      network: network && { address: network.address, mac: network.mac },
-      volumes: disks.volumes,
-      sharedDisks: disks.shared,
-      runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
-    }
+    if (resuming) requireSame(resuming.state, prepared.disks.shared, prepared.accelerator)
     machine.starting!.phase = 'Scheduled'
     observer.changed(machine.record.uid)
-    await run(rooms, machine, plan, started, network, disks.files, resuming)
+    const identity = await launchMachine(rooms, machine, prepared, qemuArgs(prepared.plan))
+    machine.record = {
+      ...machine.record,
+      process: identity,
+      started: prepared.started,
+      ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
+    }
+    writeRecord(machine.directory, machine.record)
   } finally {
-    disks.close()
+    prepared.disks.close()
   }
   limit(rooms, machine, object)
   try {
@@ -110,35 +86,80 @@ function requireMemory(bytes: number): void {
   )
 }
 
-async function run(
+export interface PreparedMachine {
+  plan: MachinePlan
+  started: StartedMachine
+  disks: PreparedDisks
+  network: MachineNetwork | undefined
+  accelerator: Accelerator
+}
+
+/**
+ * What QEMU needs, side by side. With `waiting` the machine's own files are there already, and QEMU is to wait for the
+ * state of the guest. The disks are to be closed by who asked.
+ */
+export async function prepareMachine(
   rooms: StartRooms,
   machine: Machine,
-  plan: MachinePlan,
-  started: StartedMachine,
-  network: MachineNetwork | undefined,
-  files: number[],
-  resuming: { owner: string; state: SavedState } | undefined,
-): Promise<void> {
-  const identity = await launch(
+  object: StoredObject,
+  signal: AbortSignal,
+  waiting: boolean,
+): Promise<PreparedMachine> {
+  const spec = specOf(object)
+  const topology = topologyOf(spec.domain)
+  const memoryBytes = guestMemory(spec.domain)
+  const uuid = firmwareUuid(object)
+  const [disks, firmware, network, accelerator] = await settled([
+    prepareDisks(rooms, object, uuid, machine.directory, signal, waiting),
+    prepareFirmware(spec, machine.directory, rooms.user, waiting),
+    attachCards(rooms, object),
+    rooms.accelerator,
+  ])
+  const plan: MachinePlan = {
+    title: `${object.metadata.namespace}/${object.metadata.name}`,
+    uuid,
+    spec,
+    accelerator: accelerator.kind,
+    topology,
+    memoryBytes,
+    disks: disks.disks,
+    network,
+    firmware,
+    ...(waiting && { resuming: true }),
+  }
+  const started: StartedMachine = {
+    accelerator: accelerator.kind,
+    acceleratorMessage: accelerator.message,
+    machineType: machineType(spec.domain.machine?.type, rooms.emulator.version),
+    memoryBytes,
+    topology,
+    network: network && { address: network.address, mac: network.mac },
+    volumes: disks.volumes,
+    sharedDisks: disks.shared,
+    runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
+  }
+  return { plan, started, disks, network, accelerator }
+}
+
+export function launchMachine(
+  rooms: StartRooms,
+  machine: Machine,
+  { plan, network, disks }: PreparedMachine,
+  args: string[],
+): Promise<ProcessIdentity> {
+  return launch(
     {
       program: rooms.emulator.program,
-      args: qemuArgs(plan),
+      args,
       directory: machine.directory,
       logFile: join(machine.directory, machineFiles.qemuLog),
-      netns: network?.netns,
+      netns,
       hidden: rooms.paths.root,
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
-      files,
+      files: disks.files,
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
   )
-  machine.record = {
-    ...machine.record,
-    process: identity,
-    started,
-    ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
-  }
-  writeRecord(machine.directory, machine.record)
 }
 
 /** A fresh directory that QEMU may make its sockets in, but whose other files it cannot replace (sticky). */
@@ -152,40 +173,21 @@ function makeDirectory(machine: Machine, user?: ProcessUser): void {
   writeRecord(machine.directory, machine.record)
 }
 
-async function attachNetwork(rooms: StartRooms, object: StoredObject): Promise<MachineNetwork | undefined> {
-  const spec = specOf(object)
-  const card = interfacesOf(spec)[0]
-  if (!card) return undefined
-  const pod = spec.networks?.find((one) => one.name === card.name)?.pod
-  const { uid, namespace = '', name } = object.metadata
-  const { dnsConfig } = spec
-  return await rooms.network.attachMachine({
-    uid,
-    namespace,
-    name,
-    binding: card.masquerade ? 'masquerade' : 'bridge',
-    mac: card.macAddress,
-    vmNetworkCidr: pod?.vmNetworkCIDR,
-    ports: card.ports?.map(({ port, protocol }) => ({ port, protocol: protocol === 'UDP' ? 'UDP' : 'TCP' })),
-    hostname: hostnameOf(object),
-    subdomain: spec.subdomain,
-    tapOwner: rooms.user?.uid ?? 0,
-    dns: dnsConfig && {
-      ...dnsConfig,
-      options: dnsConfig.options?.map(({ name, value }) => (value === undefined ? name : `${name}:${value}`)),
-    },
-  })
-}
-
-function limit(rooms: StartRooms, machine: Machine, object: StoredObject): void {
-  const { process: identity, started } = machine.record
+function limit(
+  rooms: StartRooms,
+  machine: Machine,
+  object: StoredObject,
+  identity = machine.record.process,
+  times = 1,
+): void {
+  const { started } = machine.record
   if (!identity || !started) return
   const { memoryBytes, topology, accelerator } = started
   const { cpu } = specOf(object).domain.resources?.limits ?? {}
   const problems = confine(rooms.instance, machine.record.uid, identity.pid, {
-    memoryBytes: memoryBytes + overheadBytes(memoryBytes, topology, accelerator),
+    memoryBytes: times * (memoryBytes + overheadBytes(memoryBytes, topology, accelerator)),
     cpus: cpu === undefined ? undefined : quantity(cpu),
-    tasks: 512,
+    tasks: times * 512,
   })
   if (problems.length) rooms.log.warn('a machine runs without some limits', { machine: object.metadata.name, problems })
 }
