@@ -143,37 +143,43 @@ export const conflict = (resource: string, name: string, message: string, group 
     { name, group, kind: resource },
   )
 
-/** The 422 that lists every field error (apimachinery NewInvalid). `kind` is the Kind, not the resource. */
+/** More than this helps nobody, and a body of a megabyte can have a hundred thousand: a rule may stop after it. */
+export const maxFieldErrors = 1_000
+
+/** The 422 that lists the field errors (apimachinery NewInvalid). `kind` is the Kind, not the resource. */
 export function invalid(kind: string, name: string, errors: FieldError[], group = ''): ApiError {
+  const told = errors.slice(0, maxFieldErrors)
   // The schema and the kind's own rules may find the same problem.
-  const distinct = new Map(errors.map((error) => [`${error.field}: ${fieldErrorBody(error)}`, error]))
+  const distinct = new Map(told.map((error) => [`${error.field}: ${fieldErrorBody(error)}`, error]))
   const causes = [...distinct.values()].map((error) => ({
     reason: error.type,
     message: fieldErrorBody(error),
     field: error.field,
   }))
   const texts = [...distinct.keys()]
+  if (errors.length > told.length) texts.push('and more')
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = `${kind}${group && `.${group}`} "${name}" is invalid`
   return new ApiError('Invalid', list ? `${subject}: ${list}` : subject, { name, group, kind, causes })
 }
 
+const titles: Record<FieldError['type'], string> = {
+  FieldValueRequired: 'Required value',
+  FieldValueInvalid: 'Invalid value',
+  FieldValueNotSupported: 'Unsupported value',
+  FieldValueDuplicate: 'Duplicate value',
+  FieldValueForbidden: 'Forbidden',
+  FieldValueTooLong: 'Too long',
+  FieldValueTooMany: 'Too many',
+  FieldValueTypeInvalid: 'Invalid value',
+  FieldValueNotFound: 'Not found',
+}
+const valueHidden = new Set<FieldError['type']>(['FieldValueRequired', 'FieldValueForbidden', 'FieldValueTooLong'])
+
 /** 'Invalid value: "x": must be …' */
 export function fieldErrorBody(error: FieldError): string {
-  const titles: Record<FieldError['type'], string> = {
-    FieldValueRequired: 'Required value',
-    FieldValueInvalid: 'Invalid value',
-    FieldValueNotSupported: 'Unsupported value',
-    FieldValueDuplicate: 'Duplicate value',
-    FieldValueForbidden: 'Forbidden',
-    FieldValueTooLong: 'Too long',
-    FieldValueTooMany: 'Too many',
-    FieldValueTypeInvalid: 'Invalid value',
-    FieldValueNotFound: 'Not found',
-  }
   const title = titles[error.type]
-  const hidesValue = ['FieldValueRequired', 'FieldValueForbidden', 'FieldValueTooLong']
   const shown =
-    error.hideValue || hidesValue.includes(error.type) ? title : `${title}: ${JSON.stringify(error.value ?? null)}`
+    error.hideValue || valueHidden.has(error.type) ? title : `${title}: ${JSON.stringify(error.value ?? null)}`
   return error.detail ? `${shown}: ${error.detail}` : shown
 }

@@ -1,6 +1,6 @@
 // Rules of roles and of what binds them (pkg/apis/rbac/validation, Kubernetes 1.36).
 
-import type { FieldError } from '../../api/errors.ts'
+import { type FieldError, maxFieldErrors } from '../../api/errors.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { dnsSubdomainProblems, pathSegmentProblems } from '../../api/names.ts'
 import { equalJson } from '../../api/walk/plain.ts'
@@ -11,6 +11,7 @@ export const rbacGroup = 'rbac.authorization.k8s.io'
 export function validateRules(rules: any[] | undefined, namespaced: boolean): FieldError[] {
   const errors: FieldError[] = []
   for (const [index, rule] of (rules ?? []).entries()) {
+    if (errors.length > maxFieldErrors) break
     const at = `rules[${index}]`
     if (!rule?.verbs?.length) errors.push(requiredValue(`${at}.verbs`, 'verbs must contain at least one value'))
     if (rule?.nonResourceURLs?.length) errors.push(...validateUrls(rule, at, namespaced))
