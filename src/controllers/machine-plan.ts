@@ -1,14 +1,15 @@
 // What a VirtualMachine wants to happen to its instance now. Pure; run strategies of KubeVirt's virt-controller
-// (pkg/virt-controller/watch/vm, 1.8).
+// (pkg/virt-controller/watch/vm, 1.9).
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
+import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
 import { isFinished } from './pod-state.ts'
 import { templateHash } from './template-hash.ts'
 
-export type RunStrategy = 'Always' | 'Halted' | 'Manual' | 'RerunOnFailure' | 'Once' | 'Hibernated'
+export type RunStrategy = 'Always' | 'Halted' | 'Manual' | 'RerunOnFailure' | 'Once' | 'WaitAsReceiver' | 'Hibernated'
 
 /** Holds an instance until nothing of it runs any more; the host takes it away. */
 export const instanceFinalizer = 'foregroundDeleteVirtualMachine'
@@ -85,11 +86,12 @@ function stepWith(machine: StoredObject, instance: StoredObject): Step {
     case 'Always':
       return isStopping || isFinished(instance) ? stop : none
     case 'RerunOnFailure':
-      if (!isStopping && instance.status?.phase === 'Failed') return { kind: 'stop', again: true }
+      if (instance.status?.phase === 'Failed') return { kind: 'stop', again: true }
       return isStopping || isFinished(instance) ? stop : none
     case 'Manual':
       return isStopping ? stop : none
     case 'Once':
+    case 'WaitAsReceiver':
       return none
     case 'Halted':
     case 'Hibernated':
@@ -105,17 +107,19 @@ function stepWithout(machine: StoredObject, now: number): Step {
   if (strategy === 'Hibernated') return { kind: 'none' }
   if (strategy === 'Halted') return request ? { kind: 'always' } : { kind: 'none' }
   if (strategy === 'Manual') return request ? start : { kind: 'none' }
+  if (strategy === 'Once' || strategy === 'WaitAsReceiver') return start
   // It ran to its end, or was stopped by hand, under the same strategy: it is not started by itself.
   if (strategy === 'RerunOnFailure' && !request && machine.status?.runStrategy === strategy) return { kind: 'none' }
   const wait = moment(machine.status?.startFailure?.retryAfterTimestamp) - now
   return wait > 0 ? { kind: 'wait', ms: wait } : start
 }
 
-/** True when the machine is to have an instance. */
-export function isStartExpected(machine: StoredObject): boolean {
+/** True when a machine without an instance is to have one. */
+export function isSetToStart(machine: StoredObject): boolean {
   const strategy = strategyOf(machine)
   if (strategy === 'Always' || strategy === 'Once') return true
-  return requestsOf(machine).some(({ action }) => action === 'Start')
+  if (strategy === 'RerunOnFailure' && machine.status?.runStrategy !== strategy) return true
+  return strategy !== 'WaitAsReceiver' && requestsOf(machine).some(({ action }) => action === 'Start')
 }
 
 /** Tells templates apart; what an instance type or a preference adds is told apart by its revision. */
@@ -140,6 +144,7 @@ export function instanceFor(machine: StoredObject, paused: boolean, whole = mach
         [generationAnnotation]: String(generation ?? 1),
         [templateAnnotation]: templateMark(machine),
         ...(isSaved(machine) && { [resumeAnnotation]: 'true' }),
+        ...(strategyOf(machine) === 'WaitAsReceiver' && { [receiverAnnotation]: 'true' }),
       },
       finalizers: [instanceFinalizer],
       ownerReferences: [controllerReference(machine)],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
+import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { instanceFor, needsRestart, nextStep, openRequests } from './machine-plan.ts'
 import { machineStatus, startBackoff, startFailure } from './machine-status.ts'
 import { at, object, ready, stamp } from './sample.fixture.ts'
@@ -40,10 +41,28 @@ test('the next step of each run strategy', () => {
     [vm('Manual', requested({ action: 'Stop', uid: 'i1' })), vmi('Running'), stop],
     [vm('Once'), undefined, 'start'],
     [vm('Once'), vmi('Succeeded'), 'none'],
+    [vm('Once'), vmi('Failed'), 'none'],
+    [vm('Once', { startFailure: { retryAfterTimestamp: stamp(30) } }), undefined, 'start'],
+    [vm('WaitAsReceiver'), undefined, 'start'],
+    [vm('WaitAsReceiver'), vmi('WaitingForSync'), 'none'],
+    [vm('Halted'), vmi('WaitingForSync'), stop],
     [vm('RerunOnFailure'), undefined, 'start'],
     [vm('RerunOnFailure', { runStrategy: 'RerunOnFailure' }), undefined, 'none'],
     [vm('RerunOnFailure'), vmi('Succeeded'), stop],
     [vm('RerunOnFailure'), vmi('Failed'), 'stop again'],
+    [vm('RerunOnFailure', requested({ action: 'Stop', uid: 'i1' })), vmi('Failed'), 'stop again'],
+    [vm('RerunOnFailure', requested({ action: 'Stop', uid: 'i1' })), vmi('Running'), stop],
+    [vm('RerunOnFailure', { runStrategy: 'Halted' }), undefined, 'start'],
+    [
+      vm('RerunOnFailure', {
+        runStrategy: 'RerunOnFailure',
+        startFailure: { retryAfterTimestamp: stamp(30) },
+        ...requested({ action: 'Start' }),
+      }),
+      undefined,
+      'wait 30000',
+    ],
+    [vm('Manual'), vmi('Failed'), 'none'],
     [vm('Always', { startFailure: { retryAfterTimestamp: stamp(30) } }), undefined, 'wait 30000'],
     [vm('Always', { startFailure: { retryAfterTimestamp: stamp(-1) } }), undefined, 'start'],
     [vm('Hibernated'), undefined, 'none'],
@@ -85,6 +104,8 @@ test('an instance is its machine’s, and remembers the template', () => {
   assert.equal(needsRestart(changed as StoredObject, made), true)
   assert.equal(made.metadata.annotations?.[resumeAnnotation], undefined)
   assert.equal(instanceFor(vm('Always', {}, saved), false).metadata.annotations?.[resumeAnnotation], 'true')
+  assert.equal(made.metadata.annotations?.[receiverAnnotation], undefined)
+  assert.equal(instanceFor(vm('WaitAsReceiver'), false).metadata.annotations?.[receiverAnnotation], 'true')
 })
 
 const ended = (uid: string, ranFor: number | undefined) => {
@@ -93,8 +114,18 @@ const ended = (uid: string, ranFor: number | undefined) => {
   return vmi('Failed', { metadata: { uid }, status: { phase: 'Failed', phaseTransitionTimestamps } })
 }
 
+test('the strategy is noted with the first instance, so that one that never came about is still started', () => {
+  const note = (machine: StoredObject, instance?: StoredObject) =>
+    machineStatus({ machine, instance, claims: [], now: at(0) }).runStrategy
+  assert.equal(note(vm('RerunOnFailure')), undefined)
+  assert.equal(note(vm('RerunOnFailure'), vmi('Pending')), 'RerunOnFailure')
+  assert.equal(note(vm('RerunOnFailure', { runStrategy: 'Halted' })), 'RerunOnFailure')
+})
+
 test('failures to start are counted, each once, and forgotten after a good run', () => {
-  assert.deepEqual([1, 2, 3, 5, 6].map(startBackoff), [10_000, 40_000, 90_000, 250_000, 300_000])
+  const waits = (chance: number) => [1, 2, 3, 5, 6].map((failures) => startBackoff(failures, chance))
+  assert.deepEqual(waits(0), [10_000, 40_000, 90_000, 250_000, 300_000])
+  assert.deepEqual(waits(1), [15_000, 60_000, 135_000, 300_000, 300_000])
   const fail = (machine: StoredObject, instance: StoredObject) =>
     startFailure({ machine, instance, claims: [], now: at(0) })
   const first = fail(vm('Always'), ended('a', undefined))
@@ -102,37 +133,95 @@ test('failures to start are counted, each once, and forgotten after a good run',
   assert.deepEqual(fail(vm('Always', { startFailure: first }), ended('a', undefined)), first)
   assert.equal(fail(vm('Always', { startFailure: first }), ended('b', 2))?.consecutiveFailCount, 2)
   assert.equal(fail(vm('Always', { startFailure: first }), ended('b', 60)), undefined)
-  assert.equal(fail(vm('Halted', { startFailure: first }), ended('b', undefined)), undefined)
+  for (const strategy of ['Halted', 'Manual', 'WaitAsReceiver', 'Hibernated'])
+    assert.equal(fail(vm(strategy, { startFailure: first }), ended('b', undefined)), undefined, strategy)
+  // What is not started again by itself does not go in circles.
+  assert.equal(fail(vm('Once'), ended('b', 2)), undefined)
+  for (const strategy of ['RerunOnFailure', 'Once'])
+    assert.equal(fail(vm(strategy), ended('b', undefined))?.consecutiveFailCount, 1, strategy)
 })
 
-test('the printable status', () => {
-  const bound = object('PersistentVolumeClaim', 'data', { status: { phase: 'Bound' } })
-  const pending = object('PersistentVolumeClaim', 'data', { status: { phase: 'Pending' } })
-  const failing = (reason: string) =>
-    vmi('Scheduling', {
-      status: { phase: 'Scheduling', conditions: [{ type: 'Synchronized', status: 'False', reason }] },
-    })
-  const paused = { status: { phase: 'Running', conditions: [{ type: 'Paused', status: 'True' }] } }
-  const table: [StoredObject, StoredObject | undefined, (StoredObject | undefined)[], string][] = [
-    [vm('Halted'), undefined, [], 'Stopped'],
-    [vm('Hibernated', {}, saved), undefined, [], 'Hibernated'],
-    [vm('Hibernated'), undefined, [], 'Stopped'],
-    [vm('Halted'), undefined, [undefined], 'Stopped'],
-    [vm('Always'), undefined, [], 'Starting'],
-    [vm('Always'), vmi('Pending'), [bound], 'Starting'],
-    [vm('Always'), vmi('Pending'), [pending], 'WaitingForVolumeBinding'],
-    [vm('Always'), vmi('Pending'), [undefined], 'ErrorPvcNotFound'],
-    [vm('Always'), failing('ErrImagePull'), [], 'ErrImagePull'],
-    [vm('Always'), failing('ImagePullBackOff'), [], 'ImagePullBackOff'],
-    [vm('Always'), vmi('Running'), [], 'Running'],
-    [vm('Always'), vmi('Running', paused), [], 'Paused'],
-    [vm('Always'), vmi('Running', leaving), [], 'Stopping'],
-    [vm('Always', {}, leaving.metadata), vmi('Running'), [], 'Terminating'],
-    [vm('Manual'), vmi('Succeeded'), [], 'Stopped'],
-    [vm('Always', { startFailure: { consecutiveFailCount: 1 } }), undefined, [], 'CrashLoopBackOff'],
+test('the printable status: all 17 of KubeVirt’s, and Hibernated', () => {
+  const claim = (phase: string) => object('PersistentVolumeClaim', 'data', { status: { phase } })
+  const [bound, pending] = [claim('Bound'), claim('Pending')]
+  const failing = (reason: string, type = 'Synchronized') =>
+    vmi('Scheduling', { status: { phase: 'Scheduling', conditions: [{ type, status: 'False', reason }] } })
+  const running = (fields: object) => vmi('Running', { status: { phase: 'Running', ...fields } })
+  const paused = running({ conditions: [{ type: 'Paused', status: 'True' }] })
+  const migrating = (endTimestamp?: string) =>
+    running({ migrationState: { startTimestamp: stamp(-5), ...(endTimestamp && { endTimestamp }) } })
+  const volume = (phase: string, ...conditions: object[]) =>
+    object('DataVolume', 'data', { status: { phase, conditions } })
+  const broken = { type: 'Running', status: 'False', reason: 'Error' }
+  const failure = { startFailure: { consecutiveFailCount: 1 } }
+  const always = vm('Always')
+  type Given = [StoredObject, StoredObject?, { claims?: (StoredObject | undefined)[]; dataVolumes?: StoredObject[] }?]
+  const table: [string, ...Given][] = [
+    ['Stopped', vm('Halted')],
+    ['Stopped', vm('Halted'), undefined, { claims: [undefined] }],
+    ['Stopped', vm('Halted'), undefined, { claims: [pending] }],
+    ['Stopped', vm('Hibernated')],
+    ['Stopped', vm('Manual'), vmi('Succeeded')],
+    ['Stopped', vm('Manual'), vmi('Failed')],
+    ['Stopped', vm('Once'), ended('b', 2)],
+    ['Stopped', always, ended('b', 60)],
+    ['Stopped', vm('RerunOnFailure', { runStrategy: 'RerunOnFailure' })],
+    ['Stopped', vm('Halted', failure)],
+    ['Hibernated', vm('Hibernated', {}, saved)],
+    ['Starting', always],
+    ['Starting', vm('RerunOnFailure')],
+    ['Starting', always, vmi('')],
+    ['Starting', always, vmi('Pending'), { claims: [bound] }],
+    ['Starting', always, vmi('Scheduling')],
+    ['Starting', always, vmi('Scheduled')],
+    ['Provisioning', always, undefined, { dataVolumes: [volume('ImportInProgress')] }],
+    ['Provisioning', vm('Halted'), undefined, { dataVolumes: [volume('ImportInProgress')] }],
+    ['Provisioning', always, vmi('Pending'), { claims: [pending], dataVolumes: [volume('ImportScheduled')] }],
+    [
+      'Provisioning',
+      always,
+      undefined,
+      { dataVolumes: [volume('WaitForFirstConsumer', { type: 'Bound', status: 'True' })] },
+    ],
+    ['Starting', always, undefined, { claims: [bound], dataVolumes: [volume('Succeeded')] }],
+    [
+      'WaitingForVolumeBinding',
+      always,
+      undefined,
+      { claims: [pending], dataVolumes: [volume('WaitForFirstConsumer')] },
+    ],
+    ['WaitingForVolumeBinding', always, undefined, { claims: [pending], dataVolumes: [volume('PendingPopulation')] }],
+    ['WaitingForVolumeBinding', always, vmi('Pending'), { claims: [pending] }],
+    ['DataVolumeError', always, vmi('Pending'), { dataVolumes: [volume('Failed')] }],
+    ['DataVolumeError', vm('Halted'), undefined, { dataVolumes: [volume('ImportInProgress', broken)] }],
+    ['ErrorPvcNotFound', always, vmi('Pending'), { claims: [undefined] }],
+    ['ErrorPvcNotFound', always, failing('FailedPvcNotFound')],
+    ['ErrorUnschedulable', always, failing('Unschedulable', 'PodScheduled')],
+    ['ErrImagePull', always, failing('ErrImagePull')],
+    ['ImagePullBackOff', always, failing('ImagePullBackOff')],
+    ['Running', always, vmi('Running')],
+    ['Running', always, vmi('Running'), { dataVolumes: [volume('ImportInProgress')] }],
+    ['Running', always, migrating(stamp(-1))],
+    ['Migrating', always, migrating()],
+    ['Paused', always, paused],
+    ['Stopping', always, vmi('Running', leaving)],
+    ['Stopped', vm('Halted'), vmi('Succeeded', leaving)],
+    ['Terminating', vm('Always', {}, leaving.metadata), vmi('Running')],
+    ['CrashLoopBackOff', vm('Always', failure)],
+    ['CrashLoopBackOff', vm('Always', failure), vmi('Failed')],
+    ['CrashLoopBackOff', vm('Once', failure), vmi('Failed')],
+    ['CrashLoopBackOff', vm('RerunOnFailure', { ...failure, runStrategy: 'RerunOnFailure' })],
+    ['WaitingForReceiver', vm('WaitAsReceiver')],
+    ['WaitingForReceiver', vm('WaitAsReceiver'), vmi('WaitingForSync')],
+    ['Unknown', always, vmi('Unknown')],
   ]
-  for (const [machine, instance, claims, expected] of table)
-    assert.equal(machineStatus({ machine, instance, claims, now: at(0) }).printableStatus, expected)
+  for (const [expected, machine, instance, { claims = [], dataVolumes = [] } = {}] of table) {
+    const template = { ...machine.spec.template, spec: { volumes: [{ name: 'd', dataVolume: { name: 'data' } }] } }
+    const withVolume = claims.length ? { ...machine, spec: { ...machine.spec, template } } : machine
+    const { printableStatus } = machineStatus({ machine: withVolume, instance, claims, dataVolumes, now: at(0) })
+    assert.equal(printableStatus, expected, `${machine.spec.runStrategy} with ${instance?.status?.phase}`)
+  }
+  assert.equal(new Set(table.map(([expected]) => expected)).size, 18)
 })
 
 test('conditions come from the instance; without one the machine is not ready', () => {

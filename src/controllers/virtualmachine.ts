@@ -1,4 +1,4 @@
-// VirtualMachine: keeps, starts and stops its instance as the run strategy says. Events of KubeVirt's virt-controller (1.8).
+// VirtualMachine: keeps, starts and stops its instance as the run strategy says. Events of KubeVirt's virt-controller (1.9).
 
 import { isApiError } from '../api/errors.ts'
 import type { StoredObject } from '../api/meta.ts'
@@ -56,6 +56,11 @@ export const virtualMachineInstance: ControllerDefinition = {
   },
 }
 
+const dataVolumes = { group: 'cdi.kubevirt.io', version: 'v1beta1', resource: 'datavolumes' }
+
+const hasDataVolumes = ({ kinds }: ControllerContext): boolean =>
+  kinds().some(({ group, kind }) => group === dataVolumes.group && kind === 'DataVolume')
+
 export const virtualMachine: ControllerDefinition = {
   name: 'virtualmachine',
   start(context) {
@@ -63,6 +68,8 @@ export const virtualMachine: ControllerDefinition = {
     machines.addIndex('claim', (machine) =>
       claimsOfMachine(machine.spec.template ?? {}).map((name) => `${machine.metadata.namespace}/${name}`),
     )
+    // A DataVolume has its claim's name.
+    const ofClaim = (claim: StoredObject) => machines.byIndex('claim', objectKey(claim)).flatMap(itself)
     return reconcileOn(
       context,
       'virtualmachine',
@@ -73,10 +80,8 @@ export const virtualMachine: ControllerDefinition = {
           // The instance has its machine's name, also when it is not the machine's.
           keys: (instance) => [objectKey(instance), ...controllerOfKind('VirtualMachine')(instance)],
         },
-        {
-          ref: persistentVolumeClaims,
-          keys: (claim) => machines.byIndex('claim', objectKey(claim)).flatMap(itself),
-        },
+        { ref: persistentVolumeClaims, keys: ofClaim },
+        ...(hasDataVolumes(context) ? [{ ref: dataVolumes, keys: ofClaim }] : []),
       ],
       createSync(context),
     )
@@ -100,6 +105,7 @@ function createSync(context: ControllerContext) {
   const machines = informers.informer(virtualMachines)
   const instances = informers.informer(virtualMachineInstances)
   const claims = informers.informer(persistentVolumeClaims)
+  const volumes = hasDataVolumes(context) ? informers.informer(dataVolumes) : undefined
   const instancetypes = createInstancetypes(context)
 
   /** The instance of the machine's name, if it is the machine's or nobody's. */
@@ -131,7 +137,7 @@ function createSync(context: ControllerContext) {
     const { name, namespace, uid } = instance.metadata
     try {
       await client.delete(virtualMachineInstances, name, namespace, { preconditions: { uid } })
-      const text = `Stopped the virtual machine by deleting the virtual machine instance ${name}`
+      const text = `Stopped the virtual machine by deleting the virtual machine instance ${uid}`
       record(machine, 'Normal', 'SuccessfulDelete', text)
       return {}
     } catch (error) {
@@ -206,6 +212,11 @@ function createSync(context: ControllerContext) {
   const claimsOf = (machine: StoredObject) =>
     claimsOfMachine(machine.spec.template ?? {}).map((name) => claims.get(`${machine.metadata.namespace}/${name}`))
 
+  const dataVolumesOf = (machine: StoredObject): StoredObject[] =>
+    ((machine.spec.template?.spec?.volumes ?? []) as { dataVolume?: { name: string } }[]).flatMap(
+      ({ dataVolume }) => (dataVolume && volumes?.get(`${machine.metadata.namespace}/${dataVolume.name}`)) ?? [],
+    )
+
   async function writeStatus(key: string, outcome: Outcome): Promise<void> {
     // Read again: the step has changed the machine or its instance, and the informers know.
     const machine = machines.get(key)
@@ -217,9 +228,11 @@ function createSync(context: ControllerContext) {
       machine,
       instance: isOwn ? instance : undefined,
       claims: claimsOf(machine),
+      dataVolumes: dataVolumesOf(machine),
       failure: failure && { reason: failure.reason, message: failure.message },
       ...(addStart && { addStart }),
       now: clock.now(),
+      chance: Math.random(),
     })
     if (!semanticallyEqual(status, machine.status)) await client.updateStatus(virtualMachines, { ...machine, status })
   }

@@ -264,7 +264,7 @@ describe('virtual machines', () => {
     assert.equal(await shell.run('head -c 12 /dev/vdb'), 'claim marker')
     assert.equal(await shell.run('head -c 14 /dev/vdc | tr -d "\\0"'), '')
     const events = await tandem.kubectl('events', '--for', 'vm/nat')
-    assert.match(events, /SuccessfulDelete .*deleting the virtual machine instance nat/)
+    assert.match(events, /SuccessfulDelete .*deleting the virtual machine instance [0-9a-f-]{36}/)
   })
 
   test('pause, unpause, stop, start and restart by subresource', async () => {

@@ -8,7 +8,7 @@ import type { MachineResult, StartedMachine } from './record.ts'
 import { qosClass } from './resources.ts'
 import { interfacesOf, specOf } from './vmi.ts'
 
-export type Phase = 'Pending' | 'Scheduling' | 'Scheduled' | 'Running' | 'Succeeded' | 'Failed'
+export type Phase = 'Pending' | 'Scheduling' | 'Scheduled' | 'Running' | 'WaitingForSync' | 'Succeeded' | 'Failed'
 
 export interface Observed {
   phase: Phase
@@ -72,24 +72,30 @@ function transitions(old: any, phase: Phase, now: number): object[] {
   return [...known, { phase, phaseTransitionTimestamp: formatTime(now) }]
 }
 
-function interfaces(object: StoredObject, started: StartedMachine, agent?: GuestInfo): object[] {
-  const { network } = started
-  const card = interfacesOf(specOf(object))[0]
-  if (!network || !card) return []
-  const seen = agent?.interfaces.find((one) => one.mac?.toLowerCase() === network.mac.toLowerCase())
-  return [
-    {
-      name: card.name,
-      ipAddress: network.address,
-      ipAddresses: [network.address],
-      mac: network.mac,
-      infoSource: seen ? 'domain, guest-agent' : 'domain',
-      ...(seen && { interfaceName: seen.name }),
-      podInterfaceName: 'eth0',
-      queueCount: 1,
-      linkState: 'up',
-    },
-  ]
+function interfaces(object: StoredObject, { network, secondaries }: StartedMachine, agent?: GuestInfo): object[] {
+  const joined = new Map(secondaries?.map((one) => [one.name, one]))
+  return interfacesOf(specOf(object)).flatMap((card) => {
+    const secondary = joined.get(card.name)
+    if (!secondary && !network) return []
+    const { mac, addresses = [network!.address], podInterface = 'eth0' } = secondary ?? { mac: network!.mac }
+    const seen = agent?.interfaces.find((one) => one.mac?.toLowerCase() === mac.toLowerCase())
+    // On the pod network what others reach counts; elsewhere what the guest has, which nobody else may know.
+    const ips = secondary && seen?.addresses.length ? seen.addresses : addresses
+    return [
+      {
+        name: card.name,
+        ...(ips.length && { ipAddress: ips[0], ipAddresses: ips }),
+        mac,
+        infoSource: [...(secondary ? ['domain', 'multus-status'] : ['domain']), ...(seen ? ['guest-agent'] : [])].join(
+          ', ',
+        ),
+        ...(seen && { interfaceName: seen.name }),
+        podInterfaceName: podInterface,
+        queueCount: 1,
+        linkState: card.state === 'down' ? 'down' : 'up',
+      },
+    ]
+  })
 }
 
 function conditions(object: StoredObject, observed: Observed, now: number): Condition[] {

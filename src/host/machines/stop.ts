@@ -1,11 +1,14 @@
 // Stopping a guest gracefully: the ACPI power button, pressed again while it does not react, and an end by force when
 // its time is up.
 
+import type { StoredObject } from '../../api/meta.ts'
+import { parseTime } from '../../api/time.ts'
 import type { Logger } from '../../base/log.ts'
+import { shutdownAnnotation } from '../../kinds/kubevirt/instance-marks.ts'
 import { type Machine, pausedBy } from './machine.ts'
 import { killAndWait } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
-import type { VmiSpec } from './vmi.ts'
+import { specOf } from './vmi.ts'
 
 /** KubeVirt's default when the manifest says nothing (virt-handler, DefaultGracePeriodSeconds). */
 const defaultGraceSeconds = 30
@@ -27,11 +30,17 @@ const killed: MachineResult = {
 }
 
 /** One step of stopping a machine that runs; called again after requeueAfter. */
-export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log: Logger): Promise<StopProgress> {
+export async function stopStep(
+  machine: Machine,
+  object: StoredObject,
+  now: number,
+  log: Logger,
+): Promise<StopProgress> {
   const first = machine.record.stopDeadline === undefined
-  if (first) {
-    const grace = spec.terminationGracePeriodSeconds ?? defaultGraceSeconds
-    machine.record = { ...machine.record, stopDeadline: now + grace * 1000 }
+  // A deadline is never put off, and comes nearer when somebody is in more of a hurry.
+  const deadline = Math.min(offBy(object, now), machine.record.stopDeadline ?? Number.POSITIVE_INFINITY)
+  if (deadline !== machine.record.stopDeadline) {
+    machine.record = { ...machine.record, stopDeadline: deadline }
     try {
       writeRecord(machine.directory, machine.record)
     } catch (error) {
@@ -54,6 +63,12 @@ export async function stopStep(machine: Machine, spec: VmiSpec, now: number, log
     )
   }
   return { signalled: first, requeueAfter: Math.min(left, wait) }
+}
+
+function offBy(object: StoredObject, now: number): number {
+  const said = parseTime(object.metadata.annotations?.[shutdownAnnotation] ?? '')
+  if (said !== undefined && !object.metadata.deletionTimestamp) return said
+  return now + (specOf(object).terminationGracePeriodSeconds ?? defaultGraceSeconds) * 1000
 }
 
 /** A paused guest cannot react: it goes on first. */

@@ -26,8 +26,6 @@ function validate({ spec }: ApiObject): FieldError[] {
   const errors: FieldError[] = []
   if (spec.running !== undefined && spec.runStrategy) errors.push(invalidValue('spec.running', spec.running, bothText))
   if (spec.running === undefined && !spec.runStrategy) errors.push(requiredValue('spec.runStrategy', neitherText))
-  if (spec.runStrategy === 'WaitAsReceiver')
-    errors.push(forbidden('spec.runStrategy', 'live migration is not supported here'))
   for (const [name, reason] of Object.entries(unsupported)) {
     const value = spec[name]
     if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))

@@ -67,7 +67,12 @@ test('stop: by strategy', async () => {
   await manual.call('PUT', `${doors}/stop`, {})
   const { stateChangeRequests, ...rest } = (await current(manual)).status
   assert.equal(stateChangeRequests[0].action, 'Stop', JSON.stringify(rest))
-  await refusedWith(await machine('Always'), 'stop', 'VM is not running')
+  // One that crashes over and over has no instance most of the time.
+  const looping = await machine('Always')
+  assert.equal((await looping.call('PUT', `${doors}/stop`, {})).status, 202)
+  assert.equal((await current(looping)).spec.runStrategy, 'Halted')
+  await refusedWith(await machine('Manual'), 'stop', 'VM is not running')
+  await refusedWith(await machine('RerunOnFailure', 'Succeeded'), 'stop', 'VM is not running')
   await refusedWith(
     await machine('Halted', 'Running'),
     'stop',
@@ -80,11 +85,21 @@ test('restart: stop and start together', async () => {
   assert.equal((await tandem.call('PUT', `${doors}/restart`, {})).status, 202)
   const actions = (await current(tandem)).status.stateChangeRequests.map((one: any) => one.action)
   assert.deepEqual(actions, ['Stop', 'Start'])
+  const over = await machine('Manual', 'Succeeded')
+  assert.equal((await over.call('PUT', `${doors}/restart`, {})).status, 202)
+  await refusedWith(await machine('Manual'), 'restart', 'VM is not running: Halted')
   await refusedWith(await machine('Halted'), 'restart', 'RunStategy Halted does not support manual restart requests')
   assert.equal(
     await (await machine('Always', 'Running')).refused(400, 'PUT', `${doors}/restart`, { gracePeriodSeconds: 5 }),
     'For force restart, only gracePeriod=0 is supported for now',
   )
+})
+
+test('one that waits for a migration is neither started, stopped nor restarted by hand', async () => {
+  const tandem = await machine('WaitAsReceiver', 'WaitingForSync')
+  await refusedWith(tandem, 'stop', 'WaitAsReceiver does not support manual stop requests')
+  await refusedWith(tandem, 'start', 'VM is already running')
+  await refusedWith(tandem, 'restart', 'RunStategy WaitAsReceiver does not support manual restart requests')
 })
 
 test('hibernate and resume: there and back to the former strategy', async () => {

@@ -99,8 +99,8 @@ function strategyOf(machine: ApiObject): string {
 
 async function start(machine: Machine, options: Record<string, any>): Promise<unknown> {
   const { call, strategy, instance } = machine
-  if (instance && !isFinal(instance) && instance.status?.phase !== 'Unknown')
-    throw refused(call, 'VM is already running')
+  const phase = instance?.status?.phase
+  if (instance && phase && !isFinal(instance) && phase !== 'Unknown') throw refused(call, 'VM is already running')
   const paused = options.paused === true
   const data = paused ? { data: { paused: 'true' } } : {}
   switch (strategy) {
@@ -110,8 +110,7 @@ async function start(machine: Machine, options: Record<string, any>): Promise<un
     case hibernatedStrategy:
       return resume(machine, options)
     case 'RerunOnFailure':
-      if (instance?.status?.phase === 'Failed')
-        throw refused(call, `${strategy} does not support starting VM from failed state`)
+      if (phase === 'Failed') throw refused(call, `${strategy} does not support starting VM from failed state`)
       break
     case 'Manual':
       break
@@ -123,24 +122,23 @@ async function start(machine: Machine, options: Record<string, any>): Promise<un
 }
 
 async function stop(machine: Machine, options: Record<string, any>): Promise<unknown> {
-  const { call, strategy, instance } = machine
-  if (!instance || isFinal(instance)) throw refused(call, 'VM is not running')
+  const { call, strategy } = machine
+  const instance = machine.instance && !isFinal(machine.instance) ? machine.instance : undefined
   const grace = options.gracePeriod
+  // One that starts again by itself is stopped by its run strategy, also while it waits for its next attempt.
+  if (strategy === 'Always' || strategy === 'Once') {
+    if (instance && typeof grace === 'number') await shortenGrace(machine, options, grace)
+    return setStrategy(machine, options, 'Halted')
+  }
+  if (strategy === 'WaitAsReceiver') throw refused(call, `${strategy} does not support manual stop requests`)
+  if (!instance) throw refused(call, 'VM is not running')
   const shorter = typeof grace === 'number' && grace < (instance.spec?.terminationGracePeriodSeconds ?? 30)
   if (strategy === 'Halted' && !shorter)
     throw refused(call, 'Halted only supports manual stop requests with a shorter graceperiod')
   // The controller that takes the instance down waits as long as the instance says.
   if (typeof grace === 'number') await shortenGrace(machine, options, grace)
-  switch (strategy) {
-    case 'Halted':
-    case hibernatedStrategy:
-      return undefined
-    case 'Always':
-    case 'Once':
-      return setStrategy(machine, options, 'Halted')
-    default:
-      return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }])
-  }
+  if (strategy === 'Halted' || strategy === hibernatedStrategy) return undefined
+  return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }])
 }
 
 async function restart(machine: Machine, options: Record<string, any>): Promise<unknown> {
@@ -148,10 +146,11 @@ async function restart(machine: Machine, options: Record<string, any>): Promise<
   const grace = options.gracePeriodSeconds
   if (typeof grace === 'number' && grace > 0)
     throw badRequest('For force restart, only gracePeriod=0 is supported for now')
-  if (typeof grace === 'number' && grace < 0) throw badRequest('gracePeriodSeconds has to be greater or equal to 0')
-  if (['Halted', 'Once', hibernatedStrategy].includes(strategy))
+  if (typeof grace === 'number' && grace < 0) throw badRequest('gracePeriod has to be greater or equal to 0')
+  if (['Halted', 'Once', 'WaitAsReceiver', hibernatedStrategy].includes(strategy))
     throw refused(call, `RunStategy ${strategy} does not support manual restart requests`)
-  if (!instance || isFinal(instance)) throw refused(call, `VM is not running: ${strategy}`)
+  // Whatever its strategy, upstream names this one here.
+  if (!instance) throw refused(call, 'VM is not running: Halted')
   if (grace === 0) await shortenGrace(machine, options, 0)
   return request(machine, options, [{ action: 'Stop', uid: instance.metadata.uid }, { action: 'Start' }])
 }
