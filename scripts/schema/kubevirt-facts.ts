@@ -29,6 +29,16 @@ export const kubevirtFields: {
       intOrString: true,
       format: 'int-or-string',
     },
+    'kubevirt.v1beta1.Error.time': { format: 'date-time' },
+    'kubevirt.v1beta1.VirtualMachineCloneStatus.creationTime': { nullable: true },
+    'kubevirt.v1beta1.VirtualMachineRestoreSpec.targetReadinessPolicy': {
+      default: 'WaitGracePeriod',
+      enum: ['StopTarget', 'WaitGracePeriod', 'FailImmediate', 'WaitEventually'],
+    },
+    'kubevirt.v1beta1.VirtualMachineRestoreStatus.restoreTime': { format: 'date-time' },
+    'kubevirt.v1beta1.VirtualMachineSnapshotContentStatus.creationTime': { nullable: true },
+    'kubevirt.v1beta1.VirtualMachineSnapshotSpec.failureDeadline': { format: 'duration' },
+    'kubevirt.v1beta1.VirtualMachineSnapshotStatus.creationTime': { nullable: true },
     'kubevirt.v1.Port.port': { format: 'int32' },
     'kubevirt.v1.ContainerDiskSource.imagePullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
     'kubevirt.v1.VirtualMachineSpec.runStrategy': {
@@ -41,5 +51,9 @@ export const kubevirtFields: {
     'kubevirt.v1.VirtualMachineInstanceCondition': conditionTimes,
     'kubevirt.v1.VirtualMachineInstanceReplicaSetCondition': conditionTimes,
     'kubevirt.v1beta1.VirtualMachinePoolCondition': conditionTimes,
+    'kubevirt.v1beta1.Condition': conditionTimes,
+    'kubevirt.v1beta1.VirtualMachineCloneSpec': {
+      volumeNamePolicy: { type: 'string', enum: ['RandomizeNames', 'PrefixTargetName'], keepZero: true },
+    },
   },
 }

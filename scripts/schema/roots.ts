@@ -78,9 +78,13 @@ export const kubevirtRoots = [
   'V1VirtualMachine',
   'V1VirtualMachineInstance',
   'V1VirtualMachineInstanceReplicaSet',
+  'V1beta1VirtualMachineClone',
   'V1beta1VirtualMachineClusterInstancetype',
   'V1beta1VirtualMachineClusterPreference',
   'V1beta1VirtualMachineInstancetype',
   'V1beta1VirtualMachinePool',
   'V1beta1VirtualMachinePreference',
+  'V1beta1VirtualMachineRestore',
+  'V1beta1VirtualMachineSnapshot',
+  'V1beta1VirtualMachineSnapshotContent',
 ]

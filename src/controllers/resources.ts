@@ -44,3 +44,16 @@ export const virtualMachinePools: ResourceRef = {
   version: 'v1beta1',
   resource: 'virtualmachinepools',
 }
+const snapshotting = (resource: string): ResourceRef => ({
+  group: 'snapshot.kubevirt.io',
+  version: 'v1beta1',
+  resource,
+})
+export const virtualMachineSnapshots = snapshotting('virtualmachinesnapshots')
+export const virtualMachineSnapshotContents = snapshotting('virtualmachinesnapshotcontents')
+export const virtualMachineRestores = snapshotting('virtualmachinerestores')
+export const virtualMachineClones: ResourceRef = {
+  group: 'clone.kubevirt.io',
+  version: 'v1beta1',
+  resource: 'virtualmachineclones',
+}

@@ -25,6 +25,7 @@ import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './autoscalin
 import { cronJob } from './batch/cronjob.ts'
 import { job } from './batch/job.ts'
 import { certificateSigningRequest } from './certificates/certificatesigningrequest.ts'
+import { virtualMachineClone } from './clone/virtualmachineclone.ts'
 import { lease } from './coordination/lease.ts'
 import { binding } from './core/binding.ts'
 import { componentStatus } from './core/componentstatus.ts'
@@ -70,6 +71,9 @@ import { resourceClaim } from './resource/resourceclaim.ts'
 import { resourceClaimTemplate } from './resource/resourceclaimtemplate.ts'
 import { resourceSlice } from './resource/resourceslice.ts'
 import { priorityClass } from './scheduling/priorityclass.ts'
+import { virtualMachineRestore } from './snapshot/virtualmachinerestore.ts'
+import { virtualMachineSnapshot } from './snapshot/virtualmachinesnapshot.ts'
+import { virtualMachineSnapshotContent } from './snapshot/virtualmachinesnapshotcontent.ts'
 import { csiDriver } from './storage/csidriver.ts'
 import { csiNode } from './storage/csinode.ts'
 import { csiStorageCapacity } from './storage/csistoragecapacity.ts'
@@ -156,4 +160,8 @@ export const kinds: KindDefinition[] = [
   virtualMachineClusterInstancetype,
   virtualMachinePreference,
   virtualMachineClusterPreference,
+  virtualMachineSnapshot,
+  virtualMachineSnapshotContent,
+  virtualMachineRestore,
+  virtualMachineClone,
 ]
