@@ -7,6 +7,7 @@ import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import { backoffDelay } from '../../base/retry.ts'
 import { hibernateAnnotation, hibernatedReason } from '../../kinds/kubevirt/hibernation.ts'
+import { isReceiver, shutdownAnnotation } from '../../kinds/kubevirt/instance-marks.ts'
 import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
@@ -67,7 +68,9 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     objects.set(uid, object)
     const machine = machines.get(uid)
     if (deletionTimestamp) return await syncDeleted(object, machine)
+    if (!machine && isReceiver(object)) return waitForSync(object)
     if (!machine) return isFinal(object) ? {} : syncNew(object)
+    if (object.metadata.annotations?.[shutdownAnnotation]) return await syncShutdown(object, machine)
     if (isRunning(machine) && !machine.starting) watch(machine, object)
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {
@@ -76,6 +79,12 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     }
     if (!machine.starting && now() >= machine.retryAt) begin(machine, object)
     return report(object, machine)
+  }
+
+  /** Nobody brings a guest here yet, but the instance says what it waits for. */
+  function waitForSync(object: StoredObject): SyncResult {
+    if (object.status?.phase === 'WaitingForSync') return {}
+    return { status: statusOf(object, { phase: 'WaitingForSync' }, options.nodeName, now()) }
   }
 
   function syncNew(object: StoredObject): SyncResult {
@@ -190,7 +199,21 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       return report(object, machine)
     }
     if (object.metadata.annotations?.[hibernateAnnotation] === 'true') return save(machine, object)
-    const { signalled, requeueAfter, killed } = await stopStep(machine, specOf(object), now(), log)
+    return await shutDown(object, machine)
+  }
+
+  /** The instance stays and tells how it ended. */
+  async function syncShutdown(object: StoredObject, machine: Machine): Promise<SyncResult> {
+    machine.starting?.abort.abort(new Error('its Pod was deleted'))
+    if (machine.starting) return { requeueAfter: 500 }
+    if (machine.saving) return report(object, machine)
+    if (isRunning(machine)) return await shutDown(object, machine)
+    if (!machine.record.result) end(machine, machine.record.process ? vanished : podDeleted)
+    return report(object, machine)
+  }
+
+  async function shutDown(object: StoredObject, machine: Machine): Promise<SyncResult> {
+    const { signalled, requeueAfter, killed } = await stopStep(machine, object, now(), log)
     if (signalled) event(object, 'Normal', 'ShuttingDown', 'Signaled Graceful Shutdown')
     if (killed) end(machine, killed)
     return { ...report(object, machine), requeueAfter }
@@ -314,6 +337,12 @@ const neverStarted: MachineResult = {
   phase: 'Succeeded',
   reason: 'NeverStarted',
   message: 'The VirtualMachineInstance was deleted before it ran.',
+}
+
+const podDeleted: MachineResult = {
+  phase: 'Failed',
+  reason: 'PodDeleted',
+  message: 'The Pod of the VirtualMachineInstance was deleted before it ran.',
 }
 
 const notReadyYet = { reason: 'ReadinessProbeFailed', message: 'The readiness probe has not succeeded' }
