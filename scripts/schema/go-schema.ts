@@ -29,6 +29,7 @@ const elsewhere: Record<string, string> = {
   apiextensions: 'apiextensions-apiserver/pkg/apis/apiextensions',
   apiregistration: 'kube-aggregator/pkg/apis/apiregistration',
   metrics: 'metrics/pkg/apis/metrics',
+  cdi: 'containerized-data-importer-api/pkg/apis/core',
 }
 
 const scalars: Record<string, Schema> = {

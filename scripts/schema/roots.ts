@@ -50,6 +50,9 @@ export const roots = [
   'autoscaling.v2.HorizontalPodAutoscaler',
   'batch.v1.CronJob',
   'batch.v1.Job',
+  ...['CDI', 'CDIConfig', 'DataImportCron', 'DataSource', 'DataVolume', 'StorageProfile'].map(
+    (name) => `cdi.v1beta1.${name}`,
+  ),
   'certificates.v1.CertificateSigningRequest',
   'certificates.v1beta1.ClusterTrustBundle',
   'coordination.v1.Lease',

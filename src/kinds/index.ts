@@ -24,6 +24,13 @@ import {
 import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from './autoscaling/horizontalpodautoscaler.ts'
 import { cronJob } from './batch/cronjob.ts'
 import { job } from './batch/job.ts'
+import { cdi } from './cdi/cdi.ts'
+import { cdiConfig } from './cdi/cdiconfig.ts'
+import { dataImportCron } from './cdi/dataimportcron.ts'
+import { dataSource } from './cdi/datasource.ts'
+import { dataVolume } from './cdi/datavolume.ts'
+import { storageProfile } from './cdi/storageprofile.ts'
+import { uploadTokenRequest } from './cdi/uploadtokenrequest.ts'
 import { certificateSigningRequest } from './certificates/certificatesigningrequest.ts'
 import { virtualMachineClone } from './clone/virtualmachineclone.ts'
 import { lease } from './coordination/lease.ts'
@@ -164,4 +171,11 @@ export const kinds: KindDefinition[] = [
   virtualMachineSnapshotContent,
   virtualMachineRestore,
   virtualMachineClone,
+  dataVolume,
+  dataSource,
+  dataImportCron,
+  storageProfile,
+  cdi,
+  cdiConfig,
+  uploadTokenRequest,
 ]

@@ -9,6 +9,7 @@ import authentication from './authentication/authentication.schema.json' with { 
 import authorization from './authorization/authorization.schema.json' with { type: 'json' }
 import autoscaling from './autoscaling/autoscaling.schema.json' with { type: 'json' }
 import batch from './batch/batch.schema.json' with { type: 'json' }
+import cdi from './cdi/cdi.schema.json' with { type: 'json' }
 import certificates from './certificates/certificates.schema.json' with { type: 'json' }
 import coordination from './coordination/coordination.schema.json' with { type: 'json' }
 import core from './core/core.schema.json' with { type: 'json' }
@@ -30,7 +31,7 @@ export const types: SchemaTypes = Object.assign(
   {},
   ...[meta, core, apps, batch, discovery, storage, node, coordination, rbac, policy, scheduling],
   ...[autoscaling, authentication, authorization, kubevirt, admissionregistration, apiextensions, apiregistration],
-  ...[certificates, events, flowcontrol, metrics, networking, resource],
+  ...[certificates, events, flowcontrol, metrics, networking, resource, cdi],
 )
 
 /** The schema of a kind's own type without apiVersion, kind and metadata. */
