@@ -61,6 +61,7 @@ import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { virtualMachineInstanceReplicaSet } from './kubevirt/virtualmachineinstancereplicaset.ts'
 import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
+import { networkAttachmentDefinition } from './networkattachment/networkattachmentdefinition.ts'
 import { ingress } from './networking/ingress.ts'
 import { ingressClass } from './networking/ingressclass.ts'
 import { ipAddress } from './networking/ipaddress.ts'
@@ -132,6 +133,7 @@ export const kinds: KindDefinition[] = [
   ingressClass,
   ipAddress,
   networkPolicy,
+  networkAttachmentDefinition,
   serviceCidr,
   csiDriver,
   csiNode,

@@ -32,7 +32,7 @@ export function storageArgs(plan: MachinePlan): string[] {
 /** spec bootOrder as it is; when nothing has one, the first disk is booted (KubeVirt's libvirt domain does the same). */
 function bootOrder(plan: MachinePlan): Map<PreparedDisk, number> {
   const given = plan.disks.filter((prepared) => prepared.disk.bootOrder)
-  const card = plan.spec.domain.devices?.interfaces?.some((one) => one.bootOrder)
+  const card = plan.cards.some(({ card }) => card.bootOrder)
   if (given.length || card) return new Map(given.map((prepared) => [prepared, prepared.disk.bootOrder!]))
   return plan.disks[0] ? new Map([[plan.disks[0], 1]]) : new Map()
 }

@@ -25,7 +25,10 @@ const seed = diskOf(
 const machines: Record<string, MachinePlan> = {
   'cloud-image': planOf(
     {},
-    { disks: [overlay, claim, seed], network: { tap: 'tap0', mac: '02:00:00:00:00:01', mtu: 1450 } },
+    {
+      disks: [overlay, claim, seed],
+      cards: [{ card: { name: 'default', bridge: {} }, tap: 'tap0', mac: '02:00:00:00:00:01', mtu: 1450 }],
+    },
   ),
   'kvm-uefi': planOf(
     {
@@ -85,13 +88,20 @@ const machines: Record<string, MachinePlan> = {
         features: { acpi: { enabled: false } },
         devices: {
           inputs: [{ name: 't', type: 'tablet', bus: 'usb' }],
-          interfaces: [{ name: 'default', model: 'e1000', masquerade: {}, bootOrder: 2 }],
           autoattachMemBalloon: false,
         },
       },
     },
     {
-      network: { tap: 'tap0', mac: '02:00:00:00:00:02', mtu: 1500 },
+      cards: [
+        {
+          card: { name: 'default', model: 'e1000', masquerade: {}, bootOrder: 2 },
+          tap: 'tap0',
+          mac: '02:00:00:00:00:02',
+          mtu: 1500,
+        },
+        { card: { name: 'lab', bridge: {} }, tap: 'tap1', mac: '02:00:00:00:00:03', mtu: 1500 },
+      ],
       disks: [
         diskOf({ name: 'a', disk: { bus: 'sata' }, bootOrder: 1, cache: 'writethrough' }),
         diskOf({
@@ -106,6 +116,18 @@ const machines: Record<string, MachinePlan> = {
     },
   ),
 }
+
+machines['two-networks'] = planOf(
+  {},
+  {
+    cards: ['default', 'lab', 'store'].map((name, index) => ({
+      card: { name, bridge: {}, model: index === 2 ? 'e1000' : undefined },
+      tap: `tap${index}`,
+      mac: `02:00:00:00:01:0${index}`,
+      mtu: 1500,
+    })),
+  },
+)
 
 for (const [name, plan] of Object.entries(machines))
   test(`command line of ${name}`, () => {

@@ -1,11 +1,12 @@
 // A machine's plan → the command line of QEMU 7.2. Pure; golden files in ./golden show it whole.
 
 import { cpuOption } from './args-cpu.ts'
+import { networkArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { translationCacheMiB, vcpus } from './resources.ts'
-import { disksOf, interfacesOf } from './vmi.ts'
+import { disksOf } from './vmi.ts'
 
 export function qemuArgs(plan: MachinePlan): string[] {
   return [
@@ -115,33 +116,6 @@ function channelArgs(plan: MachinePlan): string[] {
     ...['-device', option('virtio-serial-pci', { id: 'virtio-serial0' })],
     ...socket('agent0', machineFiles.agent),
     ...['-device', option('virtserialport', { id: 'guest-agent', chardev: 'agent0', name: 'org.qemu.guest_agent.0' })],
-  ]
-}
-
-const cardModels: Record<string, string> = { virtio: 'virtio-net-pci' }
-
-function networkArgs(plan: MachinePlan): string[] {
-  const { network } = plan
-  const card = interfacesOf(plan.spec)[0]
-  if (!network || !card) return []
-  const model = card.model || 'virtio'
-  // KubeVirt's first network card sits behind the first PCIe root port, so that guests call it enp1s0; manifests rely on it.
-  const express = isQ35(plan) && ['virtio', 'e1000e'].includes(model)
-  return [
-    ...(express ? ['-device', option('pcie-root-port', { id: 'port1', bus: 'pcie.0', chassis: 1, addr: '0x2' })] : []),
-    '-netdev',
-    option('tap', { id: 'net0', ifname: network.tap, script: 'no', downscript: 'no' }),
-    '-device',
-    option(cardModels[model] ?? model, {
-      id: 'card0',
-      netdev: 'net0',
-      mac: network.mac,
-      bus: express ? 'port1' : undefined,
-      host_mtu: model === 'virtio' && network.mtu !== 1500 ? network.mtu : undefined,
-      bootindex: card.bootOrder,
-      // Without a boot order the card needs no boot ROM, which costs time at each start.
-      romfile: card.bootOrder ? undefined : '',
-    }),
   ]
 }
 

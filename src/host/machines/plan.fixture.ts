@@ -11,6 +11,7 @@ export const planOf = (spec: Partial<VmiSpec> = {}, more: Partial<MachinePlan> =
   topology: { sockets: 1, cores: 2, threads: 1 },
   memoryBytes: 512 * 1024 * 1024,
   disks: [],
+  cards: [],
   ...more,
 })
 

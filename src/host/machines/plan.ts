@@ -1,7 +1,7 @@
 // Everything that a machine is made of once its disks, network and firmware are prepared: the input of args.ts.
 
 import type { Topology } from './resources.ts'
-import type { Disk, VmiSpec } from './vmi.ts'
+import type { Disk, Interface, VmiSpec } from './vmi.ts'
 
 export type DiskFormat = 'raw' | 'qcow2'
 
@@ -21,6 +21,14 @@ export interface PreparedDisk extends DiskFile {
   ephemeral: boolean
 }
 
+export interface PreparedCard {
+  card: Interface
+  /** The device that QEMU opens, in the namespace that it is in. */
+  tap: string
+  mac: string
+  mtu: number
+}
+
 export interface Firmware {
   code: string
   /** The machine's own copy of the variables. */
@@ -37,8 +45,8 @@ export interface MachinePlan {
   topology: Topology
   memoryBytes: number
   disks: PreparedDisk[]
-  /** Absent: the machine has no network card. */
-  network?: { tap: string; mac: string; mtu: number }
+  /** Network cards, in the order of the spec. */
+  cards: PreparedCard[]
   /** Absent: SeaBIOS. */
   firmware?: Firmware
   /** It goes on from a saved state: QEMU waits for it. */

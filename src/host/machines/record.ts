@@ -22,6 +22,8 @@ export interface StartedMachine {
   memoryBytes: number
   topology: Topology
   network?: { address: string; mac: string }
+  /** Cards on further networks. */
+  secondaries?: { name: string; mac: string; podInterface: string; addresses: string[] }[]
   volumes: Record<string, unknown>[]
   runtimeUser: number
   /** Disks of container images that it reads. */

@@ -4,8 +4,10 @@ import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
 import type { ImagePullAuth } from '../images/images.ts'
+import type { ConfList } from '../network/cni.ts'
 import { fieldValue } from '../pods/field-values.ts'
 import type { PodObject } from '../pods/pod.ts'
+import { readNetwork } from './cards.ts'
 import type { IsoFile } from './iso9660.ts'
 import { configDriveSeed, noCloudSeed, type Seed } from './seed.ts'
 import { type CloudInit, hostnameOf, type KeyedSource, specOf, type Volume } from './vmi.ts'
@@ -25,6 +27,8 @@ export interface Sources {
   /** What the machine's own object says, as files: it is written when the machine starts. */
   downward(machine: StoredObject, volume: Volume): Seed
   pullAuths(machine: StoredObject, secretName: string | undefined): Promise<ImagePullAuth[]>
+  /** How the plugin of a further network is to be called. */
+  network(namespace: string, name: string): Promise<ConfList>
 }
 
 export function createSources(client: Client): Sources {
@@ -128,6 +132,8 @@ export function createSources(client: Client): Sources {
       })
       return { label: volumeLabel || 'cfgdata', files }
     },
+
+    network: (namespace, name) => readNetwork(client, namespace, name),
 
     async pullAuths(machine, secretName) {
       if (!secretName) return []

@@ -10,7 +10,7 @@ import type { Network } from '../network/network.ts'
 import type { StatePaths } from '../state.ts'
 import { type Accelerator, withKvm } from './accelerator.ts'
 import { qemuArgs } from './args.ts'
-import { attachCards } from './cards.ts'
+import { type AttachedCards, attachCards } from './cards.ts'
 import { confine } from './cgroup.ts'
 import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
 import { prepareFirmware } from './firmware.ts'
@@ -90,7 +90,7 @@ export interface PreparedMachine {
   plan: MachinePlan
   started: StartedMachine
   disks: PreparedDisks
-  network: MachineNetwork | undefined
+  network: AttachedCards | undefined
   accelerator: Accelerator
 }
 
@@ -123,7 +123,7 @@ export async function prepareMachine(
     topology,
     memoryBytes,
     disks: disks.disks,
-    network,
+    cards: network?.cards ?? [],
     firmware,
     ...(waiting && { resuming: true }),
   }
@@ -133,7 +133,7 @@ export async function prepareMachine(
     machineType: machineType(spec.domain.machine?.type, rooms.emulator.version),
     memoryBytes,
     topology,
-    network: network && { address: network.address, mac: network.mac },
+    ...network?.started,
     volumes: disks.volumes,
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
@@ -153,7 +153,7 @@ export function launchMachine(
       args,
       directory: machine.directory,
       logFile: join(machine.directory, machineFiles.qemuLog),
-      netns,
+      netns: network?.netns,
       hidden: rooms.paths.root,
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files: disks.files,

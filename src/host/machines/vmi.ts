@@ -149,7 +149,12 @@ export interface Domain {
 
 export interface VmiSpec {
   domain: Domain
-  networks?: { name: string; pod?: { vmNetworkCIDR?: string }; [source: string]: unknown }[]
+  networks?: {
+    name: string
+    pod?: { vmNetworkCIDR?: string }
+    multus?: { networkName: string }
+    [source: string]: unknown
+  }[]
   volumes?: Volume[]
   hostname?: string
   subdomain?: string

@@ -23,6 +23,7 @@ export interface ConfList {
 export interface CniResult {
   interfaces?: { name: string; mac?: string; sandbox?: string }[]
   ips?: { address: string; gateway?: string; interface?: number }[]
+  routes?: { dst: string; gw?: string }[]
 }
 
 const cniVersion = '1.0.0'

@@ -67,10 +67,13 @@ function runningPid(dir: string, uid: string): number | undefined {
   }
 }
 
+export const serveDhcp = (dir: string, uid: string, netns: string, plan: MachinePlan, names: GuestNames) =>
+  serve(dir, uid, netns, (pidFile) => dhcpConfig(plan, names, pidFile))
+
 /** Starts the server, or leaves it alone when it runs with the same configuration. */
-export async function serveDhcp(dir: string, uid: string, netns: string, plan: MachinePlan, names: GuestNames) {
+export async function serve(dir: string, uid: string, netns: string, config: (pidFile: string) => string) {
   const { conf, pid } = files(dir, uid)
-  const text = dhcpConfig(plan, names, pid)
+  const text = config(pid)
   const unchanged = existsSync(conf) && readFileSync(conf, 'utf8') === text
   if (unchanged && runningPid(dir, uid)) return
   await stopDhcp(dir, uid)

@@ -2,6 +2,8 @@
 // Services and policies meet every packet in the host's forwarding path.
 
 import type { StoredObject } from '../../api/meta.ts'
+import type { CniResult, ConfList } from './cni.ts'
+import type { SecondaryNetwork } from './secondary.ts'
 
 export interface MachineNetwork {
   /** Path of the network namespace, under /run/netns. */
@@ -17,6 +19,8 @@ export interface MachineNetwork {
   mac: string
   /** What the guest gets by DHCP: with masquerade a private address, with bridge the pod address. */
   guestAddress: string
+  /** Further networks, in the order of the request. */
+  secondaries: SecondaryNetwork[]
 }
 
 export interface MachineNetworkRequest {
@@ -33,6 +37,8 @@ export interface MachineNetworkRequest {
   subdomain?: string
   /** Numeric user that owns the tap device, so that an unprivileged QEMU can open it. */
   tapOwner: number
+  /** Further networks: their name in the machine's spec, and how their plugin is to be called. */
+  secondaries?: { name: string; conf: ConfList; mac?: string }[]
   dns?: { nameservers?: string[]; searches?: string[]; options?: string[] }
 }
 
@@ -51,6 +57,14 @@ export interface Network {
    * Idempotent: what exists is taken over, what is missing is repaired.
    */
   attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork>
+  /** Joins a Pod's namespace to further networks. Idempotent. */
+  joinPod(
+    uid: string,
+    netns: string,
+    requests: { interfaceName: string; conf: ConfList; mac?: string }[],
+  ): Promise<CniResult[]>
+  /** Gives back what joinPod took. Idempotent. */
+  leavePod(uid: string): Promise<void>
   /** Resolves when the NetworkPolicies for a workload at its new address hold: before its first program runs. */
   protect(workload: StoredObject, address: string): Promise<void>
   /** Removes the namespace and all in it; the address stays reserved for namespace/name. */

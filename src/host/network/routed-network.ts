@@ -11,13 +11,14 @@ import { createDns, type Dns } from './dns.ts'
 import { type GatewaySettings, outerMtu, setUpGateway } from './gateway.ts'
 import { type Leases, openLeases } from './leases.ts'
 import { type Membership, machineNamespaces } from './machine-network.ts'
-import { planMachine, tap } from './machine-plan.ts'
+import { macOf, planMachine, tap } from './machine-plan.ts'
 import type { MachineNetwork, MachineNetworkRequest, Network } from './network.ts'
 import { firewallWarning } from './other-firewalls.ts'
 import { machineRef } from './policies.ts'
+import { secondaryNetworks } from './secondary.ts'
 import { type ServiceRules, serviceRules } from './services.ts'
 import { useSwitches } from './sysctl.ts'
-import { dhcpDirOf, interfaceNameOf, removeNetwork, tableNameOf } from './teardown.ts'
+import { dhcpDirOf, interfaceNameOf, removeNetwork, secondaryOptions, tableNameOf } from './teardown.ts'
 
 export interface NetworkOptions {
   /** Four hex digits that keep the names of two Tandems apart. */
@@ -75,6 +76,7 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
   let leases: Leases | undefined
   let membership: Membership
   const namespaces = machineNamespaces(instance, paths.netns, dhcpDirOf(paths))
+  const secondary = secondaryNetworks(secondaryOptions(paths, instance))
 
   function addressBook(): Leases {
     const { machineFirst, machineLast } = halves(podCidr)
@@ -120,7 +122,12 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     }
     const netns = await namespaces.attach(request.uid, plan, names, membership)
     const { podPrefix: prefixLength, mac, guestAddress } = plan
-    return { netns, address, prefixLength, gateway: gateway.gateway, mtu, tap, mac, guestAddress }
+    const wanted = (request.secondaries ?? []).map((one) => ({
+      ...one,
+      mac: one.mac ?? macOf(instance, `${key}/${one.name}`),
+    }))
+    const secondaries = wanted.length ? await secondary.attach(request.uid, netns, request.tapOwner, wanted) : []
+    return { netns, address, prefixLength, gateway: gateway.gateway, mtu, tap, mac, guestAddress, secondaries }
   }
 
   async function removeAll(): Promise<void> {
@@ -140,7 +147,12 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     start,
     resolver,
     attachMachine,
-    detachMachine: (uid) => namespaces.detach(uid),
+    detachMachine: async (uid) => {
+      await secondary.leave(uid)
+      await namespaces.detach(uid)
+    },
+    joinPod: (uid, netns, requests) => secondary.join(uid, netns, requests),
+    leavePod: (uid) => secondary.leave(uid),
     releaseAddress: async (namespace, name) => addressBook().release(`${namespace}/${name}`),
     attachedMachines: async () => namespaces.attached(),
     reservedAddresses: () => addressBook().keys(),

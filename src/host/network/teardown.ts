@@ -1,13 +1,14 @@
 // For a machine that Tandem leaves: no interface, namespace, route, nftables table, DHCP server or switch of this
 // instance stays. Works without a running Tandem, from what its state directory says.
 
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from '../../base/log.ts'
 import { run } from '../exec.ts'
 import type { StatePaths } from '../state.ts'
 import { removeGateway, workloadInterfaces } from './gateway.ts'
 import { machineNamespaces } from './machine-network.ts'
+import { type SecondaryOptions, secondaryNetworks } from './secondary.ts'
 import { releaseSwitches } from './sysctl.ts'
 
 export interface Remains {
@@ -21,6 +22,13 @@ export interface Remains {
 export const interfaceNameOf = (instance: string): string => `td${instance}`
 export const tableNameOf = (instance: string): string => `tandem_${instance}`
 export const dhcpDirOf = (paths: StatePaths): string => join(dirname(paths.pid), 'dhcp')
+
+export const secondaryOptions = (paths: StatePaths, instance: string): SecondaryOptions => ({
+  directory: join(dirname(paths.cni.machineConfList), 'attachments'),
+  dataDir: join(dirname(paths.cni.machineConfList), 'ipam'),
+  dhcpDir: dhcpDirOf(paths),
+  ownInterface: interfaceNameOf(instance),
+})
 
 /** Without settings there was no start, so nothing was ever given an address. */
 function podCidrOf(paths: StatePaths): string | undefined {
@@ -41,7 +49,14 @@ export async function removeNetwork({ paths, instance, podCidr = podCidrOf(paths
       failure ??= error
     }
   }
+  const secondary = secondaryOptions(paths, instance)
+  const joined = existsSync(secondary.directory) ? readdirSync(secondary.directory) : []
+  for (const file of joined.filter((name) => name.endsWith('.json')))
+    await attempt(`the further networks of ${file}`, () =>
+      secondaryNetworks(secondary).leave(file.slice(0, -'.json'.length)),
+    )
   for (const uid of namespaces.attached()) await attempt(`the network of machine ${uid}`, () => namespaces.detach(uid))
+  await attempt('bridges of further networks', () => secondaryNetworks(secondary).removeBridges())
   await attempt('the interfaces of Pods', async () => {
     for (const name of podCidr ? await workloadInterfaces(podCidr) : [])
       await run(['ip', 'link', 'delete', 'dev', name], { allowFailure: true })
@@ -55,7 +70,14 @@ export async function removeNetwork({ paths, instance, podCidr = podCidrOf(paths
   await attempt('the kernel switches', () => releaseSwitches(instance))
   await attempt('the configuration', () => {
     // The address book stays: it belongs to the VMs in the store, which are still there at the next start.
-    for (const path of [paths.cni.conf, paths.cni.machineConfList, paths.cni.data, dhcpDir])
+    for (const path of [
+      paths.cni.conf,
+      paths.cni.machineConfList,
+      paths.cni.data,
+      secondary.directory,
+      secondary.dataDir,
+      dhcpDir,
+    ])
       rmSync(path, { recursive: true, force: true })
   })
   if (failure) throw failure

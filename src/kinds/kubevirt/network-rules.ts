@@ -1,7 +1,7 @@
-// Rules for the networks and interfaces of a VirtualMachineInstance (pkg/network/admitter, KubeVirt 1.7).
+// Rules for the networks and interfaces of a VirtualMachineInstance (pkg/network/admitter, KubeVirt 1.9).
 
 import type { FieldError } from '../../api/errors.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { duplicateValue, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { checkPort } from '../rules/names.ts'
 
 const models = ['e1000', 'e1000e', 'ne2k_pci', 'pcnet', 'rtl8139', 'virtio']
@@ -21,6 +21,14 @@ export function validateNetwork(spec: any, field: string): FieldError[] {
       errors.push(requiredValue(`${at}.name`))
       continue
     }
+    if (!/^[A-Za-z0-9-_]+$/.test(one.name))
+      errors.push(
+        invalidValue(
+          `${at}.name`,
+          one.name,
+          'Network interface name can only contain alphabetical characters, numbers, dashes (-) or underscores (_)',
+        ),
+      )
     if (!names.has(one.name)) errors.push(invalidValue(`${at}.name`, one.name, `${at}.name '${one.name}' not found.`))
     if (used.has(one.name)) errors.push(duplicateValue(`${at}.name`, one.name))
     used.add(one.name)
@@ -30,8 +38,34 @@ export function validateNetwork(spec: any, field: string): FieldError[] {
     const at = `${field}.networks[${index}].name`
     if (network?.name && !used.has(network.name)) errors.push(requiredValue(at, `${at} '${network.name}' not found.`))
   }
-  if (interfaces.length > 1)
-    errors.push(forbidden(`${parent}[1]`, 'only one interface, on the pod network, is supported here'))
+  return [...errors, ...validateSources(networks, interfaces, field)]
+}
+
+/** What only networks and interfaces together can say. */
+function validateSources(networks: any[], interfaces: any[], field: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (networks.filter((network) => network?.pod).length > 1)
+    errors.push(
+      invalidValue(
+        `${field}.interfaces`,
+        'pod',
+        `more than one interface is connected to a pod network in ${field}.interfaces`,
+      ),
+    )
+  for (const [index, network] of networks.entries())
+    if (network?.multus && !network.multus.networkName)
+      errors.push(requiredValue(`${field}.networks[${index}]`, 'CNI delegating plugin must have a networkName'))
+  for (const [index, one] of interfaces.entries()) {
+    const network = networks.find((network) => network?.name === one?.name)
+    if (one?.masquerade && network && !network.pod)
+      errors.push(
+        invalidValue(
+          `${field}.domain.devices.interfaces[${index}].name`,
+          one.name,
+          'Masquerade interface only implemented with pod network',
+        ),
+      )
+  }
   return errors
 }
 

@@ -122,7 +122,7 @@ const volume: Known = {
 
 const instanceSpec: Known = {
   domain,
-  networks: [{ name: true, pod: { vmNetworkCIDR: true } }],
+  networks: [{ name: true, pod: { vmNetworkCIDR: true }, multus: { networkName: true } }],
   volumes: [volume],
   hostname: true,
   subdomain: true,

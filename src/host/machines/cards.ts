@@ -1,0 +1,94 @@
+// The network cards of a machine: the pod network's first, and one for each further network that its spec names.
+
+import { isApiError } from '../../api/errors.ts'
+import type { StoredObject } from '../../api/meta.ts'
+import type { Client } from '../../client/client.ts'
+import { networkConfig, networkReference } from '../../kinds/networkattachment/network-config.ts'
+import type { ConfList } from '../network/cni.ts'
+import type { Network } from '../network/network.ts'
+import type { PreparedCard } from './plan.ts'
+import type { ProcessUser } from './process.ts'
+import type { StartedMachine } from './record.ts'
+import { hostnameOf, type Interface, interfacesOf, specOf } from './vmi.ts'
+import { Waiting } from './waiting.ts'
+
+export interface AttachedCards {
+  netns: string
+  cards: PreparedCard[]
+  started: Pick<StartedMachine, 'network' | 'secondaries'>
+}
+
+interface CardRooms {
+  network: Network
+  sources: { network(namespace: string, name: string): Promise<ConfList> }
+  user?: ProcessUser
+}
+
+/** undefined: it has no card at all. */
+export async function attachCards(rooms: CardRooms, object: StoredObject): Promise<AttachedCards | undefined> {
+  const spec = specOf(object)
+  const cards = interfacesOf(spec)
+  if (!cards.length) return undefined
+  const sourceOf = ({ name }: Interface) => spec.networks?.find((one) => one.name === name)
+  const first = cards.find((card) => !sourceOf(card)?.multus)
+  const { uid, namespace = '', name } = object.metadata
+  const { dnsConfig } = spec
+  const further = cards.filter((card) => card !== first)
+  const network = await rooms.network.attachMachine({
+    uid,
+    namespace,
+    name,
+    // Without a card there it is an address that nobody answers at.
+    binding: first?.bridge ? 'bridge' : 'masquerade',
+    mac: first?.macAddress,
+    vmNetworkCidr: first && sourceOf(first)?.pod?.vmNetworkCIDR,
+    ports: first?.ports?.map(({ port, protocol }) => ({ port, protocol: protocol === 'UDP' ? 'UDP' : 'TCP' })),
+    hostname: hostnameOf(object),
+    subdomain: spec.subdomain,
+    tapOwner: rooms.user?.uid ?? 0,
+    secondaries: await Promise.all(
+      further.map(async (card) => ({
+        name: card.name,
+        conf: await rooms.sources.network(namespace, sourceOf(card)?.multus?.networkName ?? ''),
+        mac: card.macAddress?.toLowerCase().replaceAll('-', ':'),
+      })),
+    ),
+    dns: dnsConfig && {
+      ...dnsConfig,
+      options: dnsConfig.options?.map(({ name, value }) => (value === undefined ? name : `${name}:${value}`)),
+    },
+  })
+  const joined = new Map(network.secondaries.map((one) => [one.name, one]))
+  return {
+    netns: network.netns,
+    cards: cards.map((card) => {
+      const { tap, mac, mtu } = joined.get(card.name) ?? network
+      return { card, tap, mac, mtu }
+    }),
+    started: {
+      network: first && { address: network.address, mac: network.mac },
+      ...(network.secondaries.length && {
+        secondaries: network.secondaries.map(({ name, mac, podInterface, addresses }) => ({
+          name,
+          mac,
+          podInterface,
+          addresses,
+        })),
+      }),
+    },
+  }
+}
+
+/** The configuration of a NetworkAttachmentDefinition. @throws Waiting while there is none that can be used */
+export async function readNetwork(client: Client, namespace: string, text: string): Promise<ConfList> {
+  const ref = { group: 'k8s.cni.cncf.io', version: 'v1', resource: 'network-attachment-definitions' }
+  const at = networkReference(text, namespace)
+  const what = `network-attachment-definition "${at.namespace}/${at.name}"`
+  try {
+    const { spec } = await client.get(ref, at.name, at.namespace)
+    return networkConfig(String(spec?.config ?? ''), at.name)
+  } catch (error) {
+    const message = isApiError(error, 'NotFound') ? `${what} not found` : `${what}: ${(error as Error).message}`
+    throw new Waiting('FailedAttachNetwork', message, { cause: error })
+  }
+}
