@@ -69,7 +69,7 @@ export async function startTandem(scratch: string, port: number): Promise<Peer> 
   const kubeconfig = join(scratch, 'kubeconfig')
   const started = performance.now()
   const listen = ['--listen', `127.0.0.1:${port}`, '--store', join(scratch, 'store.db'), '--kubeconfig', kubeconfig]
-  const child = run(process.execPath, [join(home, 'src/main.ts'), 'dev', ...listen])
+  const child = run(join(home, 'tandem'), ['dev', ...listen])
   while (!existsSync(kubeconfig)) {
     if (child.exitCode !== null) throw new Error(`Tandem ended at once; run with BENCH_VERBOSE=1 to see why`)
     await sleep(10)
