@@ -6,11 +6,24 @@ import { join } from 'node:path'
 import { run } from '../exec.ts'
 import { addToNetwork, type ConfList, removeFromNetwork, withAddress } from './cni.ts'
 import { type GuestNames, serveDhcp, stopDhcp } from './dhcp.ts'
-import { bridge, type LinkState, linkLines, type MachinePlan, machineRules, podInterface } from './machine-plan.ts'
+import {
+  bridge,
+  type LinkState,
+  linkLines,
+  type MachinePlan,
+  machineRules,
+  podInterface,
+  tapsOf,
+  twinLines,
+} from './machine-plan.ts'
 import { setSwitch } from './sysctl.ts'
 
 export interface MachineNamespaces {
   attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<string>
+  /** Makes the tap of that turn (machine-plan.ts), for a second QEMU. Idempotent. */
+  makeTap(uid: string, twin: boolean, owner: number): Promise<void>
+  /** Removes the tap of that turn. Idempotent. */
+  dropTap(uid: string, twin: boolean): Promise<void>
   detach(uid: string): Promise<void>
   attached(): string[]
 }
@@ -98,6 +111,19 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
     return netns
   }
 
+  async function makeTap(uid: string, twin: boolean, owner: number): Promise<void> {
+    const links = await linksIn(pathOf(uid))
+    if (!links) throw new Error('the machine has no network namespace')
+    const input = `${twinLines(twin, owner, links).join('\n')}\n`
+    await run(inside(pathOf(uid), 'ip', '-batch', '-'), { input })
+  }
+
+  async function dropTap(uid: string, twin: boolean): Promise<void> {
+    const [name] = tapsOf(twin)
+    if (!existsSync(pathOf(uid))) return
+    await run(inside(pathOf(uid), 'ip', 'link', 'delete', 'dev', name), { allowFailure: true })
+  }
+
   async function detach(uid: string): Promise<void> {
     await stopDhcp(dhcpDir, uid)
     if (!existsSync(pathOf(uid))) return
@@ -119,6 +145,8 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
 
   return {
     attach: (uid, plan, names, membership) => inTurn(uid, () => attach(uid, plan, names, membership)),
+    makeTap: (uid, twin, owner) => inTurn(uid, () => makeTap(uid, twin, owner)),
+    dropTap: (uid, twin) => inTurn(uid, () => dropTap(uid, twin)),
     detach: (uid) => inTurn(uid, () => detach(uid)),
     attached: () =>
       existsSync(netnsDir)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dhcpConfig } from './dhcp.ts'
-import { type LinkState, linkLines, machineRules, macOf, planMachine } from './machine-plan.ts'
+import { type LinkState, linkLines, machineRules, macOf, planMachine, twinLines } from './machine-plan.ts'
 import type { MachineNetworkRequest } from './network.ts'
 
 const pod = { address: '10.42.128.1', cidr: '10.42.0.0/16', gateway: '10.42.0.1', mtu: 1400, instance: '1a2b' }
@@ -58,6 +58,18 @@ test('with bridge the pod interface becomes a port, once', () => {
   const done = [link('eth0', { master: 'k6t-eth0' }), link('tap0'), link('k6t-eth0')]
   const lines = linkLines(bridged, done)
   assert.ok(!lines.some((line) => /flush|add /.test(line)), lines.join('\n'))
+})
+
+test('two taps take turns while a guest moves from one QEMU to another', () => {
+  const first = [link('tap0', { mtu: 1400 })]
+  assert.deepEqual(twinLines(true, 64, first), [
+    'tuntap add dev tap0b mode tap user 64 vnet_hdr',
+    'link set dev tap0b mtu 1400 addrgenmode none master k6t-eth0 up',
+  ])
+  assert.deepEqual(twinLines(false, 64, [link('tap0'), link('tap0b', { mtu: 1400 })]), [
+    'link set dev tap0 mtu 1400 addrgenmode none master k6t-eth0 up',
+  ])
+  assert.match(machineRules(bridged), /iifname != \{ "tap0", "tap0b" \} accept/, 'neither is free of the guard')
 })
 
 test('rules: all ports or the listed ones, and no address but its own', () => {

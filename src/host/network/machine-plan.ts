@@ -8,6 +8,8 @@ import type { MachineNetworkRequest } from './network.ts'
 export const podInterface = 'eth0'
 export const bridge = 'k6t-eth0'
 export const tap = 'tap0'
+/** The tap of a second QEMU of the same machine while its guest moves from one to the other; they take turns. */
+export const twinOf = (name: string): string => `${name}b`
 const bridgeMac = '02:00:00:00:00:00'
 /** The bridge's own address where the guest has the pod address: link-local, so that it is in nobody's way. */
 const linkLocal = '169.254.75.10'
@@ -32,6 +34,7 @@ export interface MachinePlan {
 export interface LinkState {
   ifname: string
   ifindex: number
+  mtu?: number
   link_index?: number
   master?: string
   address?: string
@@ -109,6 +112,19 @@ export function linkLines(plan: MachinePlan, links: LinkState[]): string[] {
   return lines
 }
 
+/** A second tap beside the one that is there, at the same bridge. */
+export function twinLines(twin: boolean, owner: number, links: LinkState[]): string[] {
+  const [name, other] = tapsOf(twin)
+  const mtu = links.find((link) => link.ifname === other)?.mtu ?? 1500
+  const lines = links.some((link) => link.ifname === name)
+    ? []
+    : [`tuntap add dev ${name} mode tap user ${owner} vnet_hdr`]
+  return [...lines, `link set dev ${name} mtu ${mtu} addrgenmode none master ${bridge} up`]
+}
+
+/** The tap of that turn, and the one of the other. */
+export const tapsOf = (twin: boolean): [own: string, other: string] => (twin ? [twinOf(tap), tap] : [tap, twinOf(tap)])
+
 /** Differs from the guest's MAC in one bit: a bridge port with the guest's own address would swallow its packets. */
 const portMac = (mac: string) =>
   `${mac.slice(0, -2)}${(Number.parseInt(mac.slice(-2), 16) ^ 1).toString(16).padStart(2, '0')}`
@@ -146,10 +162,12 @@ const masqueradeRules = (plan: MachinePlan): string[] => [
 const bridgeRules = (plan: MachinePlan): string[] => [
   'chain guard {',
   '  type filter hook prerouting priority -300; policy accept;',
-  `  iifname != "${tap}" accept`,
+  `  iifname != { "${tap}", "${twinOf(tap)}" } accept`,
   `  ether saddr != ${plan.mac} drop`,
   `  ether type arp arp saddr ip { ${plan.guestAddress}, 0.0.0.0 } accept`,
   `  ether type ip ip saddr { ${plan.guestAddress}, 0.0.0.0 } accept`,
+  // RARP: with it QEMU tells the bridge where a guest is that has moved.
+  '  ether type 0x8035 accept',
   '  drop',
   '}',
 ]

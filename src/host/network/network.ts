@@ -57,6 +57,9 @@ export interface Network {
    * Idempotent: what exists is taken over, what is missing is repaired.
    */
   attachMachine(request: MachineNetworkRequest): Promise<MachineNetwork>
+  /** The taps of two QEMUs of one machine take turns: makes or removes that of one turn. Idempotent. */
+  makeMachineTap(uid: string, twin: boolean, owner: number): Promise<void>
+  dropMachineTap(uid: string, twin: boolean): Promise<void>
   /** Joins a Pod's namespace to further networks. Idempotent. */
   joinPod(
     uid: string,

@@ -151,6 +151,8 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
       await secondary.leave(uid)
       await namespaces.detach(uid)
     },
+    makeMachineTap: (uid, twin, owner) => namespaces.makeTap(uid, twin, owner),
+    dropMachineTap: (uid, twin) => namespaces.dropTap(uid, twin),
     joinPod: (uid, netns, requests) => secondary.join(uid, netns, requests),
     leavePod: (uid) => secondary.leave(uid),
     releaseAddress: async (namespace, name) => addressBook().release(`${namespace}/${name}`),
