@@ -4,29 +4,21 @@
 import type { Call, Expr, Fold, ListExpr, MapExpr, Select, StructExpr } from './ast.ts'
 import { callCost } from './cost.ts'
 import { accepts, type Overload } from './declarations.ts'
+import { attempt, Failure, type Frame, type Program, reject } from './frame.ts'
 import { patternProblem } from './library/regex.ts'
-import { CelCostExceeded, CelError, noSuchOverload } from './problem.ts'
-import { CelMap, mapKey, Optional, typeName, Uint, ValueMap } from './values.ts'
-
-/** One evaluation: names, local variables, and the cost so far. */
-export class Frame {
-  readonly variables: (name: string) => unknown
-  readonly limit: number
-  readonly locals: unknown[] = []
-  cost = 0
-
-  constructor(variables: (name: string) => unknown, limit: number) {
-    this.variables = variables
-    this.limit = limit
-  }
-
-  charge(cost: number): void {
-    this.cost += cost
-    if (this.cost > this.limit) throw new CelCostExceeded()
-  }
-}
-
-export type Program = (frame: Frame) => unknown
+import {
+  asOptional,
+  at,
+  buildMap,
+  elementsOf,
+  isPresent,
+  isPrimitive,
+  optionalAt,
+  present,
+  selectField,
+} from './lookup.ts'
+import { CelError, noSuchOverload } from './problem.ts'
+import { CelMap, mapKey, Optional, typeName, ValueMap } from './values.ts'
 
 const listCost = 10
 const mapCost = 30
@@ -359,28 +351,6 @@ class Planner {
   }
 }
 
-/** An error that waits in an accumulator until something decides. */
-class Failure {
-  readonly error: Error
-  constructor(error: Error) {
-    this.error = error
-  }
-}
-
-function attempt(program: Program, frame: Frame): unknown {
-  try {
-    return program(frame)
-  } catch (error) {
-    if (error instanceof CelCostExceeded || !(error instanceof Error)) throw error
-    return new Failure(error)
-  }
-}
-
-function reject(value: unknown): unknown {
-  if (value instanceof Failure) throw value.error
-  return value
-}
-
 const isQualified = (expr: Expr): boolean =>
   (expr.kind === 'select' && !expr.test && !expr.qualified) ||
   (expr.kind === 'call' && (expr.fn === '_[_]' || expr.fn === '_[?_]' || expr.fn === '_?._'))
@@ -396,9 +366,6 @@ function checkPattern(pattern: Expr): void {
   const problem = pattern.kind === 'literal' ? patternProblem(String(pattern.value)) : undefined
   if (problem !== undefined) throw new CelError(problem)
 }
-
-const isPrimitive = (value: unknown): boolean =>
-  ['bigint', 'number', 'string', 'boolean'].includes(typeof value) || value instanceof Uint || value === null
 
 function invoke(frame: Frame, expr: Call, args: unknown[]): unknown {
   const failed = args.find((arg) => arg instanceof Failure)
@@ -432,63 +399,3 @@ function choose(expr: Call, args: unknown[]): Overload {
     expr.target ? `${names[0]}.${expr.fn}(${names.slice(1).join(', ')})` : `${expr.fn}(${names.join(', ')})`,
   )
 }
-
-const asOptional = (value: unknown): Optional => {
-  if (value instanceof Optional) return value
-  throw new CelError('cannot initialize optional entry from non-optional value')
-}
-
-function buildMap(entries: [unknown, unknown][]): ValueMap {
-  const result = new ValueMap(entries)
-  for (const [key] of entries) {
-    if (!['string', 'bigint', 'boolean'].includes(typeof mapKey(key))) throw new CelError('unsupported key type')
-  }
-  return result
-}
-
-function elementsOf(value: unknown, two: boolean): Iterable<[unknown, unknown]> {
-  if (Array.isArray(value)) return value.map((item, i) => (two ? [BigInt(i), item] : [item, undefined]))
-  if (value instanceof CelMap) return value.keys().map((key) => [key, two ? value.get(key) : undefined])
-  throw noSuchOverload()
-}
-
-function present(value: unknown, key: unknown): unknown {
-  if (value === undefined) throw new CelError(`no such key: ${key instanceof Uint ? key.value : key}`)
-  return value
-}
-
-function selectField(value: unknown, field: string): unknown {
-  const operand = reject(value)
-  if (operand instanceof CelMap) return present(operand.get(field), field)
-  if (operand instanceof Optional) return optionalAt(operand, field)
-  throw noSuchOverload()
-}
-
-function isPresent(value: unknown, field: string): boolean {
-  const operand = reject(value)
-  // What does not fit its schema is an error, not absent.
-  if (operand instanceof CelMap) return operand.has(field) && operand.get(field) !== undefined
-  if (operand instanceof Optional) return operand.present && isPresent(operand.value, field)
-  throw noSuchOverload()
-}
-
-function at(value: unknown, key: unknown): unknown {
-  if (value instanceof CelMap) return present(value.get(key), key)
-  if (!Array.isArray(value)) throw noSuchOverload()
-  const index = mapKey(key)
-  if (typeof index !== 'bigint') throw new CelError(`unsupported index type '${typeName(key)}' in list`)
-  const found = index >= 0n && index < BigInt(value.length) ? value[Number(index)] : undefined
-  if (found === undefined) throw new CelError(`index out of bounds: ${index}`)
-  return found
-}
-
-function optionalAt(value: unknown, key: unknown): Optional {
-  if (value instanceof Optional) return value.present ? optionalAt(value.value, key) : value
-  if (value instanceof CelMap) return value.has(key) ? optionalOf(value.get(key)) : Optional.none
-  if (!Array.isArray(value)) throw noSuchOverload()
-  const index = mapKey(key)
-  if (typeof index !== 'bigint') throw new CelError(`unsupported index type '${typeName(key)}' in list`)
-  return index >= 0n && index < BigInt(value.length) ? optionalOf(value[Number(index)]) : Optional.none
-}
-
-const optionalOf = (value: unknown): Optional => (value instanceof Optional ? value : Optional.of(value))
