@@ -5,8 +5,9 @@ import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { forbidden, invalidValue } from '../../api/walk/rules.ts'
-import { integer, specSelectorText, templateColumns, text } from '../columns.ts'
+import { integer, templateColumns, text } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
+import { replicasScale } from '../replicas.ts'
 import { isZeroShare, notMoreThanAll, validateCount, validateShare } from '../rules/share.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateReplicated } from './template-rules.ts'
@@ -71,11 +72,7 @@ export const deployment = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: (object) => specSelectorText(object.spec?.selector),
-    },
+    scale: replicasScale,
   },
   columns: [
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),

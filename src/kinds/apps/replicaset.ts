@@ -1,9 +1,9 @@
 // ReplicaSet: keeps a number of identical Pods running.
 
 import { defineKind } from '../../api/kind.ts'
-import { ageColumn } from '../../api/table.ts'
-import { integer, specSelectorText, templateColumns } from '../columns.ts'
+import { templateColumns } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
+import { replicaColumns, replicasScale } from '../replicas.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateReplicated } from './template-rules.ts'
 
@@ -20,19 +20,9 @@ export const replicaSet = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: (object) => specSelectorText(object.spec?.selector),
-    },
+    scale: replicasScale,
   },
-  columns: [
-    integer('Desired', (object) => object.spec?.replicas ?? 0),
-    integer('Current', (object) => object.status?.replicas ?? 0),
-    integer('Ready', (object) => object.status?.readyReplicas ?? 0),
-    ageColumn,
-    ...templateColumns,
-  ],
+  columns: [...replicaColumns(0), ...templateColumns],
   defaults: (object) => defaultPodSpec(object.spec?.template?.spec),
   prepareCreate(object) {
     object.status = { replicas: 0 }

@@ -7,9 +7,10 @@ import { dnsLabelProblems } from '../../api/names.ts'
 import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue, notSupported } from '../../api/walk/rules.ts'
-import { specSelectorText, templateColumns, text } from '../columns.ts'
+import { templateColumns, text } from '../columns.ts'
 import { defaultPodSpec } from '../core/pod-defaults.ts'
 import { validateAccessModes, validateStorageAmount } from '../core/storage-rules.ts'
+import { replicasScale } from '../replicas.ts'
 import { isZeroShare, notMoreThanAll, validateCount, validateShare } from '../rules/share.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateOwnSelector, validateTemplate } from './template-rules.ts'
@@ -139,11 +140,7 @@ export const statefulSet = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: (object) => specSelectorText(object.spec?.selector),
-    },
+    scale: replicasScale,
   },
   columns: [
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),

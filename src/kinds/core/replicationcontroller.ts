@@ -3,10 +3,10 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { ageColumn } from '../../api/table.ts'
 import { requiredValue } from '../../api/walk/rules.ts'
 import { validateTemplate } from '../apps/template-rules.ts'
-import { formatLabels, integer, templateColumns, text } from '../columns.ts'
+import { formatLabels, templateColumns, text } from '../columns.ts'
+import { replicaColumns, replicasScale } from '../replicas.ts'
 import { validateCount } from '../rules/share.ts'
 import { schemaOf, types } from '../types.ts'
 import { defaultPodSpec } from './pod-defaults.ts'
@@ -53,17 +53,10 @@ export const replicationController = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: selectorText,
-    },
+    scale: { ...replicasScale, selector: selectorText },
   },
   columns: [
-    integer('Desired', (object) => object.spec?.replicas ?? 0),
-    integer('Current', (object) => object.status?.replicas ?? 0),
-    integer('Ready', (object) => object.status?.readyReplicas ?? 0),
-    ageColumn,
+    ...replicaColumns(0),
     ...templateColumns.filter((column) => column.name !== 'Selector'),
     text('Selector', (object) => formatLabels(object.spec?.selector), 1),
   ],

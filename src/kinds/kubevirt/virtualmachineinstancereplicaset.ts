@@ -1,8 +1,7 @@
 // VirtualMachineInstanceReplicaSet: keeps a number of identical instances running.
 
 import { defineKind } from '../../api/kind.ts'
-import { ageColumn } from '../../api/table.ts'
-import { integer } from '../columns.ts'
+import { machineScale, replicaColumns } from '../replicas.ts'
 import { schemaOf, types } from '../types.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
 import { validateReplicas } from './replicas-rules.ts'
@@ -21,18 +20,9 @@ export const virtualMachineInstanceReplicaSet = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: '.status.labelSelector',
-    },
+    scale: machineScale,
   },
-  columns: [
-    integer('Desired', (object) => object.spec?.replicas ?? 1),
-    integer('Current', (object) => object.status?.replicas ?? 0),
-    integer('Ready', (object) => object.status?.readyReplicas ?? 0),
-    ageColumn,
-  ],
+  columns: replicaColumns(1),
   prepareCreate: (object) => {
     delete object.status
   },

@@ -3,12 +3,11 @@
 import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
-import { ageColumn } from '../../api/table.ts'
 import { forbidden, invalidValue, notSupported } from '../../api/walk/rules.ts'
-import { integer } from '../columns.ts'
 import { defaultTemplate } from '../kubevirt/instance-defaults.ts'
 import { validateReplicas } from '../kubevirt/replicas-rules.ts'
 import { virtualMachine } from '../kubevirt/virtualmachine.ts'
+import { machineScale, replicaColumns } from '../replicas.ts'
 import { schemaOf, types } from '../types.ts'
 
 const sortPolicies = ['AscendingOrder', 'DescendingOrder', 'Newest', 'Oldest', 'Random']
@@ -59,18 +58,9 @@ export const virtualMachinePool = defineKind({
   types,
   subresources: {
     status: true,
-    scale: {
-      specReplicasPath: '.spec.replicas',
-      statusReplicasPath: '.status.replicas',
-      selector: '.status.labelSelector',
-    },
+    scale: machineScale,
   },
-  columns: [
-    integer('Desired', (object) => object.spec?.replicas ?? 1),
-    integer('Current', (object) => object.status?.replicas ?? 0),
-    integer('Ready', (object) => object.status?.readyReplicas ?? 0),
-    ageColumn,
-  ],
+  columns: replicaColumns(1),
   defaults({ spec }) {
     const machine = spec?.virtualMachineTemplate?.spec
     defaultTemplate(machine?.template?.spec, machine?.preference !== undefined)
