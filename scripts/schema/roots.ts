@@ -85,6 +85,7 @@ export const kubevirtRoots = [
   'V1beta1VirtualMachineClusterInstancetype',
   'V1beta1VirtualMachineClusterPreference',
   'V1beta1VirtualMachineInstancetype',
+  'V1beta1VirtualMachineExport',
   'V1beta1VirtualMachinePool',
   'V1beta1VirtualMachinePreference',
   'V1beta1VirtualMachineRestore',

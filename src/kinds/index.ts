@@ -53,6 +53,7 @@ import { service } from './core/service.ts'
 import { serviceAccount } from './core/serviceaccount.ts'
 import { endpointSlice } from './discovery/endpointslice.ts'
 import { newEvent } from './events/event.ts'
+import { virtualMachineExport, virtualMachineExportV1beta1 } from './export/virtualmachineexport.ts'
 import { flowSchema } from './flowcontrol/flowschema.ts'
 import { priorityLevelConfiguration } from './flowcontrol/prioritylevelconfiguration.ts'
 import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
@@ -169,6 +170,8 @@ export const kinds: KindDefinition[] = [
   virtualMachineClusterInstancetype,
   virtualMachinePreference,
   virtualMachineClusterPreference,
+  virtualMachineExport,
+  virtualMachineExportV1beta1,
   virtualMachineSnapshot,
   virtualMachineSnapshotContent,
   virtualMachineRestore,
