@@ -40,6 +40,8 @@ export interface ControllerSettings {
   api: { clusterIP: string; endpointIP: string; port: number }
   /** Where ClusterIPs come from; the address at which load balancers are reached (none: they stay pending); cluster DNS. */
   services: { cidr: string; address?: string; dns?: string }
+  /** host:port of the API for those outside, under the same authority; without it exports have internal links only. */
+  externalAddress?: string
 }
 
 export interface ControllerContext {

@@ -1,10 +1,12 @@
 // The list of controllers.
 
+import { cdiConfig } from './cdi-config.ts'
 import { clusterRoleAggregation } from './clusterrole-aggregation.ts'
 import type { ControllerDefinition } from './controller.ts'
 import { cronJob } from './cronjob.ts'
 import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
+import { dataVolume } from './data-volume.ts'
 import { deployment } from './deployment.ts'
 import { disruption } from './disruption.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
@@ -30,6 +32,7 @@ import { serviceAccountTokens } from './service-account-tokens.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
 import { serviceLoadBalancer } from './service-load-balancer.ts'
 import { statefulSet } from './statefulset.ts'
+import { storageProfile } from './storage-profile.ts'
 import { taintEviction } from './taint-eviction.ts'
 import { tokenCleaner } from './token-cleaner.ts'
 import { virtualMachine, virtualMachineInstance } from './virtualmachine.ts'
@@ -66,6 +69,9 @@ export const controllers: ControllerDefinition[] = [
   volumeExpander,
   claimProtection,
   volumeProtection,
+  storageProfile,
+  cdiConfig,
+  dataVolume,
   endpoint,
   endpointSlice,
   endpointMirror,

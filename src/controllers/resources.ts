@@ -57,3 +57,10 @@ export const virtualMachineClones: ResourceRef = {
   version: 'v1beta1',
   resource: 'virtualmachineclones',
 }
+const cdi = (resource: string): ResourceRef => ({ group: 'cdi.kubevirt.io', version: 'v1beta1', resource })
+export const dataVolumes = cdi('datavolumes')
+export const dataSources = cdi('datasources')
+export const dataImportCrons = cdi('dataimportcrons')
+export const storageProfiles = cdi('storageprofiles')
+export const cdis = cdi('cdis')
+export const cdiConfigs = cdi('cdiconfigs')

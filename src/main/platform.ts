@@ -82,6 +82,12 @@ function lateStreams(node: () => NodeStreams): NodeStreams {
   }
 }
 
+/** An address that means "all of them" is none to connect to. */
+function reachable({ listen: { host, port }, balancerAddress }: PlatformOptions): string {
+  const address = host === '0.0.0.0' || host === '::' ? (balancerAddress ?? '127.0.0.1') : host
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`
+}
+
 /** Who the parts of this process are to the API. */
 const self: UserInfo = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
 
@@ -154,6 +160,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         ...(options.balancerAddress && { address: options.balancerAddress }),
         ...(options.dnsAddress && { dns: options.dnsAddress }),
       },
+      externalAddress: reachable(options),
     },
   }
   const running = controllers.map((controller) => controller.start(context))

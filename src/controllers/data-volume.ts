@@ -1,0 +1,174 @@
+// DataVolume: makes the claim, and tells how the import into it goes. The import itself is the host's.
+
+import { isApiError } from '../api/errors.ts'
+import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { controllerOf, objectKey } from '../api/meta.ts'
+import type { ReconcileResult } from '../client/reconciler.ts'
+import { allowClaimAdoption, bindImmediately, populatedFor } from '../kinds/cdi/annotations.ts'
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  controllerOfKind,
+  itself,
+  reconcileOn,
+} from './controller.ts'
+import { isPrePopulated, planClaim } from './data-volume-claim.ts'
+import { type CloneSource, resolveSource } from './data-volume-source.ts'
+import { type DataVolumeEvent, dataVolumeStatus } from './data-volume-status.ts'
+import { semanticallyEqual } from './equality.ts'
+import { controllerReference } from './ownership.ts'
+import {
+  cdiConfigs,
+  dataSources,
+  dataVolumes,
+  nodes,
+  persistentVolumeClaims,
+  storageClasses,
+  storageProfiles,
+} from './resources.ts'
+import { classOf, selectedNode } from './volume-matching.ts'
+
+const retryMs = 5_000
+
+const isWaiting = ({ status }: StoredObject): boolean => !status?.phase || status.phase === 'Pending'
+
+export const dataVolume: ControllerDefinition = {
+  name: 'datavolume',
+  start(context) {
+    const volumes = context.informers.informer(dataVolumes)
+    const waiting = () => volumes.list().filter(isWaiting).map(objectKey)
+    return reconcileOn(
+      context,
+      'datavolume',
+      [
+        { ref: dataVolumes, keys: itself },
+        {
+          ref: persistentVolumeClaims,
+          // A claim may be what somebody waits for as a source, too.
+          keys: (claim) => [
+            ...(volumes.get(objectKey(claim)) ? [objectKey(claim)] : []),
+            ...controllerOfKind('DataVolume')(claim),
+          ],
+        },
+        { ref: dataSources, keys: waiting },
+        { ref: storageProfiles, keys: waiting },
+        { ref: storageClasses, keys: waiting },
+        { ref: cdiConfigs, keys: () => [] },
+        { ref: nodes, keys: () => [] },
+      ],
+      createSync(context),
+    )
+  },
+}
+
+interface Outcome {
+  claim?: StoredObject | undefined
+  problem?: DataVolumeEvent
+  source?: CloneSource | undefined
+}
+
+function createSync(context: ControllerContext) {
+  const { client, informers, clock } = context
+  const record = context.recorder('datavolume-controller')
+  const volumes = informers.informer(dataVolumes)
+  const claims = informers.informer(persistentVolumeClaims)
+  const classes = informers.informer(storageClasses)
+  const profiles = informers.informer(storageProfiles)
+  const sources = informers.informer(dataSources)
+  const configs = informers.informer(cdiConfigs)
+  const nodeInformer = informers.informer(nodes)
+
+  const warning = (reason: string, message: string): DataVolumeEvent => ({ type: 'Warning', reason, message })
+
+  /** @throws DataVolumeEvent-like problems as an outcome, API errors as they are */
+  async function obtain(volume: StoredObject, source: CloneSource | undefined): Promise<Outcome> {
+    const from = source && claims.get(`${source.namespace}/${source.name}`)
+    if (source && !from)
+      return { source, problem: warning('CloneWithoutSource', `The source pvc ${source.name} doesn't exist`) }
+    const plan = planClaim({
+      volume,
+      classes: classes.list(),
+      profile: (name) => profiles.get(name),
+      source: from,
+      preallocation: configs.get('config')?.spec?.preallocation ?? false,
+    })
+    if ('problem' in plan) return { source, problem: warning(plan.problem.reason, plan.problem.message) }
+    try {
+      return { source, claim: await client.create(persistentVolumeClaims, plan.claim) }
+    } catch (error) {
+      if (isApiError(error, 'AlreadyExists')) throw error
+      if (!isApiError(error, 'Forbidden') && !isApiError(error, 'Invalid')) throw error
+      const { message } = error
+      return {
+        source,
+        problem: warning(message.includes('exceeded quota') ? 'ErrExceededQuota' : 'ErrClaimNotValid', message),
+      }
+    }
+  }
+
+  /** A claim that was there before becomes the volume's where that is allowed: its content stays. */
+  async function adopt(volume: StoredObject, claim: StoredObject): Promise<Outcome> {
+    const { name, namespace } = volume.metadata
+    const mayAdopt = [volume, claim].some((one) => one.metadata.annotations?.[allowClaimAdoption] === 'true')
+    if (controllerOf(claim) || !(mayAdopt || isPrePopulated(volume)))
+      return {
+        problem: warning('ErrResourceExists', `Resource ${name} already exists and is not managed by DataVolume`),
+      }
+    const { ownerReferences = [], resourceVersion } = claim.metadata
+    return {
+      claim: await client.patch(persistentVolumeClaims, name, namespace, 'merge', {
+        metadata: {
+          resourceVersion,
+          annotations: { [populatedFor]: name },
+          ownerReferences: [...ownerReferences, controllerReference(volume)],
+        },
+      }),
+    }
+  }
+
+  /** Its binding waits for a consumer; who cannot wait says so. */
+  async function bindNow(volume: StoredObject, claim: StoredObject): Promise<StoredObject> {
+    const wanted = volume.metadata.annotations?.[bindImmediately] !== undefined
+    const node = nodeInformer.list()[0]?.metadata.name
+    if (!wanted || !node || claim.status?.phase === 'Bound' || claim.metadata.annotations?.[selectedNode]) return claim
+    const { name, namespace } = claim.metadata
+    const metadata = { annotations: { [selectedNode]: node } }
+    return client.patch(persistentVolumeClaims, name, namespace, 'merge', { metadata })
+  }
+
+  async function ensureClaim(volume: StoredObject): Promise<Outcome> {
+    const source = resolveSource(volume, (key) => sources.get(key))
+    if (source && 'problem' in source) return { problem: warning(source.problem.reason, source.problem.message) }
+    const claim = claims.get(objectKey(volume))
+    if (!claim) return obtain(volume, source)
+    if (claim.metadata.deletionTimestamp) return { claim, source }
+    if (controllerOf(claim)?.uid !== volume.metadata.uid) return { ...(await adopt(volume, claim)), source }
+    return { claim: await bindNow(volume, claim), source }
+  }
+
+  const isDelayed = (claim: StoredObject | undefined): boolean =>
+    classes.get((claim && classOf(claim)) ?? '')?.volumeBindingMode === 'WaitForFirstConsumer'
+
+  async function writeStatus(volume: StoredObject, outcome: Outcome): Promise<void> {
+    const { claim, problem, source } = outcome
+    const { status, events } = dataVolumeStatus({
+      volume,
+      claim,
+      problem,
+      source: source && `${source.namespace}/${source.name}`,
+      isDelayed: isDelayed(claim),
+      now: clock.now(),
+    })
+    for (const { type, reason, message } of events) record(volume, type, reason, message)
+    if (!semanticallyEqual(status, volume.status))
+      await client.updateStatus(dataVolumes, { ...volume, status } as ApiObject)
+  }
+
+  return async (key: string): Promise<ReconcileResult | undefined> => {
+    const volume = volumes.get(key)
+    if (!volume || volume.metadata.deletionTimestamp) return undefined
+    const outcome = await ensureClaim(volume)
+    await writeStatus(volume, outcome)
+    return outcome.problem ? { requeueAfter: retryMs } : undefined
+  }
+}
