@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Schema, SchemaTypes } from '../../src/api/schema.ts'
 import { type GoField, type GoPackage, type GoType, readGoPackage } from './go-types.ts'
+import { isExperimental, isMarked, markedDefault, markedLimits } from './kubebuilder.ts'
 
 /** Types that are written in JSON otherwise than their Go struct says. */
 const leaves: Record<string, Schema> = {
@@ -30,6 +31,7 @@ const elsewhere: Record<string, string> = {
   apiregistration: 'kube-aggregator/pkg/apis/apiregistration',
   metrics: 'metrics/pkg/apis/metrics',
   cdi: 'containerized-data-importer-api/pkg/apis/core',
+  gateway: 'gateway-api/apis',
 }
 
 const scalars: Record<string, Schema> = {
@@ -77,7 +79,9 @@ export class GoSchemas {
     if (known) return known
     const folder = join(this.#root, elsewhere[group] ?? `api/${group}`, version)
     if (!existsSync(folder)) throw new Error(`no folder ${folder}`)
-    const files = readdirSync(folder).filter((file) => /^types.*\.go$/.test(file) && !/_(test|generated)/.test(file))
+    const files = readdirSync(folder).filter(
+      (file) => /^types.*\.go$|_types\.go$/.test(file) && !/_(test|generated)/.test(file),
+    )
     const pack = readGoPackage(files.map((file) => join(folder, file)))
     this.#packages.set(key, pack)
     return pack
@@ -89,11 +93,12 @@ export class GoSchemas {
     if (type.markers.structType?.[0] === 'atomic') schema.mapType = 'atomic'
     const required: string[] = []
     for (const field of type.fields ?? []) {
-      if (field.jsonName === '-') continue
+      if (field.jsonName === '-' || isExperimental(field)) continue
       if (field.inline) this.#inline(schema, required, field, scope)
       else {
         schema.properties![field.jsonName] = this.#field(field, pack, scope)
         if (!field.omitEmpty && !field.type.startsWith('*') && !field.markers.optional) required.push(field.jsonName)
+        else if (isMarked(scope) && field.markers.required) required.push(field.jsonName)
       }
     }
     if (required.length) schema.required = required
@@ -130,7 +135,8 @@ export class GoSchemas {
     if (field.patchStrategy) schema.patchStrategy = field.patchStrategy
     if (field.patchMergeKey) schema.patchMergeKey = field.patchMergeKey
     this.#mergeRelation(schema)
-    const value = this.#default(field, schema, pack)
+    const value = isMarked(scope) ? markedDefault(markers) : this.#default(field, schema, pack)
+    if (isMarked(scope)) Object.assign(schema, markedLimits(markers, schema), { keepZero: true })
     if (value !== undefined) schema.default = value
     return schema
   }
@@ -193,7 +199,9 @@ export class GoSchemas {
 
   #named(name: string, pack: GoPackage, type: GoType): Schema {
     const underlying = type.underlying!.replace(/^=\s*/, '')
-    const schema = { ...this.#type(underlying, name.slice(0, name.lastIndexOf('.'))) }
+    const scope = name.slice(0, name.lastIndexOf('.'))
+    const schema = { ...this.#type(underlying, scope) }
+    if (isMarked(scope)) Object.assign(schema, markedLimits(type.markers, schema))
     const values = pack.constants.get(type.name)
     if ('enum' in type.markers && values) schema.enum = [...new Set(values)].sort()
     // A named list is a message of its own in protobuf, with the items as field 1.

@@ -96,6 +96,7 @@ function readField(type: string, tagText: string, markers: Record<string, string
 }
 
 function addMarker(line: string, markers: Record<string, string[]>): void {
-  const marker = /^\/\/\s*\+([\w:.]+)(?:=(.*))?$/.exec(line)
+  if (line.includes('<gateway:experimental>')) markers.experimental = ['']
+  const marker = /^\/\/\s*\+([\w:.]+?)(?::?=(.*))?$/.exec(line)
   if (marker) markers[marker[1]!] = [...(markers[marker[1]!] ?? []), (marker[2] ?? '').trim()]
 }

@@ -60,6 +60,7 @@ export const roots = [
   'events.v1.Event',
   'flowcontrol.v1.FlowSchema',
   'flowcontrol.v1.PriorityLevelConfiguration',
+  ...['Gateway', 'GatewayClass', 'HTTPRoute', 'ReferenceGrant'].map((name) => `gateway.v1.${name}`),
   'metrics.v1beta1.NodeMetrics',
   'metrics.v1beta1.PodMetrics',
   ...['IPAddress', 'Ingress', 'IngressClass', 'NetworkPolicy', 'ServiceCIDR'].map((name) => `networking.v1.${name}`),

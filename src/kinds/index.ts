@@ -56,6 +56,10 @@ import { newEvent } from './events/event.ts'
 import { virtualMachineExport, virtualMachineExportV1beta1 } from './export/virtualmachineexport.ts'
 import { flowSchema } from './flowcontrol/flowschema.ts'
 import { priorityLevelConfiguration } from './flowcontrol/prioritylevelconfiguration.ts'
+import { gateway } from './gateway/gateway.ts'
+import { gatewayClass } from './gateway/gatewayclass.ts'
+import { httpRoute } from './gateway/httproute.ts'
+import { referenceGrant, referenceGrantV1 } from './gateway/referencegrant.ts'
 import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
@@ -133,6 +137,11 @@ export const kinds: KindDefinition[] = [
   ingress,
   ingressClass,
   ipAddress,
+  gatewayClass,
+  gateway,
+  httpRoute,
+  referenceGrantV1,
+  referenceGrant,
   networkPolicy,
   networkAttachmentDefinition,
   serviceCidr,

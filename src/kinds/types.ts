@@ -16,6 +16,7 @@ import core from './core/core.schema.json' with { type: 'json' }
 import discovery from './discovery/discovery.schema.json' with { type: 'json' }
 import events from './events/events.schema.json' with { type: 'json' }
 import flowcontrol from './flowcontrol/flowcontrol.schema.json' with { type: 'json' }
+import gateway from './gateway/gateway.schema.json' with { type: 'json' }
 import kubevirt from './kubevirt/kubevirt.schema.json' with { type: 'json' }
 import meta from './meta/meta.schema.json' with { type: 'json' }
 import metrics from './metrics/metrics.schema.json' with { type: 'json' }
@@ -31,7 +32,7 @@ export const types: SchemaTypes = Object.assign(
   {},
   ...[meta, core, apps, batch, discovery, storage, node, coordination, rbac, policy, scheduling],
   ...[autoscaling, authentication, authorization, kubevirt, admissionregistration, apiextensions, apiregistration],
-  ...[certificates, events, flowcontrol, metrics, networking, resource, cdi],
+  ...[certificates, events, flowcontrol, metrics, networking, resource, cdi, gateway],
 )
 
 /** The schema of a kind's own type without apiVersion, kind and metadata. */
