@@ -24,6 +24,8 @@ export interface StatePaths {
   machines: string
   /** saved/<uid of a VirtualMachine>/ : machines that are suspended to disk. */
   saved: string
+  /** persistent/<uid of a VirtualMachine>/ : UEFI variables and TPM state of machines that keep them. */
+  persistent: string
   /** Disks unpacked from containerDisk images, by image digest. */
   images: string
   /** Local PersistentVolumes: volumes/<pv name>/ */
@@ -63,6 +65,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     manifests: at('manifests'),
     machines: at('machines'),
     saved: at('saved'),
+    persistent: at('persistent'),
     images: at('images'),
     volumes: at('volumes'),
     netns: '/run/netns',

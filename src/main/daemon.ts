@@ -12,6 +12,7 @@ import { signalsOf } from '../host/eviction/signals.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
+import { keepPersistentStates } from '../host/machines/persistent-state.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
@@ -175,7 +176,11 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     record: platform.recorder('virt-handler'),
     log: log.child('machines'),
   })
-  await Promise.all([keepAddresses({ informers, network, log }), keepSavedStates({ informers, paths })])
+  await Promise.all([
+    keepAddresses({ informers, network, log }),
+    keepSavedStates({ informers, paths }),
+    keepPersistentStates({ informers, paths }),
+  ])
   const host = createHost({
     client,
     informers,

@@ -117,6 +117,8 @@ const machines: Record<string, MachinePlan> = {
   ),
 }
 
+machines.tpm = planOf({ domain: { memory: { guest: '512Mi' }, devices: { tpm: {} } } })
+machines['kept-tpm'] = planOf({ domain: { memory: { guest: '512Mi' }, devices: { tpm: { persistent: true } } } })
 machines['two-networks'] = planOf(
   {},
   {

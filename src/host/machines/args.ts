@@ -6,6 +6,7 @@ import { storageArgs } from './args-storage.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { translationCacheMiB, vcpus } from './resources.ts'
+import { tpmArgs } from './tpm.ts'
 import { disksOf } from './vmi.ts'
 
 export function qemuArgs(plan: MachinePlan): string[] {
@@ -16,6 +17,7 @@ export function qemuArgs(plan: MachinePlan): string[] {
     ...networkArgs(plan),
     ...storageArgs(plan),
     ...deviceArgs(plan),
+    ...tpmArgs(plan.spec),
   ]
 }
 

@@ -45,6 +45,19 @@ export function confine(instance: string, uid: string, pid: number, limits: Cgro
   return problems
 }
 
+/** Puts a further process into the machine's groups. */
+export function addToGroup(instance: string, uid: string, pid: number): string[] {
+  const problems: string[] = []
+  for (const { path } of directories(instance, uid)) {
+    try {
+      writeFileSync(join(path, 'cgroup.procs'), String(pid))
+    } catch (error) {
+      problems.push(`${path}: ${(error as Error).message}`)
+    }
+  }
+  return problems
+}
+
 /** Removes the machine's groups, and the instance's when it was the last one. Idempotent. */
 export async function unconfine(instance: string, uid: string): Promise<void> {
   for (const { path } of directories(instance, uid)) {

@@ -12,6 +12,7 @@ import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
 import { outOfMemory, unconfine } from './cgroup.ts'
+import { endCompanions } from './companion.ts'
 import { isFrozen, thawWhenDue } from './freeze.ts'
 import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
@@ -263,6 +264,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     observer.changed(uid)
     letGo(machine)
     if (identity && isAlive(identity)) await killAndWait(identity)
+    await endCompanions(machine)
     await options.network.detachMachine(uid)
     await unconfine(options.instance, uid)
     removeEphemeralDisks(machine.directory)

@@ -15,6 +15,7 @@ import type { StatePaths } from '../state.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { EventRecorder, FoundWorkload, SyncResult, WorkloadDriver } from '../workload.ts'
 import { type Accelerator, proveAccelerator } from './accelerator.ts'
+import { isCompanion } from './companion.ts'
 import { createControl, type MachineControl } from './control.ts'
 import { recoverHalfway } from './hibernate.ts'
 import { createLifecycle, hibernated } from './lifecycle.ts'
@@ -127,7 +128,11 @@ export function createMachines(options: MachinesOptions): Machines {
     const record = readRecord(directory)
     const known = record?.process
     for (const one of processes)
-      if (!known || one.pid !== known.pid || one.startTime !== known.startTime) signal(one, 'SIGKILL')
+      if (
+        (!known || one.pid !== known.pid || one.startTime !== known.startTime) &&
+        !isCompanion(record?.companions, one)
+      )
+        signal(one, 'SIGKILL')
     // Nothing that was ever started: the next sync begins from the start, or the host removes it.
     if (!record || record.uid !== uid) return
     const machine = newMachine(directory, record)

@@ -29,6 +29,10 @@ export interface LaunchRequest {
   user?: ProcessUser
   /** Directory that the process, when it is another user, must not see. */
   hidden: string
+  /** A directory of the hidden ones that the process is to see, as /mnt. */
+  shown?: string
+  /** Root of a user namespace in which nobody else exists. */
+  ownUserNamespace?: boolean
   /** Files that the process gets open, as descriptors 3, 4, … */
   files: number[]
 }
@@ -61,16 +65,28 @@ export function launch(request: LaunchRequest, onExit: (how: string) => void): P
 
 /** Covers what it gets as its first argument with an empty file system, and becomes the rest of its arguments. */
 const hiding = 'mount -t tmpfs -o size=4k,mode=0,nosuid,nodev,noexec tmpfs "$0" && exec "$@"'
+/** The same, with its second argument shown elsewhere before. */
+const showing = `mount --bind "$1" /mnt && shift && ${hiding}`
 
 /** Every step replaces itself with the next program: the pid stays the same. */
-function wrapped({ program, args, netns, user, hidden }: LaunchRequest): string[] {
+function wrapped({ program, args, netns, user, hidden, shown, ownUserNamespace }: LaunchRequest): string[] {
   if (!user) return netns ? ['nsenter', `--net=${netns}`, program, ...args] : [program, ...args]
   // A mount namespace of its own, in which the files of all others are not there; its own directory is its working one.
-  const alone = ['unshare', '--mount', '--propagation=private', 'sh', '-c', hiding, hidden]
+  const alone = [
+    'unshare',
+    '--mount',
+    '--propagation=private',
+    'sh',
+    '-c',
+    shown ? showing : hiding,
+    hidden,
+    ...(shown ? [shown] : []),
+  ]
   const enter = [...(netns ? ['nsenter', `--net=${netns}`] : ['unshare', '--net']), ...alone]
   const groups = user.groups?.length ? `--groups=${user.groups.join(',')}` : '--clear-groups'
   const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, groups, '--no-new-privs']
-  return [...enter, ...drop, '--inh-caps=-all', '--bounding-set=-all', program, ...args]
+  const own = ownUserNamespace ? ['unshare', '--user', '--map-root-user'] : []
+  return [...enter, ...drop, '--inh-caps=-all', '--bounding-set=-all', ...own, program, ...args]
 }
 
 /** undefined when there is no such process, or it is dead and only waits to be collected. */

@@ -38,6 +38,8 @@ export interface MachineRecord {
   user?: number
   /** Absent until QEMU was started. */
   process?: ProcessIdentity
+  /** Processes beside QEMU that do a device's work. */
+  companions?: ProcessIdentity[]
   started?: StartedMachine
   /** The VirtualMachine from whose saved state it is going on, and whether it is to be paused then; absent once it has. */
   resuming?: { owner: string; paused: boolean }

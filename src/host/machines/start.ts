@@ -11,23 +11,25 @@ import type { StatePaths } from '../state.ts'
 import { type Accelerator, withKvm } from './accelerator.ts'
 import { qemuArgs } from './args.ts'
 import { type AttachedCards, attachCards } from './cards.ts'
-import { confine } from './cgroup.ts'
+import { addToGroup, confine } from './cgroup.ts'
+import { endCompanions } from './companion.ts'
 import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
 import { firmwareUuid } from './identity.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
-import { killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
+import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
 import type { SavedStates } from './saved-states.ts'
+import { startTpm } from './tpm.ts'
 import { specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
 export interface StartRooms extends DiskRooms {
   instance: string
-  paths: Pick<StatePaths, 'root'>
+  paths: StatePaths
   network: Network
   emulator: { program: string; version: string }
   accelerator: Promise<Accelerator>
@@ -35,6 +37,9 @@ export interface StartRooms extends DiskRooms {
   log: Logger
   saved: SavedStates
 }
+
+/** What KubeVirt counts for a TPM (53Mi) or a shared directory, and some room for what it buffers. */
+const companionBytes = 80 * 1024 * 1024
 
 /** How long QEMU may take from its start until it answers on QMP. */
 const answerTimeoutMs = 20_000
@@ -52,6 +57,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     if (resuming) requireSame(resuming.state, prepared.disks.shared, prepared.accelerator)
     machine.starting!.phase = 'Scheduled'
     observer.changed(machine.record.uid)
+    await startTpm(rooms, machine, object)
     const identity = await launchMachine(rooms, machine, prepared, qemuArgs(prepared.plan))
     machine.record = {
       ...machine.record,
@@ -60,6 +66,9 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
     }
     writeRecord(machine.directory, machine.record)
+  } catch (error) {
+    await endCompanions(machine)
+    throw error
   } finally {
     prepared.disks.close()
   }
@@ -70,6 +79,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   } catch (error) {
     const said = lastWords(machine.directory)
     await killAndWait(machine.record.process!)
+    await endCompanions(machine)
     machine.record = { ...machine.record, process: undefined, started: undefined, resuming: undefined }
     writeRecord(machine.directory, machine.record)
     throw said ? new Error(said, { cause: error }) : error
@@ -111,10 +121,14 @@ export async function prepareMachine(
   const uuid = firmwareUuid(object)
   const [disks, firmware, network, accelerator] = await settled([
     prepareDisks(rooms, object, uuid, machine.directory, signal, waiting),
-    prepareFirmware(spec, machine.directory, rooms.user, waiting),
+    prepareFirmware(rooms, object, machine.directory, waiting),
     attachCards(rooms, object),
     rooms.accelerator,
   ])
+  if (firmware?.file !== undefined) {
+    disks.files.push(firmware.file)
+    firmware.vars = `/proc/self/fd/${firstFile + disks.files.length - 1}`
+  }
   const plan: MachinePlan = {
     title: `${object.metadata.namespace}/${object.metadata.name}`,
     uuid,
@@ -180,15 +194,17 @@ function limit(
   identity = machine.record.process,
   times = 1,
 ): void {
-  const { started } = machine.record
+  const { started, companions = [] } = machine.record
   if (!identity || !started) return
   const { memoryBytes, topology, accelerator } = started
   const { cpu } = specOf(object).domain.resources?.limits ?? {}
   const problems = confine(rooms.instance, machine.record.uid, identity.pid, {
-    memoryBytes: times * (memoryBytes + overheadBytes(memoryBytes, topology, accelerator)),
+    memoryBytes:
+      times * (memoryBytes + overheadBytes(memoryBytes, topology, accelerator) + companions.length * companionBytes),
     cpus: cpu === undefined ? undefined : quantity(cpu),
     tasks: times * 512,
   })
+  for (const { pid } of companions) problems.push(...addToGroup(rooms.instance, machine.record.uid, pid))
   if (problems.length) rooms.log.warn('a machine runs without some limits', { machine: object.metadata.name, problems })
 }
 

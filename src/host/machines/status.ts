@@ -86,9 +86,7 @@ function interfaces(object: StoredObject, { network, secondaries }: StartedMachi
         name: card.name,
         ...(ips.length && { ipAddress: ips[0], ipAddresses: ips }),
         mac,
-        infoSource: [...(secondary ? ['domain', 'multus-status'] : ['domain']), ...(seen ? ['guest-agent'] : [])].join(
-          ', ',
-        ),
+        infoSource: ['domain', ...(seen ? ['guest-agent'] : []), ...(secondary ? ['multus-status'] : [])].join(', '),
         ...(seen && { interfaceName: seen.name }),
         podInterfaceName: podInterface,
         queueCount: 1,

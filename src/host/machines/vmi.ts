@@ -135,6 +135,7 @@ export interface Domain {
     inputs?: { name: string; type: string; bus?: string }[]
     watchdog?: { name: string; i6300esb?: { action?: string } }
     rng?: object
+    tpm?: { enabled?: boolean; persistent?: boolean }
     video?: { type?: string }
     autoattachPodInterface?: boolean
     autoattachGraphicsDevice?: boolean

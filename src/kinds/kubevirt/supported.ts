@@ -54,6 +54,7 @@ const devices: Known = {
   inputs: [{ name: true, type: true, bus: true }],
   watchdog: { name: true, i6300esb: { action: true } },
   rng: true,
+  tpm: { enabled: true, persistent: true },
   video: { type: true },
   autoattachPodInterface: true,
   autoattachGraphicsDevice: true,
@@ -91,7 +92,11 @@ const domain: Known = {
   },
   memory: { guest: true, maxGuest: true },
   resources: { requests: true, limits: true },
-  firmware: { uuid: true, serial: true, bootloader: { bios: { useSerial: true }, efi: { secureBoot: true } } },
+  firmware: {
+    uuid: true,
+    serial: true,
+    bootloader: { bios: { useSerial: true }, efi: { secureBoot: true, persistent: true } },
+  },
   chassis: true,
   clock: { utc: { offsetSeconds: true }, timer: { hpet: timer, rtc: timer, pit: timer, kvm: timer, hyperv: timer } },
   features: {
