@@ -11,22 +11,28 @@ const clientLimit = 1024 * 1024
 
 export interface Console {
   open(): ByteChannel
+  /** The clients hear the console at that path too; `follow` ends the former one, `stay` this one. */
+  alsoAt(path: string): Promise<{ follow(): void; stay(): void }>
   close(): void
 }
 
 /** @throws Error when nobody listens there. */
 export async function openConsole(path: string, onClose: () => void): Promise<Console> {
-  const socket = await withSocketPath(path, connect)
+  let current = await withSocketPath(path, connect)
   const clients = new Set<Queue>()
-  socket.on('data', (chunk: Buffer) => {
-    for (const client of clients) client.push(chunk)
-  })
-  socket.on('error', () => socket.destroy())
-  socket.on('close', () => {
-    for (const client of clients) client.end()
-    clients.clear()
-    onClose()
-  })
+  const listen = (socket: Socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      for (const client of clients) client.push(chunk)
+    })
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      if (socket !== current) return
+      for (const client of clients) client.end()
+      clients.clear()
+      onClose()
+    })
+  }
+  listen(current)
   return {
     open() {
       const leave = () => {
@@ -37,13 +43,25 @@ export async function openConsole(path: string, onClose: () => void): Promise<Co
       clients.add(queue)
       return {
         readable: queue.readable,
-        write: (chunk) => write(socket, chunk),
+        write: (chunk) => write(current, chunk),
         // The guest's console has no end of input: the client goes on reading.
         end: () => {},
         close: leave,
       }
     },
-    close: () => void socket.destroy(),
+    async alsoAt(path) {
+      const other = await withSocketPath(path, connect)
+      listen(other)
+      return {
+        follow() {
+          const former = current
+          current = other
+          former.destroy()
+        },
+        stay: () => void other.destroy(),
+      }
+    },
+    close: () => void current.destroy(),
   }
 }
 

@@ -18,12 +18,13 @@ import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
 import { Inexpressible } from './option.ts'
+import { createMigrations } from './migrations.ts'
 import { startProbes } from './probes.ts'
 import { isAlive, killAndWait, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
 import type { SavedStates } from './saved-states.ts'
 import type { Sources } from './sources.ts'
-import { startMachine } from './start.ts'
+import { type StartRooms, startMachine } from './start.ts'
 import { type Observed, type Phase, statusOf } from './status.ts'
 import { stopStep } from './stop.ts'
 import { userOf } from './user.ts'
@@ -64,6 +65,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   /** How to stop the probes of each machine that runs. */
   const probes = new Map<string, () => void>()
 
+  const migrations = createMigrations({ ...options, rooms: roomsOf })
   async function sync(object: StoredObject): Promise<SyncResult> {
     const { uid, deletionTimestamp } = object.metadata
     objects.set(uid, object)
@@ -72,7 +74,10 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     if (!machine && isReceiver(object)) return waitForSync(object)
     if (!machine) return isFinal(object) ? {} : syncNew(object)
     if (object.metadata.annotations?.[shutdownAnnotation]) return await syncShutdown(object, machine)
-    if (isRunning(machine) && !machine.starting) watch(machine, object)
+    if (isRunning(machine) && !machine.starting) {
+      watch(machine, object)
+      migrations.look(machine, object)
+    }
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {
       end(machine, vanished)
@@ -112,13 +117,23 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     else startWith(emulator, machine, object)
   }
 
-  function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
-    const abort = new AbortController()
+  function roomsOf(machine: Machine): StartRooms | undefined {
+    const emulator = options.emulator()
+    return emulator && roomsFor(emulator, machine)
+  }
+
+  function roomsFor(emulator: { program: string; version: string }, machine: Machine): StartRooms {
     const { images, volumes, sources, network, instance, saved } = options
     const user = options.ownUsers === false ? undefined : userOf(machine, machines.values())
-    const rooms = { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved, paths }
+    const accelerator = options.accelerator()
+    return { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved, paths, accelerator }
+  }
+
+  function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
+    const abort = new AbortController()
+    const rooms = roomsFor(emulator, machine)
     machine.starting = { abort, phase: 'Scheduling', done: Promise.resolve() }
-    machine.starting.done = startMachine({ ...rooms, accelerator: options.accelerator() }, machine, object, observer)
+    machine.starting.done = startMachine(rooms, machine, object, observer)
       .then(
         () => {
           machine.problem = undefined
@@ -175,6 +190,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       unready,
       result,
       frozen: isFrozen(machine),
+      migration: machine.migration,
     }
   }
 
@@ -224,7 +240,9 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   function save(machine: Machine, object: StoredObject): SyncResult {
     const wait = machine.retryAt - now()
     if (wait > 0) return { ...report(object, machine), requeueAfter: wait }
-    machine.saving = hibernate(options.saved, machine, object, () => letGo(machine))
+    const alone = migrations.giveUp(machine, 'the machine is hibernated')
+    machine.saving = alone
+      .then(() => hibernate(options.saved, machine, object, () => letGo(machine)))
       .then(
         () => end(machine, hibernated),
         (error) => failed(machine, object, 'HibernateFailed', (error as Error).message),
@@ -270,6 +288,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     removeEphemeralDisks(machine.directory)
     if (!written) note(machine)
   }
+    await migrations.giveUp(machine, 'the machine has ended')
 
   /** False when it cannot be written down: a full disk keeps no machine from ending, which makes room. */
   function note({ directory, record }: Machine): boolean {
@@ -300,7 +319,6 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     machine?.starting?.abort.abort(new Error('the machine was removed'))
     await machine?.starting?.done
     if (machine) {
-      letGo(machine)
       machine.record.result ??= neverStarted
       await machine.ending
     }
@@ -309,6 +327,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     await unconfine(options.instance, uid)
     rmSync(directoryOf(uid), { recursive: true, force: true })
     machines.delete(uid)
+      await migrations.giveUp(machine, 'the machine was removed')
+      letGo(machine)
     objects.delete(uid)
   }
 

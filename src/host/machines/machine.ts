@@ -35,6 +35,10 @@ export interface Machine {
   retryAt: number
   /** The guest's memory is being written to disk; QEMU ends with it. */
   saving?: Promise<void>
+  /** The guest moves to a second QEMU, or did so last; what its object tells of it. */
+  migration?: Migration
+  /** Hears the events of its QEMU too. */
+  eavesdrop?: (event: QmpEvent) => void
   /** The end in progress: QEMU is being told to go and its traces removed. */
   ending?: Promise<void>
   reconnecting?: Promise<void>
@@ -57,6 +61,16 @@ export interface Observer {
 
 export const newMachine = (directory: string, record: MachineRecord): Machine => ({
   directory,
+export interface Migration {
+  /** Of the VirtualMachineInstanceMigration. */
+  uid: string
+  abort: AbortController
+  done: Promise<void>
+  isOver: boolean
+  /** Fields of status.migrationState. */
+  told: Record<string, unknown>
+}
+
   record,
   agentOpen: false,
   detached: false,
@@ -79,15 +93,19 @@ export async function attach(machine: Machine, observer: Observer, timeoutMs: nu
   for (;;) {
     const left = deadline - Date.now()
     try {
-      const handlers = {
-        onEvent: (event: QmpEvent) => onEvent(machine, observer, event),
-        onClose: () => onQmpClosed(machine, observer),
-      }
-      machine.qmp = await withSocketPath(path, (short) => openQmp(short, handlers, Math.max(1_000, left)))
+      own = await withSocketPath(path, (short) => openQmp(short, handlers, Math.max(1_000, left)))
+      machine.qmp = own
       break
     } catch (error) {
       if (!machine.record.process || !isAlive(machine.record.process)) throw new Error('QEMU ended', { cause: error })
       if (left <= 0) throw new Error(`QEMU does not answer: ${(error as Error).message}`, { cause: error })
+  let own: Qmp | undefined
+  // Another QEMU may have become the machine's meanwhile.
+  const isCurrent = () => machine.qmp === own
+  const handlers = {
+    onEvent: (event: QmpEvent) => isCurrent() && onEvent(machine, observer, event),
+    onClose: () => isCurrent() && onQmpClosed(machine, observer),
+  }
       await pause(10)
     }
   }
@@ -113,6 +131,16 @@ export function refresh(machine: Machine, observer: Observer): Promise<void> {
   // One look at a time: several events tell of one change, and a look may change the guest's state itself.
   const look = (machine.looking ?? Promise.resolve()).then(() => lookAt(machine, observer))
   machine.looking = look.catch(() => {})
+/** Another QEMU is the machine's now, whose sockets have the names of the former's. @throws Error when it is gone */
+export async function takeUp(machine: Machine, observer: Observer, timeoutMs: number): Promise<void> {
+  const former = machine.qmp
+  machine.qmp = undefined
+  former?.close()
+  machine.agent?.close()
+  machine.agent = undefined
+  await attach(machine, observer, timeoutMs)
+}
+
   return look
 }
 
@@ -161,6 +189,7 @@ function onQmpClosed(machine: Machine, observer: Observer): void {
 }
 
 /** QMP closes when QEMU ends; it may also have closed on us because it talked nonsense, or not answer yet. */
+  machine.eavesdrop?.(event)
 export function keepConnecting(machine: Machine, observer: Observer): void {
   if (machine.detached) return
   machine.reconnecting ??= reconnect(machine, observer).finally(() => {

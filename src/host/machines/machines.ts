@@ -30,6 +30,7 @@ import {
   type Observer,
   vanished,
 } from './machine.ts'
+import { recoverMove, recoverNames } from './migrate.ts'
 import { processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
 import { createSavedStates } from './saved-states.ts'
@@ -127,12 +128,11 @@ export function createMachines(options: MachinesOptions): Machines {
     const directory = join(options.paths.machines, uid)
     const record = readRecord(directory)
     const known = record?.process
-    for (const one of processes)
-      if (
-        (!known || one.pid !== known.pid || one.startTime !== known.startTime) &&
-        !isCompanion(record?.companions, one)
-      )
-        signal(one, 'SIGKILL')
+    const strays = processes.filter(
+      (one) =>
+        (one.pid !== known?.pid || one.startTime !== known.startTime) && !isCompanion(record?.companions, one),
+    )
+    for (const one of strays) signal(one, 'SIGKILL')
     // Nothing that was ever started: the next sync begins from the start, or the host removes it.
     if (!record || record.uid !== uid) return
     const machine = newMachine(directory, record)
@@ -146,11 +146,15 @@ export function createMachines(options: MachinesOptions): Machines {
       await attach(machine, observer, 5_000).catch((error) => {
         log.warn('a machine does not answer', { machine: record.name, error })
         keepConnecting(machine, observer)
+    await recoverNames(machine, strays)
       })
     switch (await recoverHalfway(saved, machine)) {
       case 'hibernated':
         lifecycle.end(machine, hibernated)
         break
+    await recoverMove(options, machine).catch((error) =>
+      log.warn('cannot end a migration of before', { machine: record.name, error }),
+    )
       case 'again':
         detach(machine)
         machines.delete(uid)
@@ -214,11 +218,14 @@ export function createMachines(options: MachinesOptions): Machines {
       clearInterval(trimming)
       for (const machine of machines.values()) machine.starting?.abort.abort(new Error('Tandem stops'))
       // A memory that is half on disk is written to its end.
-      await Promise.allSettled([...machines.values()].flatMap((machine) => [machine.starting?.done, machine.saving]))
+      await Promise.allSettled(
+        [...machines.values()].flatMap(({ starting, saving, migration }) => [starting?.done, saving, migration?.done]),
+      )
       // The proof ends by itself within seconds; it writes its result below the state directory.
       await accelerator?.catch(() => {})
       lifecycle.close()
     },
+      for (const { migration } of machines.values()) migration?.abort.abort(new Error('Tandem stops'))
   }
 }
 

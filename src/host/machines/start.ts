@@ -187,7 +187,7 @@ function makeDirectory(machine: Machine, user?: ProcessUser): void {
   writeRecord(machine.directory, machine.record)
 }
 
-function limit(
+export function limit(
   rooms: StartRooms,
   machine: Machine,
   object: StoredObject,

@@ -22,6 +22,7 @@ export interface Observed {
   result?: MachineResult
   /** Its file systems are held still. */
   frozen?: boolean
+  migration?: Migration
 }
 
 interface Condition {
@@ -54,12 +55,14 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     ...status,
     machine: { type: started.machineType },
     runtimeUser: started.runtimeUser,
+    ...migrationStatus(old, observed.migration),
     memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
     currentCPUTopology: started.topology,
     volumeStatus: started.volumes,
     ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
   }
 }
+    ...(observed.phase === 'Running' && { migrationMethod: 'LiveMigration', migrationTransport: 'Unix' }),
 
 const mebibytes = (bytes: number) => {
   const whole = bytes / (1024 * 1024)
@@ -104,7 +107,7 @@ function conditions(object: StoredObject, observed: Observed, now: number): Cond
   // KubeVirt copies it from the launcher's Pod; a VM's printableStatus is made of it.
   if (problem?.reason === 'Unschedulable') wanted.push({ type: 'PodScheduled', status: 'False', ...problem })
   if (started && running) {
-    wanted.push({ type: 'LiveMigratable', status: 'False', ...notMigratable(object) })
+    wanted.push(migratableCondition(object, started))
     if (paused) wanted.push({ type: 'Paused', status: 'True', ...paused })
     if (observed.agent) wanted.push({ type: 'AgentConnected', status: 'True' })
   }
@@ -128,20 +131,4 @@ function ready(object: StoredObject, { phase, unready }: Observed) {
   if (phase !== 'Running') return not('GuestNotRunning', 'Guest VM is not reported as running')
   if (object.metadata.deletionTimestamp) return not('PodTerminating', 'The virtual machine is being stopped')
   return unready ? not(unready.reason, unready.message) : { type: 'Ready', status: 'True' as const }
-}
-
-function notMigratable(object: StoredObject): { reason: string; message: string } {
-  const spec = specOf(object)
-  const claim = spec.volumes?.find((volume) => volume.persistentVolumeClaim || volume.dataVolume)
-  if (claim)
-    return {
-      reason: 'DisksNotLiveMigratable',
-      message: `cannot migrate VMI: volume ${claim.name} is on this machine only`,
-    }
-  if (interfacesOf(spec).some((one) => one.bridge))
-    return {
-      reason: 'InterfaceNotLiveMigratable',
-      message: 'cannot migrate VMI which does not use masquerade to connect to the pod network',
-    }
-  return { reason: 'NoOtherNode', message: 'cannot migrate VMI: there is no other node' }
 }
