@@ -27,10 +27,12 @@ import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceClaims } from './resource-claims.ts'
 import { resourceQuota } from './resource-quota.ts'
 import { scheduler } from './scheduler.ts'
+import { virtualMachineRestore } from './restore.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAccountTokens } from './service-account-tokens.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
 import { serviceLoadBalancer } from './service-load-balancer.ts'
+import { virtualMachineSnapshot } from './snapshot.ts'
 import { statefulSet } from './statefulset.ts'
 import { storageProfile } from './storage-profile.ts'
 import { taintEviction } from './taint-eviction.ts'
@@ -64,6 +66,8 @@ export const controllers: ControllerDefinition[] = [
   virtualMachineInstance,
   virtualMachineInstanceReplicaSet,
   virtualMachinePool,
+  virtualMachineSnapshot,
+  virtualMachineRestore,
   volumeBinder,
   ephemeralVolumes,
   volumeExpander,

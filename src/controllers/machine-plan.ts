@@ -3,6 +3,7 @@
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
+import { isBeingFilled } from '../kinds/snapshot/memory.ts'
 import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
@@ -99,7 +100,12 @@ function stepWith(machine: StoredObject, instance: StoredObject): Step {
   }
 }
 
+/** Its disks are being read or made: it may not write to them now. */
+const isHeld = (machine: StoredObject): boolean =>
+  Boolean(machine.status?.snapshotInProgress || machine.status?.restoreInProgress) || isBeingFilled(machine)
+
 function stepWithout(machine: StoredObject, now: number): Step {
+  if (isHeld(machine)) return { kind: 'none' }
   const request = startRequest(machine)
   const paused = request?.data?.paused === 'true'
   const strategy = strategyOf(machine)

@@ -24,6 +24,8 @@ export interface StatePaths {
   machines: string
   /** saved/<uid of a VirtualMachine>/ : machines that are suspended to disk. */
   saved: string
+  /** snapshots/<uid of a VirtualMachineSnapshotContent>/ : what snapshots of machines hold. */
+  snapshots: string
   /** persistent/<uid of a VirtualMachine>/ : UEFI variables and TPM state of machines that keep them. */
   persistent: string
   /** Disks unpacked from containerDisk images, by image digest. */
@@ -65,6 +67,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     manifests: at('manifests'),
     machines: at('machines'),
     saved: at('saved'),
+    snapshots: at('snapshots'),
     persistent: at('persistent'),
     images: at('images'),
     volumes: at('volumes'),

@@ -14,6 +14,7 @@ import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepPersistentStates } from '../host/machines/persistent-state.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
+import { keepSnapshots } from '../host/machines/snapshot-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
@@ -190,6 +191,14 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     drivers: [podHosting(pods), machineHosting(machines)],
   })
   await host.start()
+  const snapshots = await keepSnapshots({
+    client,
+    informers,
+    paths,
+    volumes,
+    machines,
+    log: log.child('snapshots'),
+  })
   const runtime = await containerd.cri.version({})
   const ingress = createIngress({
     client,
@@ -246,6 +255,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
       eviction.stop()
       staticPods.stop()
       agent.stop()
+      await snapshots.stop()
       await host.stop()
       await ingress.stop()
       await network.stop()

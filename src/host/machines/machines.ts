@@ -34,6 +34,8 @@ import { recoverMove, recoverNames } from './migrate.ts'
 import { processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
 import { createSavedStates } from './saved-states.ts'
+import { createSnapshotFiles } from './snapshot-files.ts'
+import { createSnapshotTaker, type SnapshotTaker } from './snapshot-take.ts'
 import { createSources } from './sources.ts'
 
 export interface MachinesOptions {
@@ -58,6 +60,7 @@ export interface MachinesOptions {
 export interface Machines
   extends WorkloadDriver,
     MachineControl,
+    SnapshotTaker,
     Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machinePortForward'> {
   /** Disks of container images that machines read: removing them would cost the next start an unpacking. */
   disksInUse(): string[]
@@ -84,6 +87,7 @@ export function createMachines(options: MachinesOptions): Machines {
   }
   const observer: Observer = { log, changed, ended: (machine, result) => lifecycle.end(machine, result) }
   const saved = createSavedStates(options.paths.saved)
+  const snapshots = createSnapshotFiles(options.paths.snapshots)
   const lifecycle = createLifecycle({
     ...options,
     log,
@@ -167,6 +171,7 @@ export function createMachines(options: MachinesOptions): Machines {
   return {
     kind: 'VirtualMachineInstance',
     ...createControl({ machines, observer, log }),
+    ...createSnapshotTaker({ machines, observer, client: options.client }),
 
     async start() {
       mkdirSync(options.paths.machines, { recursive: true, mode: 0o711 })
@@ -208,6 +213,7 @@ export function createMachines(options: MachinesOptions): Machines {
       [
         ...[...machines.values()].filter(isRunning).map(({ record }) => record.started),
         ...saved.all().map(([, state]) => state.started),
+        ...snapshots.all().map(([, taken]) => taken.memory?.started),
       ].flatMap((started) => started?.sharedDisks ?? []),
     sync: (object: StoredObject): Promise<SyncResult> => lifecycle.sync(object),
     stopped: (uid) => lifecycle.stopped(uid),

@@ -54,7 +54,8 @@ export interface SavedStates {
 const ramFile = 'ram'
 const stateFile = 'saved.json'
 const unfinished = '.new'
-const isKept = (name: string): boolean => /^disk-\d+\./.test(name) || name === machineFiles.nvram
+/** Whether a file of a machine's directory belongs to its state. */
+export const isKept = (name: string): boolean => /^disk-\d+\./.test(name) || name === machineFiles.nvram
 
 /** The VirtualMachine that an instance belongs to. */
 export const ownerOf = (object: StoredObject): string | undefined =>

@@ -6,6 +6,7 @@ import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import { parseQuantity, quantityValue } from '../../api/quantity.ts'
 import type { Client } from '../../client/client.ts'
+import { isBeingFilled } from '../../kinds/snapshot/memory.ts'
 import { checkHostPath, type HostPathType } from './host-path.ts'
 import { VolumeNotReady } from './volumes.ts'
 
@@ -59,8 +60,11 @@ export async function findClaim(
   client: Client,
   namespace: string,
   name: string,
+  toFill = false,
 ): Promise<BoundVolume & { claim: StoredObject }> {
   const [claim, volume] = await boundVolume(client, namespace, name)
+  if (!toFill && isBeingFilled(claim))
+    throw new VolumeNotReady(`persistentvolumeclaim "${name}" is being filled from a snapshot`)
   const modes = (claim.spec?.accessModes ?? []) as string[]
   const capacity = volume.spec?.capacity?.storage ?? claim.status?.capacity?.storage ?? '0'
   return {

@@ -157,8 +157,8 @@ export function createVolumes(options: VolumesOptions): Volumes {
     mount,
     refresh,
     unmountAll,
-    async claimPath(namespace, claim) {
-      const { path, capacityBytes, readOnly } = await findClaim(client, namespace, claim)
+    async claimPath(namespace, claim, toFill) {
+      const { path, capacityBytes, readOnly } = await findClaim(client, namespace, claim, toFill)
       return { path, capacityBytes, readOnly }
     },
   }

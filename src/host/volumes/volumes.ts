@@ -31,6 +31,13 @@ export interface Volumes {
   refresh(pod: StoredObject): Promise<void>
   /** Unmounts and removes everything of the Pod but claims. Idempotent. */
   unmountAll(podUid: string): Promise<void>
-  /** Host path of the bound volume of a claim (a directory), for VM disks: disk.img inside it. @throws VolumeNotReady */
-  claimPath(namespace: string, claim: string): Promise<{ path: string; capacityBytes: number; readOnly: boolean }>
+  /**
+   * Host path of the bound volume of a claim (a directory), for VM disks: disk.img inside it. `toFill`: for who fills it
+   * from a snapshot; nobody else gets it before. @throws VolumeNotReady
+   */
+  claimPath(
+    namespace: string,
+    claim: string,
+    toFill?: boolean,
+  ): Promise<{ path: string; capacityBytes: number; readOnly: boolean }>
 }

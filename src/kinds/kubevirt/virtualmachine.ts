@@ -11,6 +11,7 @@ import { kindIndex, type Matcher, matcherFields } from '../instancetype/matcher.
 import { schemaOf, types } from '../types.ts'
 import { defaultTemplate, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
+import { validateHeld } from './snapshot-rules.ts'
 
 const bothText =
   'Running and RunStrategy are mutually exclusive. Note that Running is deprecated, please use RunStrategy instead'
@@ -111,7 +112,7 @@ export const virtualMachine = defineKind({
     identify(object.spec?.template?.spec)
   },
   prepareUpdate: (object, old) => identify(object.spec?.template?.spec, old.spec?.template?.spec),
-  validate,
+  validate: (object, old) => [...validate(object), ...validateHeld(object, old)],
   warnings: ({ spec }) =>
     spec?.running === undefined ? [] : ['spec.running is deprecated, please use spec.runStrategy instead.'],
   example: {

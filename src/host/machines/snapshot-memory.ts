@@ -1,0 +1,85 @@
+// A running machine whole: its memory and every disk, also those that go with the instance. The guest stands still until
+// all is copied, and goes on. Going back is what going on from suspend to disk is (hibernate.ts).
+
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StoredObject } from '../../api/meta.ts'
+import { type Machine, type Observer, pausedBy, refresh } from './machine.ts'
+import { saveRam } from './ram-stream.ts'
+import { hardwareOf, isKept, type SavedState, type SavedStates } from './saved-states.ts'
+import { copyDisk, type TakenSnapshot } from './snapshot-files.ts'
+import { specOf } from './vmi.ts'
+
+const ramFile = 'ram'
+
+/** `disks`: files of claims, and where their copies are to be. */
+export async function copyWithMemory(
+  machine: Machine,
+  observer: Observer,
+  instance: StoredObject,
+  into: string,
+  disks: { from: string; to: string }[],
+): Promise<SavedState> {
+  const { qmp, record, directory } = machine
+  if (!qmp || !record.started) throw new Error('QEMU does not answer')
+  if (machine.saving) throw new Error('the machine is being suspended to disk')
+  const paused = pausedBy(machine) !== undefined
+  const owner = record.user === undefined ? undefined : { uid: record.user, gid: record.user }
+  const work = async () => {
+    await qmp.execute('stop')
+    try {
+      await saveRam(qmp, directory, join(into, ramFile), owner)
+      for (const { from, to } of disks) await copyDisk(from, to)
+      for (const name of readdirSync(directory))
+        if (isKept(name)) await copyDisk(join(directory, name), join(into, name))
+    } finally {
+      // QEMU counts as having moved away: only going on gives it its disks back.
+      await qmp.execute('cont')
+      if (paused) await qmp.execute('stop')
+      await refresh(machine, observer)
+    }
+  }
+  machine.saving = work().finally(() => {
+    machine.saving = undefined
+  })
+  await machine.saving
+  return {
+    instance: record.uid,
+    emulator: qmp.version,
+    started: record.started,
+    hardware: hardwareOf(specOf(instance)),
+    paused,
+  }
+}
+
+/** Makes a snapshot's memory the saved state of a machine; `claims`: what its volumes are called now. */
+export async function restoreMemory(
+  saved: SavedStates,
+  owner: string,
+  from: string,
+  { memory }: TakenSnapshot,
+  claims: Map<string, string>,
+): Promise<void> {
+  if (!memory) throw new Error('the snapshot holds no memory')
+  const ram = saved.begin(owner)
+  await copyDisk(join(from, ramFile), ram)
+  const disks = `${ram}-disks`
+  mkdirSync(disks, { mode: 0o700 })
+  for (const name of readdirSync(from)) if (isKept(name)) await copyDisk(join(from, name), join(disks, name))
+  // It is the state of no instance that Tandem knows.
+  saved.seal(owner, { ...memory, instance: `restored-${owner}`, hardware: onClaims(memory.hardware, claims) })
+  saved.collect(owner, disks)
+  rmSync(join(ram, '..', `${ramFile}-disks`), { recursive: true, force: true })
+}
+
+/** The hardware on restored claims: the same disks under other names. */
+function onClaims(hardware: string, claims: Map<string, string>): string {
+  const whole = JSON.parse(hardware)
+  whole.volumes = whole.volumes?.map((volume: any) => {
+    const claimName = claims.get(volume.name)
+    return claimName
+      ? { name: volume.name, persistentVolumeClaim: { ...volume.persistentVolumeClaim, claimName } }
+      : volume
+  })
+  return JSON.stringify(whole)
+}
