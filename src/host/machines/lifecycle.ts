@@ -17,8 +17,8 @@ import { isFrozen, thawWhenDue } from './freeze.ts'
 import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
-import { Inexpressible } from './option.ts'
 import { createMigrations } from './migrations.ts'
+import { Inexpressible } from './option.ts'
 import { startProbes } from './probes.ts'
 import { isAlive, killAndWait, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
@@ -64,8 +64,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const objects = new Map<string, StoredObject>()
   /** How to stop the probes of each machine that runs. */
   const probes = new Map<string, () => void>()
-
   const migrations = createMigrations({ ...options, rooms: roomsOf })
+
   async function sync(object: StoredObject): Promise<SyncResult> {
     const { uid, deletionTimestamp } = object.metadata
     objects.set(uid, object)
@@ -281,6 +281,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       event(object, result.phase === 'Failed' ? 'Warning' : 'Normal', 'Stopped', result.message)
     observer.changed(uid)
     letGo(machine)
+    await migrations.giveUp(machine, 'the machine has ended')
     if (identity && isAlive(identity)) await killAndWait(identity)
     await endCompanions(machine)
     await options.network.detachMachine(uid)
@@ -288,7 +289,6 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     removeEphemeralDisks(machine.directory)
     if (!written) note(machine)
   }
-    await migrations.giveUp(machine, 'the machine has ended')
 
   /** False when it cannot be written down: a full disk keeps no machine from ending, which makes room. */
   function note({ directory, record }: Machine): boolean {
@@ -320,6 +320,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     await machine?.starting?.done
     if (machine) {
       machine.record.result ??= neverStarted
+      await migrations.giveUp(machine, 'the machine was removed')
+      letGo(machine)
       await machine.ending
     }
     for (const one of processesBelow(paths.machines).get(uid) ?? []) await killAndWait(one)
@@ -327,8 +329,6 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     await unconfine(options.instance, uid)
     rmSync(directoryOf(uid), { recursive: true, force: true })
     machines.delete(uid)
-      await migrations.giveUp(machine, 'the machine was removed')
-      letGo(machine)
     objects.delete(uid)
   }
 

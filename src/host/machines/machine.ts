@@ -51,16 +51,6 @@ export interface Machine {
   powerdowns: number
 }
 
-export interface Observer {
-  log: Logger
-  /** Something changed that a sync should look at. */
-  changed(uid: string): void
-  /** The guest is off for good, or QEMU is gone. */
-  ended(machine: Machine, result: MachineResult): void
-}
-
-export const newMachine = (directory: string, record: MachineRecord): Machine => ({
-  directory,
 export interface Migration {
   /** Of the VirtualMachineInstanceMigration. */
   uid: string
@@ -71,6 +61,16 @@ export interface Migration {
   told: Record<string, unknown>
 }
 
+export interface Observer {
+  log: Logger
+  /** Something changed that a sync should look at. */
+  changed(uid: string): void
+  /** The guest is off for good, or QEMU is gone. */
+  ended(machine: Machine, result: MachineResult): void
+}
+
+export const newMachine = (directory: string, record: MachineRecord): Machine => ({
+  directory,
   record,
   agentOpen: false,
   detached: false,
@@ -90,6 +90,13 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 export async function attach(machine: Machine, observer: Observer, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs
   const path = join(machine.directory, machineFiles.qmp)
+  let own: Qmp | undefined
+  // Another QEMU may have become the machine's meanwhile.
+  const isCurrent = () => machine.qmp === own
+  const handlers = {
+    onEvent: (event: QmpEvent) => isCurrent() && onEvent(machine, observer, event),
+    onClose: () => isCurrent() && onQmpClosed(machine, observer),
+  }
   for (;;) {
     const left = deadline - Date.now()
     try {
@@ -99,13 +106,6 @@ export async function attach(machine: Machine, observer: Observer, timeoutMs: nu
     } catch (error) {
       if (!machine.record.process || !isAlive(machine.record.process)) throw new Error('QEMU ended', { cause: error })
       if (left <= 0) throw new Error(`QEMU does not answer: ${(error as Error).message}`, { cause: error })
-  let own: Qmp | undefined
-  // Another QEMU may have become the machine's meanwhile.
-  const isCurrent = () => machine.qmp === own
-  const handlers = {
-    onEvent: (event: QmpEvent) => isCurrent() && onEvent(machine, observer, event),
-    onClose: () => isCurrent() && onQmpClosed(machine, observer),
-  }
       await pause(10)
     }
   }
@@ -117,6 +117,16 @@ export async function attach(machine: Machine, observer: Observer, timeoutMs: nu
     observer,
     ports.some((port) => port.label === 'agent0' && port['frontend-open']),
   )
+}
+
+/** Another QEMU is the machine's now, whose sockets have the names of the former's. @throws Error when it is gone */
+export async function takeUp(machine: Machine, observer: Observer, timeoutMs: number): Promise<void> {
+  const former = machine.qmp
+  machine.qmp = undefined
+  former?.close()
+  machine.agent?.close()
+  machine.agent = undefined
+  await attach(machine, observer, timeoutMs)
 }
 
 /** Run states that QEMU does not leave by itself (qapi/run-state.json, 7.2). */
@@ -131,16 +141,6 @@ export function refresh(machine: Machine, observer: Observer): Promise<void> {
   // One look at a time: several events tell of one change, and a look may change the guest's state itself.
   const look = (machine.looking ?? Promise.resolve()).then(() => lookAt(machine, observer))
   machine.looking = look.catch(() => {})
-/** Another QEMU is the machine's now, whose sockets have the names of the former's. @throws Error when it is gone */
-export async function takeUp(machine: Machine, observer: Observer, timeoutMs: number): Promise<void> {
-  const former = machine.qmp
-  machine.qmp = undefined
-  former?.close()
-  machine.agent?.close()
-  machine.agent = undefined
-  await attach(machine, observer, timeoutMs)
-}
-
   return look
 }
 
@@ -177,6 +177,7 @@ export function pausedBy(machine: Machine): { reason: string; message: string } 
 }
 
 function onEvent(machine: Machine, observer: Observer, event: QmpEvent): void {
+  machine.eavesdrop?.(event)
   if (event.event === 'VSERPORT_CHANGE' && event.data?.id === 'guest-agent')
     agentPort(machine, observer, event.data.open === true)
   else if (['SHUTDOWN', 'STOP', 'RESUME', 'GUEST_PANICKED', 'RESET', 'WATCHDOG'].includes(event.event))
@@ -189,7 +190,6 @@ function onQmpClosed(machine: Machine, observer: Observer): void {
 }
 
 /** QMP closes when QEMU ends; it may also have closed on us because it talked nonsense, or not answer yet. */
-  machine.eavesdrop?.(event)
 export function keepConnecting(machine: Machine, observer: Observer): void {
   if (machine.detached) return
   machine.reconnecting ??= reconnect(machine, observer).finally(() => {

@@ -146,19 +146,19 @@ export function createMachines(options: MachinesOptions): Machines {
       lifecycle.end(machine, record.result)
       return
     }
+    await recoverNames(machine, strays)
     if (isRunning(machine))
       await attach(machine, observer, 5_000).catch((error) => {
         log.warn('a machine does not answer', { machine: record.name, error })
         keepConnecting(machine, observer)
-    await recoverNames(machine, strays)
       })
+    await recoverMove(options, machine).catch((error) =>
+      log.warn('cannot end a migration of before', { machine: record.name, error }),
+    )
     switch (await recoverHalfway(saved, machine)) {
       case 'hibernated':
         lifecycle.end(machine, hibernated)
         break
-    await recoverMove(options, machine).catch((error) =>
-      log.warn('cannot end a migration of before', { machine: record.name, error }),
-    )
       case 'again':
         detach(machine)
         machines.delete(uid)
@@ -223,6 +223,7 @@ export function createMachines(options: MachinesOptions): Machines {
     async stop() {
       clearInterval(trimming)
       for (const machine of machines.values()) machine.starting?.abort.abort(new Error('Tandem stops'))
+      for (const { migration } of machines.values()) migration?.abort.abort(new Error('Tandem stops'))
       // A memory that is half on disk is written to its end.
       await Promise.allSettled(
         [...machines.values()].flatMap(({ starting, saving, migration }) => [starting?.done, saving, migration?.done]),
@@ -231,7 +232,6 @@ export function createMachines(options: MachinesOptions): Machines {
       await accelerator?.catch(() => {})
       lifecycle.close()
     },
-      for (const { migration } of machines.values()) migration?.abort.abort(new Error('Tandem stops'))
   }
 }
 

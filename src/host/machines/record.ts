@@ -43,15 +43,15 @@ export interface MachineRecord {
   started?: StartedMachine
   /** The VirtualMachine from whose saved state it is going on, and whether it is to be paused then; absent once it has. */
   resuming?: { owner: string; paused: boolean }
-  /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
-  stopDeadline?: number
-  /** Its file systems are held still; `until`, in ms since 1970, when a time was given. */
   /** Its guest is moving to a second QEMU; `committed` once that one is `process`, and may have run. */
   moving?: { uid: string; paused: boolean; committed?: true }
   /** The last migration that moved it, and when in ms since 1970. */
   moved?: { uid: string; started: number; ended: number }
   /** It is the taps' second turn: whose guest moved an odd number of times. */
   twin?: boolean
+  /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
+  stopDeadline?: number
+  /** Its file systems are held still; `until`, in ms since 1970, when a time was given. */
   frozen?: { until?: number }
   result?: MachineResult
 }

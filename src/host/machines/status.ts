@@ -4,6 +4,8 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import type { GuestInfo } from './agent.ts'
+import type { Migration } from './machine.ts'
+import { migratableCondition, migrationStatus } from './migratable.ts'
 import type { MachineResult, StartedMachine } from './record.ts'
 import { qosClass } from './resources.ts'
 import { interfacesOf, specOf } from './vmi.ts'
@@ -48,21 +50,21 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     guestOSInfo: observed.agent?.os ?? {},
     ...(observed.frozen && observed.phase === 'Running' && { fsFreezeStatus: 'frozen' }),
     ...(result?.phase === 'Failed' && { reason: result.reason }),
+    ...migrationStatus(old, observed.migration),
   }
   if (!started) return status
   const memory = mebibytes(started.memoryBytes)
   return {
     ...status,
     machine: { type: started.machineType },
+    ...(observed.phase === 'Running' && { migrationMethod: 'LiveMigration', migrationTransport: 'Unix' }),
     runtimeUser: started.runtimeUser,
-    ...migrationStatus(old, observed.migration),
     memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
     currentCPUTopology: started.topology,
     volumeStatus: started.volumes,
     ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
   }
 }
-    ...(observed.phase === 'Running' && { migrationMethod: 'LiveMigration', migrationTransport: 'Unix' }),
 
 const mebibytes = (bytes: number) => {
   const whole = bytes / (1024 * 1024)
