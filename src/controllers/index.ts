@@ -12,6 +12,7 @@ import { disruption } from './disruption.ts'
 import { endpointMirror } from './endpoint-mirror.ts'
 import { endpoint, endpointSlice } from './endpoints.ts'
 import { ephemeralVolumes } from './ephemeral-volumes.ts'
+import { virtualMachineExport } from './export.ts'
 import { flowSchemas } from './flow-schemas.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler } from './hpa.ts'
@@ -68,6 +69,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachinePool,
   virtualMachineSnapshot,
   virtualMachineRestore,
+  virtualMachineExport,
   volumeBinder,
   ephemeralVolumes,
   volumeExpander,

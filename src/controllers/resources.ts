@@ -12,6 +12,7 @@ export const pods = core('pods')
 export const services = core('services')
 export const endpoints = core('endpoints')
 export const configMaps = core('configmaps')
+export const secrets = core('secrets')
 export const serviceAccounts = core('serviceaccounts')
 export const resourceQuotas = core('resourcequotas')
 export const persistentVolumes = core('persistentvolumes')
@@ -56,6 +57,11 @@ export const virtualMachineClones: ResourceRef = {
   group: 'clone.kubevirt.io',
   version: 'v1beta1',
   resource: 'virtualmachineclones',
+}
+export const virtualMachineExports: ResourceRef = {
+  group: 'export.kubevirt.io',
+  version: 'v1',
+  resource: 'virtualmachineexports',
 }
 const cdi = (resource: string): ResourceRef => ({ group: 'cdi.kubevirt.io', version: 'v1beta1', resource })
 export const dataVolumes = cdi('datavolumes')

@@ -9,6 +9,7 @@ import type { Client } from '../client/client.ts'
 import type { Config } from '../config.ts'
 import { createEviction } from '../host/eviction/eviction.ts'
 import { signalsOf } from '../host/eviction/signals.ts'
+import { createOpenClaim } from '../host/exports/open-claim.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
@@ -249,7 +250,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     await realClock.sleep(lastWordsMs)
   }
   return {
-    node: { ...nodeParts(pods, machines), ...measured },
+    node: { ...nodeParts(pods, machines), ...measured, openClaim: createOpenClaim(volumes) },
     async stop() {
       if (await machineGoesDown()) await endWorkloads()
       eviction.stop()

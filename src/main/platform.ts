@@ -1,5 +1,6 @@
 // The rooms that need no machine, tied together: API server over a store, the client of everybody inside, controllers.
 
+import type { OpenClaim } from '../api/claim-file.ts'
 import { ApiError } from '../api/errors.ts'
 import type { UserInfo } from '../api/exchange.ts'
 import type { NodeStreams } from '../api/streams.ts'
@@ -22,6 +23,7 @@ import { createProxy, type NodePages } from '../server/subresources/proxy.ts'
 import type { Store } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { compactRegularly } from './compaction.ts'
+import { openExports } from './exports.ts'
 import { type MachineControl, machineHandlers } from './machine-handlers.ts'
 
 /** What the API asks of the node beside its objects. */
@@ -29,6 +31,8 @@ export type NodeParts = NodeStreams &
   MachineControl & {
     /** For metrics.k8s.io. */
     measured?: { nodes(): Promise<Measured[]>; pods(): Promise<Measured[]> }
+    /** The bytes of a claim, for exports. */
+    openClaim?: OpenClaim
     /** For nodes/<name>/proxy. */
     pages?: NodePages
   }
@@ -126,6 +130,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     proxy: createProxy(
       (resource, namespace, name) =>
         server.lookup(resource === 'virtualmachineinstances' ? 'kubevirt.io' : '', resource, namespace, name),
+    ...openExports({ server, pki, node, log: log.child('exports') }),
       async (request) => await node().pages?.(request),
     ),
     log: log.child('http'),

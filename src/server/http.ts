@@ -9,7 +9,7 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import { ApiError, isApiError } from '../api/errors.ts'
 import type { ApiRequest, UserInfo } from '../api/exchange.ts'
 import { parseDuration } from '../api/time.ts'
@@ -38,7 +38,9 @@ export interface HttpOptions {
   upgrade?: (upgrade: StreamUpgrade) => Promise<void>
   /** Serves pods/proxy, services/proxy and nodes/proxy. */
   proxy?: ApiProxy
-  /** Paths that are not Kubernetes' (the console): true when it answered. Before authentication. */
+  /** What this server shows of itself under a name that is not its own; undefined: as always. */
+  certificateFor?: (name: string) => Promise<SecureContext | undefined> | undefined
+  /** Paths that are not Kubernetes': true when it answered. Before authentication. */
   other?: (request: IncomingMessage | Http2ServerRequest, response: Outgoing) => boolean
   log?: Logger
 }
@@ -76,6 +78,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       allowHTTP1: true,
       minVersion: 'TLSv1.2',
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
+      ...(options.certificateFor && { SNICallback: certificateChoice(options.certificateFor) }),
     })
     listener.on('secureConnection', (socket) => {
       sockets.add(socket)
@@ -115,6 +118,15 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       for (const socket of sockets) socket.destroy()
       await Promise.all(closed)
     },
+  }
+}
+
+/** A name that nobody knows gets the usual certificate, at once. */
+function certificateChoice(certificateFor: NonNullable<HttpOptions['certificateFor']>) {
+  return (name: string, done: (error: Error | null, context?: SecureContext) => void): void => {
+    const found = certificateFor(name)
+    if (found) found.then((context) => done(null, context), done)
+    else done(null)
   }
 }
 

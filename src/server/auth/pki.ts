@@ -30,6 +30,8 @@ export interface Pki {
   accountPublicKey: KeyObject
   /** Issues a client certificate signed by the CA (node agents, fleet members, people). */
   issueClient(name: string, groups: string[], days?: number): Promise<Pair>
+  /** Issues a serving certificate for names that are not this server's own, signed by the CA. */
+  issueServing(names: string[]): Promise<Pair>
   /** What a CertificateSigningRequest asks for. */
   readRequest(request: string): Promise<RequestFacts>
   /** The certificate for one, PEM in base64. */
@@ -113,6 +115,7 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     accountKey,
     accountPublicKey: createPublicKey(accountKey),
     issueClient,
+    issueServing: async (names) => (await making()).makeServing(ca, names[0]!, names),
     readRequest: async (request) => (await signing()).requestFacts(request),
     signRequest: async (order) => (await signing()).signRequest(ca, order),
   }

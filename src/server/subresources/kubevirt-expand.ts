@@ -13,16 +13,21 @@ import type { KubevirtCall, KubevirtHandler } from './kubevirt.ts'
 import { findTypes, type Get } from './kubevirt-types.ts'
 
 function expanded({ engine, info }: KubevirtCall, machine: ApiObject): ApiResponse {
-  if (!hasMatcher(machine)) return { status: 200, object: machine }
   const get: Get = (group, plural, namespace, name) => {
     const resource = engine.registry.preferred(group, plural)
     return resource && engine.objects.get(resource, namespace, name)?.object
   }
-  const { types, errors, pending } = findTypes(get, machine, info.namespace)
+  return { status: 200, object: writtenOut(get, machine, info.namespace) }
+}
+
+/** @throws ApiError with what does not fit, or is not there */
+export function writtenOut(get: Get, machine: ApiObject, namespace: string): ApiObject {
+  if (!hasMatcher(machine)) return machine
+  const { types, errors, pending } = findTypes(get, machine, namespace)
   if (pending) throw new ApiError('Conflict', 'what the machine infers from its volumes is not known yet; try again')
   if (!errors.length) {
     const result = expand(machine, types)
-    if (!result.errors.length) return { status: 200, object: result.machine }
+    if (!result.errors.length) return result.machine
     errors.push(...result.errors)
   }
   throw invalid('VirtualMachine', machine.metadata.name ?? '', errors, 'kubevirt.io')
