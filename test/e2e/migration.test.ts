@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../../src/api/meta.ts'
 import { identify, processesBelow } from '../../src/host/machines/process.ts'
-import { guestGreeting, guestKeys } from './machines-guest.ts'
+import { guestGreeting } from './machines-guest.ts'
 import { type MachinesRoom, openRoom, readUntil } from './machines-room.ts'
+import { until } from './tandem.fixture.ts'
 
 const running = (status: any) => status.phase === 'Running'
 const refOf = ({ metadata: { namespace, name, uid } }: StoredObject) => ({ namespace: namespace!, name, uid })
@@ -73,5 +74,76 @@ inRoom('a guest goes on in another process, twice, and its console with it', asy
   object = await room.until(asking(object), isOver)
   assert.equal(object.status.migrationState.failureReason, undefined)
   await assertGoesOn(room, object)
-  void guestKeys
+})
+
+/** So slow that it is under way until somebody ends it. */
+const slow = { migrationConfiguration: { bandwidthPerMigration: '64Ki' } }
+const underWay = (status: any) => status.migrationState?.startTimestamp !== undefined
+
+const pidsOf = (room: MachinesRoom, object: StoredObject) =>
+  (processesBelow(room.paths.machines).get(object.metadata.uid) ?? []).map(({ pid }) => pid)
+
+async function moving(room: MachinesRoom, name: string): Promise<{ object: StoredObject; target: number }> {
+  const object = await boot(room, name)
+  const source = room.pid(object)
+  const started = await room.until(asking(object, slow), underWay)
+  return { object: started, target: pidsOf(room, object).find((pid) => pid !== source)! }
+}
+
+inRoom('one that is cancelled leaves the guest where it was', async (room) => {
+  const { object } = await moving(room, 'canceller')
+  const source = room.pid(object)
+  object.status.migrationState.abortRequested = true
+  const { status } = await room.until(object, isOver)
+  const { failed, abortStatus, failureReason } = status.migrationState
+  assert.deepEqual({ failed, abortStatus }, { failed: true, abortStatus: 'Succeeded' })
+  assert.match(failureReason, /has been aborted/)
+  assert.equal(room.pid(object), source)
+  await assertGoesOn(room, object)
+  const again = await room.until(asking(object), isOver)
+  assert.equal(again.status.migrationState.failureReason, undefined, 'the next one succeeds')
+  await assertGoesOn(room, again)
+})
+
+inRoom('the second QEMU is killed: the guest stays where it was', async (room) => {
+  const { object, target } = await moving(room, 'survivor')
+  process.kill(target, 'SIGKILL')
+  const { status } = await room.until(object, isOver)
+  assert.equal(status.migrationState.failed, true)
+  await assertGoesOn(room, object)
+})
+
+inRoom('the first QEMU is killed: the machine has failed, and none is left', async (room) => {
+  const { object } = await moving(room, 'victim')
+  process.kill(room.pid(object), 'SIGKILL')
+  const { status } = await room.until(object, (now) => now.phase === 'Failed' && isOver(now))
+  assert.equal(status.migrationState.failed, true)
+  await until('no QEMU is left', () => pidsOf(room, object).length === 0)
+})
+
+inRoom('Tandem ends meanwhile: the guest stays where it was, and the migration has failed', async (room) => {
+  const { object } = await moving(room, 'left')
+  await room.reopen()
+  const { status } = await room.until(object, isOver)
+  assert.match(status.migrationState.failureReason, /Tandem was restarted/)
+  await assertGoesOn(room, object)
+})
+
+inRoom('a paused guest is paused afterwards', async (room) => {
+  const object = await boot(room, 'sleeper')
+  await room.machines.pause(refOf(object))
+  const moved = await room.until(asking(object), isOver)
+  assert.equal(moved.status.migrationState.failureReason, undefined)
+  const isPaused = moved.status.conditions.some((one: any) => one.type === 'Paused' && one.status === 'True')
+  assert.ok(isPaused)
+  await room.machines.unpause(refOf(object))
+  await assertGoesOn(room, moved)
+})
+
+inRoom('a guest that moved is stopped as every other', async (room) => {
+  const object = await room.until(asking(await boot(room, 'stopper')), isOver)
+  const deleted = { ...object, metadata: { ...object.metadata, deletionTimestamp: '2026-01-01T00:01:00Z' } }
+  assert.equal((await room.until(deleted, ({ phase }) => phase === 'Succeeded')).status.phase, 'Succeeded')
+  assert.match(room.events.at(-1)!, /shut down/)
+  await until('no QEMU is left', () => pidsOf(room, object).length === 0)
 })
