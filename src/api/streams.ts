@@ -64,6 +64,12 @@ export interface NodeStreams {
   podExec(pod: WorkloadRef, options: ExecOptions): Promise<ExecSession>
   podAttach(pod: WorkloadRef, options: Omit<ExecOptions, 'command'>): Promise<ExecSession>
   podPortForward(pod: WorkloadRef, port: number): Promise<ByteChannel>
+  /** What the serial console said. */
+  machineLogs(machine: WorkloadRef, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Through the guest agent. */
+  machineExec(machine: WorkloadRef, options: ExecOptions): Promise<ExecSession>
+  /** To the serial console. */
+  machineAttach(machine: WorkloadRef, options: Omit<ExecOptions, 'command'>): Promise<ExecSession>
   machineConsole(machine: WorkloadRef): Promise<ByteChannel>
   machineVnc(machine: WorkloadRef): Promise<ByteChannel>
   machinePortForward(machine: WorkloadRef, port: number, protocol: 'tcp' | 'udp'): Promise<ByteChannel>

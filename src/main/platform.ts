@@ -80,6 +80,9 @@ function lateStreams(node: () => NodeStreams): NodeStreams {
     podExec: async (...call) => await node().podExec(...call),
     podAttach: async (...call) => await node().podAttach(...call),
     podPortForward: async (...call) => await node().podPortForward(...call),
+    machineLogs: (...call) => node().machineLogs(...call),
+    machineExec: async (...call) => await node().machineExec(...call),
+    machineAttach: async (...call) => await node().machineAttach(...call),
     machineConsole: async (...call) => await node().machineConsole(...call),
     machineVnc: async (...call) => await node().machineVnc(...call),
     machinePortForward: async (...call) => await node().machinePortForward(...call),
@@ -120,7 +123,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     checks: { node: () => options.waitsFor?.() },
     log: log.child('server'),
   })
-  const streams = createStreams(lateStreams(node), server.lookup)
+  const streams = createStreams(lateStreams(node), server.lookup, server.machineOfPod)
   await server.start()
   const http = await serveHttp({
     server,

@@ -36,6 +36,7 @@ import { protobufOpenApi } from './discovery/openapi-v2.ts'
 import { createGate } from './gate.ts'
 import { type Checks, health, serverVersion } from './health.ts'
 import { hasLargeYaml, readLargeYaml } from './large-yaml.ts'
+import { findInstance, type MachineOfPod } from './machine-pods.ts'
 import { createObjects, type Objects } from './objects.ts'
 import { createOpenApi } from './openapi/openapi.ts'
 import { createRegistry, type Registry } from './registry.ts'
@@ -95,6 +96,8 @@ export interface ApiServer {
   stop(): void
   /** Reads one object, for streams. @throws ApiError NotFound */
   lookup(group: string, resource: string, namespace: string, name: string): StoredObject
+  /** The machine that a Pod of this name shows, for streams; undefined where the Pod is a real one or there is none. */
+  machineOfPod(namespace: string, name: string): MachineOfPod | undefined
   readonly registry: Registry
   readonly objects: Objects
   readonly authorizer: Authorizer
@@ -225,6 +228,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return response
   }
 
+  const machineOfPod = (namespace: string, name: string) =>
+    stored('pods', namespace, name) ? undefined : findInstance(objects, registry, namespace, name)
+
   const definitions = createDefinitions({ engine, handle, ask, log: log.child('definitions') })
 
   return {
@@ -249,9 +255,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     lookup(group, plural, namespace, name) {
       const resource = registry.preferred(group, plural)
       const stored = resource && objects.get(resource, namespace, name)
-      if (!stored) throw notFound(plural, name, group)
-      return stored.object
+      const object = stored?.object ?? (group === '' && plural === 'pods' && machineOfPod(namespace, name)?.pod)
+      if (!object) throw notFound(plural, name, group)
+      return object
     },
+    machineOfPod,
     handle,
     async start() {
       definitions.start()

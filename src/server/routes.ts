@@ -3,6 +3,7 @@
 import type { ApiResponse } from '../api/exchange.ts'
 import type { Tokens } from './auth/tokens.ts'
 import { type Call, methodNotAllowed, noSuchPath } from './call.ts'
+import { seesMachines, serveMachinePod, withMachinePods } from './machine-pods.ts'
 import { componentStatuses } from './subresources/component-statuses.ts'
 import { evict } from './subresources/eviction.ts'
 import { bind } from './subresources/pods.ts'
@@ -42,8 +43,12 @@ export function serveResource(call: Call, tools: RouteTools): Served {
   }
   if (resource.groupResource === 'componentstatuses') return componentStatuses(call)
   const answered = tools.handlers[resource.groupResource]
-  return answered ? answered(call) : serveObject(call)
+  if (answered) return answered(call)
+  if (!seesMachines(call)) return serveObject(call)
+  return serveMachinePod(call) ?? serveObject(reads.has(info.verb) ? withMachinePods(call) : call)
 }
+
+const reads = new Set(['get', 'list', 'watch'])
 
 function serveObject(call: Call): Served {
   const { resource, info } = call
@@ -86,6 +91,8 @@ function serveSubresource(call: Call, tools: RouteTools): Served {
   const name = `${resource.groupResource}/${info.subresource}`
   const given = tools.handlers[name]
   if (given) return given(call)
+  const ofMachine = seesMachines(call) ? serveMachinePod(call) : undefined
+  if (ofMachine) return ofMachine
   if (info.subresource === 'scale' && resource.scale) return scale(call)
   if (name === 'pods/binding') return bind(call)
   if (name === 'pods/eviction') return evict(call)

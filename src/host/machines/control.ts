@@ -3,17 +3,19 @@
 
 import { join } from 'node:path'
 import { ApiError } from '../../api/errors.ts'
-import type { ByteChannel, WorkloadRef } from '../../api/streams.ts'
+import type { ByteChannel, ExecSession, NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import type { Logger } from '../../base/log.ts'
+import { execInGuest } from './agent-exec.ts'
 import { connectTcp, connectUdp, connectUnix } from './channel.ts'
 import { freeze, isFrozen, thaw } from './freeze.ts'
 import { agentOf, consoleOf, isRunning, type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { machineFiles } from './plan.ts'
 import type { Qmp } from './qmp.ts'
 import { takeScreenshot } from './screenshot.ts'
+import { serialLog } from './serial-log.ts'
 import { withSocketPath } from './socket-path.ts'
 
-export interface MachineControl {
+export interface MachineControl extends Pick<NodeStreams, 'machineLogs' | 'machineExec' | 'machineAttach'> {
   machineConsole(machine: WorkloadRef): Promise<ByteChannel>
   machineVnc(machine: WorkloadRef): Promise<ByteChannel>
   machinePortForward(machine: WorkloadRef, port: number, protocol: 'tcp' | 'udp'): Promise<ByteChannel>
@@ -66,6 +68,25 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
   }
 
   return {
+    machineLogs(ref, options, signal) {
+      const machine = machines.get(ref.uid)
+      const path = join(machine?.directory ?? '', machineFiles.serialLog)
+      return serialLog(path, ref.name, options, signal, () => machine !== undefined && isRunning(machine))
+    },
+
+    async machineExec(ref, options) {
+      const machine = running(ref)
+      if (!machine.agentOpen)
+        throw conflict(`${noAgent}: commands run in the guest by qemu-guest-agent; attach reaches the serial console`)
+      return await execInGuest(await agentOf(machine), options)
+    },
+
+    async machineAttach(ref) {
+      const machine = running(ref)
+      const console = await connecting('the serial console', async () => (await consoleOf(machine)).open())
+      return attachTo(console)
+    },
+
     async machineConsole(ref) {
       const machine = running(ref)
       return await connecting('the serial console', async () => (await consoleOf(machine)).open())
@@ -140,5 +161,27 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
       if (!machine.agentOpen) throw conflict(noAgent)
       return await (await agentOf(machine)).execute(command, args, 5_000)
     },
+  }
+}
+
+/** The console has one stream out, no size, and no end of its own but the machine's. */
+function attachTo(console: ByteChannel): ExecSession {
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  async function* stdout() {
+    try {
+      yield* console.readable
+    } finally {
+      end()
+    }
+  }
+  return {
+    stdin: { write: (chunk) => console.write(chunk), end: () => {} },
+    stdout: stdout(),
+    resize() {},
+    exit: ended.then(() => ({ kind: 'exited', code: 0 })),
+    close: () => console.close(),
   }
 }

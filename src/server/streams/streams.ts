@@ -6,13 +6,14 @@ import type { Duplex } from 'node:stream'
 import { ApiError } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { StoredObject } from '../../api/meta.ts'
-import type { NodeStreams } from '../../api/streams.ts'
+import type { NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import {
   execChannelProtocols,
   forwardChannelProtocols,
   negotiate,
   plainProtocols,
 } from '../../wire/channel-protocols.ts'
+import type { MachineOfPod } from '../machine-pods.ts'
 import type { RequestInfo } from '../request.ts'
 import { execOverSpdy, execOverWebSocket } from './exec.ts'
 import { logOverWebSocket } from './log-stream.ts'
@@ -41,8 +42,29 @@ export interface Streams {
   upgrade(upgrade: StreamUpgrade): Promise<void>
 }
 
-export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
-  const podOf = (info: RequestInfo) => lookup('', 'pods', info.namespace, info.name)
+/** Streams of one Pod, or of the machine that is behind it. */
+type PodStreams = Pick<NodeStreams, 'podLogs' | 'podExec' | 'podAttach' | 'podPortForward'>
+
+const nothingPodded = () => undefined
+
+export function createStreams(
+  node: NodeStreams,
+  lookup: Lookup,
+  machineOfPod: (namespace: string, name: string) => MachineOfPod | undefined = nothingPodded,
+): Streams {
+  const ofMachine: PodStreams = {
+    podLogs: node.machineLogs,
+    podExec: node.machineExec,
+    podAttach: node.machineAttach,
+    podPortForward: (machine, port) => node.machinePortForward(machine, port, 'tcp'),
+  }
+
+  function targetOf({ namespace, name }: RequestInfo): { pod: StoredObject; ref: WorkloadRef; at: PodStreams } {
+    const machine = machineOfPod(namespace, name)
+    if (machine) return { pod: machine.pod, ref: workloadRef(machine.instance), at: ofMachine }
+    const pod = lookup('', 'pods', namespace, name)
+    return { pod, ref: workloadRef(pod), at: node }
+  }
 
   /** An instance by its own name, or that of the VirtualMachine it belongs to: both are the same. */
   const machineOf = (info: RequestInfo): StoredObject =>
@@ -50,18 +72,17 @@ export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
 
   async function upgradePod(upgrade: StreamUpgrade): Promise<void> {
     const { info, query, request } = upgrade
-    const pod = podOf(info)
-    const ref = workloadRef(pod)
+    const { pod, ref, at } = targetOf(info)
     const offered = offeredProtocols(request)
     if (info.subresource === 'log') {
       const protocol = negotiate(plainProtocols, offered)
       if (!protocol) throw wrongProtocol(request, plainProtocols)
       const options = logOptions(pod, query)
-      return await logOverWebSocket(upgrade, protocol, (signal) => node.podLogs(ref, options, signal))
+      return await logOverWebSocket(upgrade, protocol, (signal) => at.podLogs(ref, options, signal))
     }
     if (info.subresource === 'portforward') {
       requireRunning(pod)
-      const connect = (port: number) => node.podPortForward(ref, port)
+      const connect = (port: number) => at.podPortForward(ref, port)
       if (offered.includes(tunnelProtocol)) return await portForwardOverWebSocket(upgrade, connect)
       if (wantsSpdy(request)) return await portForwardOverSpdy(upgrade, connect)
       const channels = negotiate(forwardChannelProtocols, offered)
@@ -70,7 +91,7 @@ export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
     }
     const attach = info.subresource === 'attach'
     const options = execOptions(pod, query, attach)
-    const start = () => (attach ? node.podAttach(ref, options) : node.podExec(ref, options))
+    const start = () => (attach ? at.podAttach(ref, options) : at.podExec(ref, options))
     if (wantsSpdy(request)) return await execOverSpdy(upgrade, options, start)
     const protocol = negotiate(execChannelProtocols, offered)
     if (!protocol) throw wrongProtocol(request, execChannelProtocols)
@@ -90,9 +111,9 @@ export function createStreams(node: NodeStreams, lookup: Lookup): Streams {
 
   return {
     log(info, query, signal) {
-      const pod = podOf(info)
+      const { pod, ref, at } = targetOf(info)
       const options = logOptions(pod, query)
-      const stream = node.podLogs(workloadRef(pod), options, signal)
+      const stream = at.podLogs(ref, options, signal)
       return { status: 200, headers: { 'content-type': 'text/plain' }, stream }
     },
     async upgrade(upgrade) {

@@ -15,7 +15,7 @@ import type { Resource } from '../registry.ts'
 import { type DeleteOptions, deleteObject } from '../verbs/delete.ts'
 import { existing } from '../verbs/get.ts'
 
-const created: ApiResponse = {
+export const created: ApiResponse = {
   status: 201,
   object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
 }
@@ -35,7 +35,7 @@ export async function evict(call: Call): Promise<ApiResponse> {
   return created
 }
 
-function evictionOptions(call: Call): DeleteOptions {
+export function evictionOptions(call: Call): DeleteOptions {
   const eviction = readBody(call.request, false).value
   if (!isPlainObject(eviction)) throw badRequest('the request has no Eviction in its body')
   const { metadata, deleteOptions: asked = {} } = eviction as ApiObject

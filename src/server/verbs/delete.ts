@@ -92,7 +92,7 @@ async function removeOne(call: Call, listed: Stored, options: DeleteOptions): Pr
   }
 }
 
-function deleteOptions(call: Call): DeleteOptions {
+export function deleteOptions(call: Call): DeleteOptions {
   const { query } = call.request
   const body = readBody(call.request, false).value
   if (body !== undefined && !isPlainObject(body)) throw badRequest('the body of a delete must be DeleteOptions')
