@@ -40,6 +40,8 @@ export const kubevirtFields: {
     'kubevirt.v1beta1.VirtualMachineSnapshotSpec.failureDeadline': { format: 'duration' },
     'kubevirt.v1beta1.VirtualMachineSnapshotStatus.creationTime': { nullable: true },
     'kubevirt.v1.Port.port': { format: 'int32' },
+    'kubevirt.v1.MigrationConfiguration.bandwidthPerMigration': { format: 'quantity' },
+    'kubevirt.v1alpha1.MigrationPolicySpec.bandwidthPerMigration': { format: 'quantity' },
     'kubevirt.v1.ContainerDiskSource.imagePullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
     'kubevirt.v1.VirtualMachineSpec.runStrategy': {
       // Hibernated is Tandem's own.
@@ -52,6 +54,11 @@ export const kubevirtFields: {
     'kubevirt.v1.VirtualMachineInstanceReplicaSetCondition': conditionTimes,
     'kubevirt.v1beta1.VirtualMachinePoolCondition': conditionTimes,
     'kubevirt.v1beta1.Condition': conditionTimes,
+    'kubevirt.v1.VirtualMachineInstanceMigrationCondition': conditionTimes,
+    'kubevirt.v1.MigrationConfiguration': { maxDowntimeMs: { type: 'integer', format: 'int64' } },
+    'kubevirt.v1alpha1.MigrationPolicySpec': {
+      maxDowntimeMs: { type: 'integer', format: 'int64', minimum: 1, maximum: 2_000_000 },
+    },
     'kubevirt.v1beta1.VirtualMachineCloneSpec': {
       volumeNamePolicy: { type: 'string', enum: ['RandomizeNames', 'PrefixTargetName'], keepZero: true },
     },

@@ -81,7 +81,9 @@ export const roots = [
 export const kubevirtRoots = [
   'V1VirtualMachine',
   'V1VirtualMachineInstance',
+  'V1VirtualMachineInstanceMigration',
   'V1VirtualMachineInstanceReplicaSet',
+  'V1alpha1MigrationPolicy',
   'V1beta1VirtualMachineClone',
   'V1beta1VirtualMachineClusterInstancetype',
   'V1beta1VirtualMachineClusterPreference',
