@@ -1,6 +1,7 @@
 // The list of controllers.
 
 import { cdiConfig } from './cdi-config.ts'
+import { virtualMachineClone } from './clone.ts'
 import { clusterRoleAggregation } from './clusterrole-aggregation.ts'
 import type { ControllerDefinition } from './controller.ts'
 import { cronJob } from './cronjob.ts'
@@ -27,8 +28,8 @@ import { virtualMachinePool } from './pool.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceClaims } from './resource-claims.ts'
 import { resourceQuota } from './resource-quota.ts'
-import { scheduler } from './scheduler.ts'
 import { virtualMachineRestore } from './restore.ts'
+import { scheduler } from './scheduler.ts'
 import { rootCaPublisher, serviceAccount } from './service-account.ts'
 import { serviceAccountTokens } from './service-account-tokens.ts'
 import { serviceAddresses, serviceRanges } from './service-addresses.ts'
@@ -69,6 +70,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachinePool,
   virtualMachineSnapshot,
   virtualMachineRestore,
+  virtualMachineClone,
   virtualMachineExport,
   volumeBinder,
   ephemeralVolumes,

@@ -64,6 +64,10 @@ export const volumeRestores = (restore: StoredObject, content: StoredObject): Vo
 const without = (record: Record<string, string> = {}, prefixes: string[]): Record<string, string> =>
   Object.fromEntries(Object.entries(record).filter(([key]) => !prefixes.some((prefix) => key.startsWith(prefix))))
 
+/** Annotations of a saved machine that a new one has too. */
+export const inherited = (annotations: Record<string, string> | undefined): Record<string, string> =>
+  without(annotations, ['tandem.dev/', 'kubectl.kubernetes.io/last-applied', lastRestore])
+
 /** `target`: the machine, as far as it exists. */
 export function restoredClaim(
   restore: StoredObject,
@@ -159,7 +163,7 @@ export function restoredMachine(
       name: restore.spec.target.name,
       namespace: restore.metadata.namespace!,
       ...(labels && { labels }),
-      annotations: { ...without(annotations, ['tandem.dev/', 'kubectl.kubernetes.io/last-applied']), ...marks },
+      annotations: { ...inherited(annotations), ...marks },
     },
     spec,
   }

@@ -223,8 +223,9 @@ function createSync(context: ControllerContext) {
     if (target && !isOfRestore(restore, target) && target.metadata.uid !== snapshot.status?.sourceUID)
       throw new Halt(elsewhere)
     if (target) await reserve(restore, target)
-    if (!restore.status!.restores) {
-      await writeStatus(restore, { restores: volumeRestores(restore, content) })
+    const wanted = volumeRestores(restore, content)
+    if (wanted.length && !restore.status!.restores) {
+      await writeStatus(restore, { restores: wanted })
       throw waiting('Creating new PVCs', 'Waiting for new PVCs')
     }
     await reconcileClaims(restore, content, target)
