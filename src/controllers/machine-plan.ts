@@ -3,8 +3,9 @@
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
-import { isBeingFilled } from '../kinds/snapshot/memory.ts'
 import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
+import { fixedPart } from '../kinds/kubevirt/live-changes.ts'
+import { isBeingFilled } from '../kinds/snapshot/memory.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
 import { isFinished } from './pod-state.ts'
@@ -128,10 +129,11 @@ export function isSetToStart(machine: StoredObject): boolean {
   return strategy !== 'WaitAsReceiver' && requestsOf(machine).some(({ action }) => action === 'Start')
 }
 
-/** Tells templates apart; what an instance type or a preference adds is told apart by its revision. */
+/** Tells templates apart by what a running instance cannot take; what types and preferences add, by their revisions. */
 export function templateMark({ spec, status }: StoredObject): string {
   const revisions = [status?.instancetypeRef, status?.preferenceRef].map((ref) => ref?.controllerRevisionRef?.name)
-  return templateHash(spec.instancetype || spec.preference ? { template: spec.template, revisions } : spec.template)
+  const template = { ...spec.template, spec: fixedPart(spec.template?.spec) }
+  return templateHash(spec.instancetype || spec.preference ? { template, revisions } : template)
 }
 
 /** `whole`: the machine with its instance type and preference written out. */
@@ -157,10 +159,4 @@ export function instanceFor(machine: StoredObject, paused: boolean, whole = mach
     },
     spec: { ...template.spec, ...(paused && { startStrategy: 'Paused' }) },
   }
-}
-
-/** The template has changed since the instance was made from it. */
-export function needsRestart(machine: StoredObject, instance: StoredObject): boolean {
-  const made = instance.metadata.annotations?.[templateAnnotation]
-  return made !== undefined && !isFinished(instance) && made !== templateMark(machine)
 }

@@ -4,11 +4,11 @@
 import type { StoredObject } from '../api/meta.ts'
 import { formatTime } from '../api/time.ts'
 import { type Condition, findCondition, isTrue, withCondition, withoutCondition } from './conditions.ts'
+import { restartReason } from './machine-live.ts'
 import {
   generationAnnotation,
   isSaved,
   isSetToStart,
-  needsRestart,
   openRequests,
   type StateChange,
   strategyOf,
@@ -173,17 +173,9 @@ function conditionsOf(facts: MachineFacts): Condition[] {
   conditions = failure
     ? withCondition(conditions, { type: 'Failure', status: 'True', ...failure, lastProbeTime: null }, time)
     : withoutCondition(conditions, 'Failure')
-  return instance && needsRestart(machine, instance)
-    ? withCondition(
-        conditions,
-        {
-          type: 'RestartRequired',
-          status: 'True',
-          message: 'a non-live-updatable field was changed in the template spec',
-          lastProbeTime: null,
-        },
-        time,
-      )
+  const message = instance && restartReason(machine, instance)
+  return message
+    ? withCondition(conditions, { type: 'RestartRequired', status: 'True', message, lastProbeTime: null }, time)
     : withoutCondition(conditions, 'RestartRequired')
 }
 

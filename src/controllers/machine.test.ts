@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
-import { instanceFor, needsRestart, nextStep, openRequests } from './machine-plan.ts'
+import { restartReason } from './machine-live.ts'
+import { instanceFor, nextStep, openRequests } from './machine-plan.ts'
 import { machineStatus, startBackoff, startFailure } from './machine-status.ts'
 import { at, object, ready, stamp } from './sample.fixture.ts'
 
@@ -99,9 +100,12 @@ test('an instance is its machine’s, and remembers the template', () => {
   const made = instanceFor(machine, true) as StoredObject
   assert.deepEqual([made.metadata.name, made.metadata.labels?.app, made.spec.startStrategy], ['db', 'db', 'Paused'])
   assert.equal(made.metadata.ownerReferences![0]!.uid, machine.metadata.uid)
-  assert.equal(needsRestart(machine, made), false)
-  const changed = { ...machine, spec: { ...machine.spec, template: { ...template, spec: { domain: {} } } } }
-  assert.equal(needsRestart(changed as StoredObject, made), true)
+  assert.equal(restartReason(machine, made), undefined)
+  const changed = {
+    ...machine,
+    spec: { ...machine.spec, template: { ...template, spec: { ...template.spec, hostname: 'other' } } },
+  }
+  assert.match(restartReason(changed as StoredObject, made) ?? '', /non-live-updatable/)
   assert.equal(made.metadata.annotations?.[resumeAnnotation], undefined)
   assert.equal(instanceFor(vm('Always', {}, saved), false).metadata.annotations?.[resumeAnnotation], 'true')
   assert.equal(made.metadata.annotations?.[receiverAnnotation], undefined)

@@ -14,6 +14,7 @@ import {
 } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
 import { createInstancetypes } from './instancetype.ts'
+import { livePatch } from './machine-live.ts'
 import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
 import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
@@ -148,6 +149,13 @@ function createSync(context: ControllerContext) {
     }
   }
 
+  /** What of a changed template a running guest can take. */
+  async function applyLive(machine: StoredObject, instance: StoredObject): Promise<void> {
+    const patch = livePatch(machine, instance)
+    const { name, namespace } = instance.metadata
+    if (patch) await client.patch(virtualMachineInstances, name, namespace, 'merge', patch)
+  }
+
   /** First both sides know that the memory is to be saved, then the instance goes. */
   async function hibernate(machine: StoredObject, instance: StoredObject): Promise<Outcome> {
     if (isFinished(instance)) return stop(machine, instance)
@@ -205,6 +213,7 @@ function createSync(context: ControllerContext) {
         return {}
       }
       case 'none':
+        if (instance) await applyLive(machine, instance)
         return {}
     }
   }

@@ -1,7 +1,7 @@
 // The disks of a machine as QEMU options: a -blockdev that names format, file and backing file explicitly (nothing is
 // ever probed), and the device that the guest sees.
 
-import { Inexpressible, option } from './option.ts'
+import { Inexpressible, type OptionValues, option } from './option.ts'
 import { type DiskFile, isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf } from './vmi.ts'
 
@@ -22,7 +22,7 @@ export function storageArgs(plan: MachinePlan): string[] {
   for (const [index, prepared] of plan.disks.entries()) {
     const node = `disk${index}`
     const port = buses[index] === 'sata' ? sataIndex++ : 0
-    args.push('-blockdev', blockdev(node, prepared))
+    if (!prepared.empty) args.push('-blockdev', JSON.stringify(blockdev(node, prepared)))
     if (prepared.disk.dedicatedIOThread) args.push('-object', option('iothread', { id: `${node}-thread` }))
     args.push('-device', diskDevice(plan, prepared, node, port, bootIndexes.get(prepared)))
   }
@@ -37,13 +37,14 @@ function bootOrder(plan: MachinePlan): Map<PreparedDisk, number> {
   return plan.disks[0] ? new Map([[plan.disks[0], 1]]) : new Map()
 }
 
-function blockdev(node: string, prepared: PreparedDisk): string {
+/** The options of -blockdev and of blockdev-add. */
+export function blockdev(node: string, prepared: PreparedDisk): object {
   const { disk, backing, readOnly, ephemeral, direct } = prepared
   if (disk.io === 'native' && !direct)
     throw new Inexpressible(`disk ${disk.name}: io native needs cache none and storage that can do it`)
   const cache = { direct, 'no-flush': ephemeral && !direct }
   const file = (from: DiskFile, more: object) => ({ driver: 'file', filename: from.file, ...more })
-  return JSON.stringify({
+  return {
     driver: prepared.format,
     'node-name': node,
     'read-only': readOnly,
@@ -51,7 +52,7 @@ function blockdev(node: string, prepared: PreparedDisk): string {
     cache,
     file: file(prepared, { aio: disk.io === 'native' ? 'native' : 'threads', discard: 'unmap', cache }),
     ...(prepared.format === 'qcow2' && { backing: backing ? backingNode(backing, file(backing, {})) : null }),
-  })
+  }
 }
 
 /** The end of the chain: whatever a header inside names is not opened. */
@@ -76,6 +77,23 @@ const errorPolicies: Record<string, { werror: string; rerror: string }> = {
 function diskDevice(plan: MachinePlan, prepared: PreparedDisk, node: string, port: number, bootindex?: number): string {
   const { disk } = prepared
   const bus = busOf(disk)
+  const controller = isQ35(plan) && port < sataPorts ? 'ide' : `sata${Math.floor(port / sataPorts)}`
+  const { driver, ...values } = deviceValues(prepared, node, {
+    bus: bus === 'sata' ? `${controller}.${port % sataPorts}` : bus === 'usb' ? 'usb.0' : undefined,
+    iothread: disk.dedicatedIOThread ? `${node}-thread` : undefined,
+    bootindex,
+  })
+  return option(driver, values)
+}
+
+/** What the guest sees, at its place: the options of -device and of device_add. */
+export function deviceValues(
+  prepared: PreparedDisk,
+  node: string,
+  place: { bus?: string; iothread?: string; bootindex?: number },
+): OptionValues & { driver: string } {
+  const { disk } = prepared
+  const bus = busOf(disk)
   const device = devices[bus]?.[disk.cdrom ? 'cdrom' : 'disk']
   if (!device) throw new Inexpressible(`disk ${disk.name}: no ${disk.cdrom ? 'CD-ROM' : 'disk'} on bus ${bus}`)
   if (bus === 'sata' && prepared.readOnly && !disk.cdrom)
@@ -83,18 +101,18 @@ function diskDevice(plan: MachinePlan, prepared: PreparedDisk, node: string, por
   if (disk.dedicatedIOThread && bus !== 'virtio')
     throw new Inexpressible(`disk ${disk.name}: dedicatedIOThread needs bus virtio`)
   const policy = errorPolicies[disk.errorPolicy || 'stop']!
-  const controller = isQ35(plan) && port < sataPorts ? 'ide' : `sata${Math.floor(port / sataPorts)}`
-  return option(device, {
+  return {
+    driver: device,
     id: `${node}-device`,
-    drive: node,
-    bus: bus === 'sata' ? `${controller}.${port % sataPorts}` : bus === 'usb' ? 'usb.0' : undefined,
-    iothread: disk.dedicatedIOThread ? `${node}-thread` : undefined,
+    drive: prepared.empty ? undefined : node,
+    bus: place.bus,
+    iothread: place.iothread,
     serial: disk.serial,
-    bootindex,
+    bootindex: place.bootindex,
     // usb-storage and CD-ROM drives stop for nothing: there is nothing to lose.
     ...(bus !== 'usb' && !disk.cdrom && policy),
     'write-cache': bus === 'usb' || disk.cdrom || prepared.readOnly ? undefined : disk.cache !== 'writethrough',
     logical_block_size: disk.blockSize?.custom?.logical,
     physical_block_size: disk.blockSize?.custom?.physical,
-  })
+  }
 }

@@ -3,6 +3,7 @@
 import { cpuOption } from './args-cpu.ts'
 import { networkArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
+import { hotplugPortArgs } from './hotplug-plan.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { translationCacheMiB, vcpus } from './resources.ts'
@@ -16,6 +17,7 @@ export function qemuArgs(plan: MachinePlan): string[] {
     ...channelArgs(plan),
     ...networkArgs(plan),
     ...storageArgs(plan),
+    ...hotplugPortArgs(plan),
     ...deviceArgs(plan),
     ...tpmArgs(plan.spec),
   ]
@@ -114,6 +116,8 @@ function channelArgs(plan: MachinePlan): string[] {
   return [
     ...socket('qmp', machineFiles.qmp),
     ...['-mon', option('', { chardev: 'qmp', mode: 'control' })],
+    ...socket('handover', machineFiles.handover),
+    ...['-mon', option('', { chardev: 'handover', mode: 'control' })],
     ...serial,
     ...['-device', option('virtio-serial-pci', { id: 'virtio-serial0' })],
     ...socket('agent0', machineFiles.agent),

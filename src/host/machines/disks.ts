@@ -5,6 +5,7 @@ import { closeSync, fstatSync, statSync } from 'node:fs'
 import { chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
+import { isHotpluggable } from '../../kinds/kubevirt/live-changes.ts'
 import { ImageError, type Images } from '../images/images.ts'
 import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
@@ -15,7 +16,7 @@ import { firstFile } from './process.ts'
 import { quantity } from './resources.ts'
 import type { Seed } from './seed.ts'
 import type { Sources } from './sources.ts'
-import { type Disk, disksOf, diskTargets, specOf, type Volume } from './vmi.ts'
+import { coldDisks, type Disk, diskTargets, specOf, type Volume } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
 export interface DiskRooms {
@@ -49,7 +50,7 @@ export async function prepareDisks(
   resuming: boolean,
 ): Promise<PreparedDisks> {
   const spec = specOf(machine)
-  const wanted = disksOf(spec)
+  const wanted = coldDisks(spec)
   const targets = diskTargets(wanted)
   const work: Work = { rooms, machine, uuid, directory, signal, resuming, files: [], shared: [] }
   const close = () => {
@@ -60,6 +61,10 @@ export async function prepareDisks(
   try {
     for (const [index, disk] of wanted.entries()) {
       const volume = spec.volumes?.find((one) => one.name === disk.name)
+      if (disk.cdrom && (!volume || isHotpluggable(volume))) {
+        disks.push({ ...emptyDrive, disk })
+        continue
+      }
       if (!volume) throw new Error(`disk ${disk.name}: there is no volume of this name in spec.volumes`)
       const { status, ...prepared } = await prepare(work, index, disk, volume).catch((error: unknown) => {
         throw explained(error, volume)
@@ -87,6 +92,15 @@ interface Work {
 }
 
 type Prepared = Omit<PreparedDisk, 'disk'> & { status?: object }
+
+const emptyDrive: Prepared = {
+  format: 'raw',
+  file: '',
+  readOnly: true,
+  direct: false,
+  ephemeral: false,
+  empty: true,
+}
 
 /** The message says which volume waits; the reason is the driver's own where nobody gave one. */
 function explained(error: unknown, { name, containerDisk }: Volume): Waiting {
@@ -183,7 +197,7 @@ async function ephemeralClaim(work: Work, name: string, volume: Volume): Promise
   return { ...overlay(name, 'raw', shared), status: claimStatus(claim, bound) }
 }
 
-const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: boolean }) => ({
+export const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: boolean }) => ({
   persistentVolumeClaimInfo: {
     claimName: claim,
     accessModes: [bound.readOnly ? 'ReadOnlyMany' : 'ReadWriteOnce'],

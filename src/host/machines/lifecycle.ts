@@ -11,6 +11,7 @@ import { isReceiver, shutdownAnnotation } from '../../kinds/kubevirt/instance-ma
 import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
+import { adjust, adjustIn } from './adjusting.ts'
 import { outOfMemory, unconfine } from './cgroup.ts'
 import { endCompanions } from './companion.ts'
 import { isFrozen, thawWhenDue } from './freeze.ts'
@@ -77,6 +78,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     if (isRunning(machine) && !machine.starting) {
       watch(machine, object)
       migrations.look(machine, object)
+      adjust({ ...options, record: event }, machine, object)
     }
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {
@@ -174,7 +176,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   function report(object: StoredObject, machine: Machine): SyncResult {
     const status = statusOf(object, observe(machine), options.nodeName, now())
     const same = JSON.stringify(sorted(status)) === JSON.stringify(sorted(object.status ?? {}))
-    return { ...(!same && { status }), requeueAfter: nextLook(machine) }
+    return { ...(!same && { status }), requeueAfter: sooner(nextLook(machine), adjustIn(machine, now())) }
   }
 
   function observe(machine: Machine): Observed {
@@ -191,6 +193,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       result,
       frozen: isFrozen(machine),
       migration: machine.migration,
+      plugProblems: machine.plugProblems,
     }
   }
 
@@ -383,6 +386,9 @@ function reasonOf(error: unknown): [reason: string, message: string] {
   if (error instanceof Waiting) return [error.reason, error.message]
   return [error instanceof Inexpressible ? 'Unsupported' : 'SyncFailed', (error as Error).message]
 }
+
+const sooner = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 
 /** Keys in order, so that two statuses can be compared as text. */
 function sorted(value: any): any {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from '../../base/log.ts'
 import { type Agent, type GuestInfo, openAgent, readGuest } from './agent.ts'
 import { type Console, openConsole } from './console.ts'
+import type { PlugProblems } from './hotplug.ts'
 import { machineFiles } from './plan.ts'
 import { isAlive } from './process.ts'
 import { openQmp, type Qmp, type QmpEvent } from './qmp.ts'
@@ -39,6 +40,11 @@ export interface Machine {
   migration?: Migration
   /** Hears the events of its QEMU too. */
   eavesdrop?: (event: QmpEvent) => void
+  /** What is being plugged or resized, and when it is tried again. */
+  adjusting?: Promise<void>
+  adjustAt: number
+  adjustFailures: number
+  plugProblems?: PlugProblems
   /** The end in progress: QEMU is being told to go and its traces removed. */
   ending?: Promise<void>
   reconnecting?: Promise<void>
@@ -79,6 +85,8 @@ export const newMachine = (directory: string, record: MachineRecord): Machine =>
   lastPowerdown: 0,
   powerdowns: 0,
   agentReadAt: 0,
+  adjustAt: 0,
+  adjustFailures: 0,
 })
 
 export const isRunning = ({ record }: Machine): boolean =>

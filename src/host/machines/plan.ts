@@ -19,6 +19,8 @@ export interface PreparedDisk extends DiskFile {
   direct: boolean
   /** The disk does not outlive the machine, so that flushes of the guest need not reach the platter. */
   ephemeral: boolean
+  /** A CD-ROM drive without a disc; nothing is opened. */
+  empty?: boolean
 }
 
 export interface PreparedCard {
@@ -61,6 +63,8 @@ export const isQ35 = (plan: MachinePlan): boolean => {
 /** Names in the machine's directory, which is QEMU's working directory. */
 export const machineFiles = {
   qmp: 'qmp.sock',
+  /** A second QMP, over which open files are given to QEMU. */
+  handover: 'handover.sock',
   console: 'console.sock',
   vnc: 'vnc.sock',
   agent: 'agent.sock',

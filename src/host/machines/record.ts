@@ -2,6 +2,7 @@
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Plugged } from './hotplug-plan.ts'
 import { machineFiles } from './plan.ts'
 import type { ProcessIdentity } from './process.ts'
 import type { Topology } from './resources.ts'
@@ -28,6 +29,8 @@ export interface StartedMachine {
   runtimeUser: number
   /** Disks of container images that it reads. */
   sharedDisks: string[]
+  /** What was plugged since. */
+  plugged?: Plugged
 }
 
 export interface MachineRecord {

@@ -4,6 +4,8 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import type { GuestInfo } from './agent.ts'
+import type { PlugProblems } from './hotplug.ts'
+import { plugStatus } from './hotplug-status.ts'
 import type { Migration } from './machine.ts'
 import { migratableCondition, migrationStatus } from './migratable.ts'
 import type { MachineResult, StartedMachine } from './record.ts'
@@ -25,6 +27,8 @@ export interface Observed {
   /** Its file systems are held still. */
   frozen?: boolean
   migration?: Migration
+  /** Why hotpluggable volumes are not where they should be. */
+  plugProblems?: PlugProblems
 }
 
 interface Condition {
@@ -61,7 +65,7 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     runtimeUser: started.runtimeUser,
     memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
     currentCPUTopology: started.topology,
-    volumeStatus: started.volumes,
+    volumeStatus: [...started.volumes, ...plugStatus(spec, started.plugged, observed.plugProblems)],
     ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
   }
 }

@@ -2,6 +2,7 @@
 // (staging/src/kubevirt.io/api/core/v1/schema.go).
 
 import type { StoredObject } from '../../api/meta.ts'
+import { hotVolumes } from '../../kinds/kubevirt/live-changes.ts'
 
 export interface DiskTarget {
   bus?: string
@@ -56,8 +57,8 @@ export interface Volume {
   name: string
   containerDisk?: { image: string; imagePullSecret?: string; path?: string; imagePullPolicy?: string }
   emptyDisk?: { capacity: string | number }
-  persistentVolumeClaim?: { claimName: string; readOnly?: boolean }
-  dataVolume?: { name: string }
+  persistentVolumeClaim?: { claimName: string; readOnly?: boolean; hotpluggable?: boolean }
+  dataVolume?: { name: string; hotpluggable?: boolean }
   ephemeral?: { persistentVolumeClaim?: { claimName: string; readOnly?: boolean } }
   cloudInitNoCloud?: CloudInit
   cloudInitConfigDrive?: CloudInit
@@ -201,6 +202,12 @@ export function disksOf(spec: VmiSpec): Disk[] {
 
 export const busOf = (disk: Disk): string => (disk.cdrom ?? disk.disk)?.bus || 'sata'
 
+/** The disks that are there from the start: what is plugged comes later, but a drive waits for its disc. */
+export function coldDisks(spec: VmiSpec): Disk[] {
+  const hot = hotVolumes(spec)
+  return disksOf(spec).filter((disk) => disk.cdrom || !hot.has(disk.name))
+}
+
 /** Device names the way KubeVirt reports them: vda… for virtio, sda… for all others, in order. */
 export function diskTargets(disks: Disk[]): Map<string, string> {
   const counts: Record<string, number> = { vd: 0, sd: 0 }
@@ -210,6 +217,12 @@ export function diskTargets(disks: Disk[]): Map<string, string> {
     targets.set(disk.name, prefix + letters(counts[prefix]!++))
   }
   return targets
+}
+
+/** The first name for a disk of its kind that is not taken. */
+export function nextTarget(disk: Disk, taken: Set<string>): string {
+  const prefix = busOf(disk) === 'virtio' ? 'vd' : 'sd'
+  for (let index = 0; ; index++) if (!taken.has(prefix + letters(index))) return prefix + letters(index)
 }
 
 /** 0 → a, 25 → z, 26 → aa */

@@ -26,7 +26,8 @@ export function validateDisks(spec: any, field: string): FieldError[] {
     if (other !== undefined)
       errors.push(invalidValue(`${at}.name`, disk.name, `${at} and ${parent}[${other}] must not have the same Name.`))
     else places.set(disk.name, index)
-    if (!volumes.has(disk.name))
+    // A CD-ROM drive may wait for its disc.
+    if (!volumes.has(disk.name) && !disk.cdrom)
       errors.push(invalidValue(`${at}.name`, disk.name, `${at}.Name '${disk.name}' not found.`))
     errors.push(...validateDisk(disk, at))
   }

@@ -6,6 +6,7 @@ import { dnsLabelProblems } from '../../api/names.ts'
 import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } from '../../api/quantity.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateDisks } from './disk-rules.ts'
+import { validateHotDisks } from './live-changes.ts'
 import { validateNetwork } from './network-rules.ts'
 import { validateSupported } from './supported.ts'
 import { validateVmVolumes } from './volume-rules.ts'
@@ -21,6 +22,7 @@ export function validateInstanceSpec(spec: any, field: string): FieldError[] {
     ...validateNames(spec, field),
     ...validateVmVolumes(spec.volumes ?? [], `${field}.volumes`),
     ...validateDisks(spec, field),
+    ...validateHotDisks(spec, field),
     ...validateNetwork(spec, field),
     ...validateMemory(spec.domain, `${field}.domain`),
     ...validateCpu(spec.domain, `${field}.domain`),

@@ -115,7 +115,7 @@ const volume: Known = {
   name: true,
   containerDisk: { image: true, imagePullSecret: true, path: true, imagePullPolicy: true },
   emptyDisk: { capacity: true },
-  persistentVolumeClaim: { claimName: true, readOnly: true },
+  persistentVolumeClaim: { claimName: true, readOnly: true, hotpluggable: true },
   ephemeral: { persistentVolumeClaim: { claimName: true, readOnly: true } },
   cloudInitNoCloud: true,
   cloudInitConfigDrive: true,

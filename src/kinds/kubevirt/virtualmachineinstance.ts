@@ -4,11 +4,11 @@ import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
-import { forbidden } from '../../api/walk/rules.ts'
 import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
 import { defaultInstance, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
+import { validateLiveChange } from './live-changes.ts'
 
 const condition = (type: string) => (object: ApiObject) =>
   (object.status?.conditions ?? []).find((entry: any) => entry.type === type)?.status ?? ''
@@ -42,8 +42,9 @@ export const virtualMachineInstance = defineKind({
   },
   prepareUpdate: (object, old) => identify(object.spec, old.spec),
   validate(object, old) {
-    if (old && !equalJson(object.spec, old.spec)) return [forbidden('spec', 'update of VMI object is restricted')]
-    return old ? [] : validateInstanceSpec(object.spec, 'spec')
+    if (!old) return validateInstanceSpec(object.spec, 'spec')
+    if (equalJson(object.spec, old.spec)) return []
+    return [...validateLiveChange(object.spec, old.spec, 'spec'), ...validateInstanceSpec(object.spec, 'spec')]
   },
   example: {
     apiVersion: 'kubevirt.io/v1',

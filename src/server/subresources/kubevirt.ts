@@ -12,6 +12,8 @@ import { badRequest, type Call, type Engine } from '../call.ts'
 import type { Stored } from '../objects.ts'
 import { updateObject } from '../persist.ts'
 import { expandHandlers } from './kubevirt-expand.ts'
+import { migrateHandlers } from './kubevirt-migrate.ts'
+import { volumeHandlers } from './kubevirt-volumes.ts'
 
 const accepted: ApiResponse = { status: 202, text: '' }
 
@@ -53,6 +55,8 @@ export const machineHandlers: Record<string, KubevirtHandler> = {
   'virtualmachines/hibernate': (call) => changing(call, hibernate),
   'virtualmachines/resume': (call) => changing(call, resume),
   ...expandHandlers,
+  ...migrateHandlers,
+  ...volumeHandlers,
 }
 
 async function changing(

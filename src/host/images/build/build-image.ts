@@ -167,6 +167,7 @@ async function buildInitramfs(
   const tree = join(scratch, 'initramfs')
   await mkdir(tree, { mode: 0o755 })
   await addFiles(tree, disk.initramfs!.files, { recipeDir, packageFiles })
-  await addModules(tree, kernel.modules, disk.initramfs!.modules)
+  const { modules, laterModules } = disk.initramfs!
+  await addModules(tree, kernel.modules, modules, laterModules)
   await writeCpio(tree, join(root, ownInitramfs), recipe.epoch)
 }

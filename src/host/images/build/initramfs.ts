@@ -32,13 +32,21 @@ async function inLoadOrder(modulesFolder: string, wanted: string[]): Promise<str
   return ordered
 }
 
-/** Copies modules into the tree's /modules and writes their order to /modules/load. */
-export async function addModules(tree: string, modulesFolder: string, wanted: string[]): Promise<void> {
-  const paths = await inLoadOrder(modulesFolder, wanted)
+/** Copies modules into the tree's /modules and writes their order to /modules/load, of those for later to /modules/later. */
+export async function addModules(
+  tree: string,
+  modulesFolder: string,
+  wanted: string[],
+  later: string[] = [],
+): Promise<void> {
+  const first = await inLoadOrder(modulesFolder, wanted)
+  const paths = await inLoadOrder(modulesFolder, [...wanted, ...later])
   const target = join(tree, 'modules')
   await mkdir(target, { recursive: true })
   for (const path of paths) await copyFile(join(modulesFolder, path), join(target, posix.basename(path)))
-  await writeFile(join(target, 'load'), paths.map((path) => `${posix.basename(path)}\n`).join(''))
+  const lines = (some: string[]) => some.map((path) => `${posix.basename(path)}\n`).join('')
+  await writeFile(join(target, 'load'), lines(first))
+  if (later.length) await writeFile(join(target, 'later'), lines(paths.filter((path) => !first.includes(path))))
 }
 
 /** Everything below `tree` as one cpio archive: sorted, owned by root, all of one time. */

@@ -32,6 +32,8 @@ export interface InitramfsSpec {
   files: FileEntry[]
   /** Modules out of the kernel package, with what they depend on, in the order to load them (/modules/load). */
   modules: string[]
+  /** Further ones, for who loads them when all else is done (/modules/later). */
+  laterModules: string[]
 }
 
 export interface DiskSpec {
@@ -165,6 +167,7 @@ function parseDisk(shape: Shape): DiskSpec {
     initramfs: shape.child('initramfs', (initramfs) => ({
       files: initramfs.children('files', parseFile),
       modules: initramfs.strings('modules', { pattern: /^[a-z0-9_-]+$/ }),
+      laterModules: initramfs.strings('laterModules', { pattern: /^[a-z0-9_-]+$/ }),
     })),
   }
 }

@@ -1,0 +1,63 @@
+// Changes of a machine that runs: what its spec wants and what QEMU has are compared at each sync, and what is due is done
+// beside it, one thing after the other.
+
+import type { StoredObject } from '../../api/meta.ts'
+import { backoffDelay } from '../../base/retry.ts'
+import type { Volumes } from '../volumes/volumes.ts'
+import { plugDisks, pluggedOf } from './hotplug.ts'
+import { isPlugDue } from './hotplug-plan.ts'
+import type { Machine, Observer } from './machine.ts'
+import { specOf } from './vmi.ts'
+
+export interface AdjustRooms {
+  volumes: Volumes
+  observer: Observer
+  now: () => number
+  ownUsers?: boolean
+  record(object: StoredObject, type: 'Normal' | 'Warning', reason: string, message: string): void
+}
+
+const retryBackoff = { base: 500, max: 15_000, factor: 2 }
+
+/** Starts what is due, when nothing of it is under way. */
+export function adjust(rooms: AdjustRooms, machine: Machine, object: StoredObject): void {
+  const { qmp, adjusting, saving, runState } = machine
+  if (!qmp || adjusting || saving || runState === 'inmigrate') return
+  if (!isDue(machine, object)) {
+    machine.adjustFailures = 0
+    machine.adjustAt = 0
+    return
+  }
+  if (rooms.now() < machine.adjustAt) return
+  machine.adjusting = work(rooms, machine, object)
+    .catch((error) => {
+      rooms.observer.log.warn('cannot change a machine', { machine: machine.record.name, error })
+      return true
+    })
+    .then((failed) => {
+      machine.adjusting = undefined
+      machine.adjustAt = failed ? rooms.now() + backoffDelay(machine.adjustFailures++, retryBackoff) : 0
+      rooms.observer.changed(machine.record.uid)
+    })
+}
+
+/** When to look again, in ms from now; undefined when nothing is waited for. */
+export const adjustIn = (machine: Machine, now: number): number | undefined =>
+  machine.adjustAt ? Math.max(100, machine.adjustAt - now) : undefined
+
+const isDue = (machine: Machine, object: StoredObject): boolean => isPlugDue(specOf(object), pluggedOf(machine))
+
+/** True when something did not succeed. */
+async function work(rooms: AdjustRooms, machine: Machine, object: StoredObject): Promise<boolean> {
+  const { user, uid } = machine.record
+  const { volumes, observer } = rooms
+  const owner = rooms.ownUsers === false || user === undefined ? undefined : { uid: user, gid: user }
+  const hotplug = {
+    volumes,
+    owner,
+    changed: () => observer.changed(uid),
+    event: (type: 'Normal' | 'Warning', reason: string, message: string) => rooms.record(object, type, reason, message),
+  }
+  machine.plugProblems = await plugDisks(hotplug, machine, object)
+  return machine.plugProblems.size > 0
+}
