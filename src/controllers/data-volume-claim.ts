@@ -10,6 +10,7 @@ import {
   podRestarts,
   preallocationRequested,
   prePopulated,
+  uploadTarget,
   usePopulator,
 } from '../kinds/cdi/annotations.ts'
 import { controllerReference } from './ownership.ts'
@@ -119,6 +120,7 @@ function claimObject({ volume, preallocation }: ClaimFacts, spec: object): ApiOb
         [preallocationRequested]: String(volume.spec.preallocation ?? preallocation ?? false),
         [createdForDataVolume]: uid,
         [usePopulator]: 'false',
+        ...(volume.spec.source?.upload && { [uploadTarget]: '' }),
       },
       ownerReferences: [controllerReference(volume)],
     },

@@ -14,8 +14,8 @@ import {
   runningMessage,
   runningReason,
 } from '../kinds/cdi/annotations.ts'
+import { resolveSource } from '../kinds/cdi/clone-source.ts'
 import { planClaim, withOverhead } from './data-volume-claim.ts'
-import { resolveSource } from './data-volume-source.ts'
 import { dataVolumeStatus } from './data-volume-status.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')

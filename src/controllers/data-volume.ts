@@ -5,6 +5,7 @@ import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { controllerOf, objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { allowClaimAdoption, bindImmediately, populatedFor } from '../kinds/cdi/annotations.ts'
+import { type CloneSource, resolveSource } from '../kinds/cdi/clone-source.ts'
 import {
   type ControllerContext,
   type ControllerDefinition,
@@ -13,7 +14,6 @@ import {
   reconcileOn,
 } from './controller.ts'
 import { isPrePopulated, planClaim } from './data-volume-claim.ts'
-import { type CloneSource, resolveSource } from './data-volume-source.ts'
 import { type DataVolumeEvent, dataVolumeStatus } from './data-volume-status.ts'
 import { semanticallyEqual } from './equality.ts'
 import { controllerReference } from './ownership.ts'

@@ -30,6 +30,8 @@ export interface StatePaths {
   persistent: string
   /** Disks unpacked from containerDisk images, by image digest. */
   images: string
+  /** imports/<uid of a claim>/ : what is on its way into a claim. */
+  imports: string
   /** Local PersistentVolumes: volumes/<pv name>/ */
   volumes: string
   netns: string
@@ -70,6 +72,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     snapshots: at('snapshots'),
     persistent: at('persistent'),
     images: at('images'),
+    imports: at('imports'),
     volumes: at('volumes'),
     netns: '/run/netns',
   }

@@ -11,6 +11,9 @@ import { createEviction } from '../host/eviction/eviction.ts'
 import { signalsOf } from '../host/eviction/signals.ts'
 import { createOpenClaim } from '../host/exports/open-claim.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
+import { createImporter } from '../host/imports/importer.ts'
+import { runInThread } from '../host/imports/thread.ts'
+import { createUploads } from '../host/imports/uploads.ts'
 import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepPersistentStates } from '../host/machines/persistent-state.ts'
@@ -183,6 +186,20 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     keepSavedStates({ informers, paths }),
     keepPersistentStates({ informers, paths }),
   ])
+  const importer = createImporter({
+    paths,
+    client,
+    informers,
+    images,
+    volumes,
+    clusterDomain,
+    architecture: { x64: 'amd64' }[process.arch as string] ?? process.arch,
+    record: platform.recorder('import-controller'),
+    run: runInThread,
+    clock: realClock,
+    log: log.child('imports'),
+  })
+  await importer.start()
   const host = createHost({
     client,
     informers,
@@ -250,13 +267,19 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     await realClock.sleep(lastWordsMs)
   }
   return {
-    node: { ...nodeParts(pods, machines), ...measured, openClaim: createOpenClaim(volumes) },
+    node: {
+      ...nodeParts(pods, machines),
+      ...measured,
+      openClaim: createOpenClaim(volumes),
+      upload: createUploads(importer),
+    },
     async stop() {
       if (await machineGoesDown()) await endWorkloads()
       eviction.stop()
       staticPods.stop()
       agent.stop()
       await snapshots.stop()
+      await importer.stop()
       await host.stop()
       await ingress.stop()
       await network.stop()

@@ -13,18 +13,22 @@ import { createRecorder, type EventRecorder, type Recorder } from '../client/rec
 import { bootstrap } from '../controllers/bootstrap.ts'
 import type { ControllerContext, LocalVolumes } from '../controllers/controller.ts'
 import { controllers } from '../controllers/index.ts'
+import type { TakeUpload } from '../host/imports/uploads.ts'
 import { kinds } from '../kinds/index.ts'
 import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
 import type { Pki } from '../server/auth/pki.ts'
 import { type HttpServer, serveHttp } from '../server/http.ts'
+import { createUploadTokens } from '../server/auth/upload-tokens.ts'
 import { createStreams } from '../server/streams/streams.ts'
 import { type Measured, metricsHandler } from '../server/subresources/metrics.ts'
 import { createProxy, type NodePages } from '../server/subresources/proxy.ts'
+import { uploadTokenHandler } from '../server/subresources/upload-token.ts'
 import type { Store } from '../store/store.ts'
 import type { Access } from './access.ts'
 import { compactRegularly } from './compaction.ts'
 import { openExports } from './exports.ts'
 import { type MachineControl, machineHandlers } from './machine-handlers.ts'
+import { uploadDoor } from './upload-door.ts'
 
 /** What the API asks of the node beside its objects. */
 export type NodeParts = NodeStreams &
@@ -35,6 +39,8 @@ export type NodeParts = NodeStreams &
     openClaim?: OpenClaim
     /** For nodes/<name>/proxy. */
     pages?: NodePages
+    /** For disks that are uploaded into claims. */
+    upload?: TakeUpload
   }
 
 export interface PlatformOptions {
@@ -105,6 +111,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     if (!there) throw new ApiError('ServiceUnavailable', 'this node is still starting; try again in a moment')
     return there
   }
+  const uploadTokens = createUploadTokens(pki.accountKey)
   const server = createApiServer({
     store,
     kinds,
@@ -116,6 +123,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     handlers: {
       'pods/log': async ({ info, request }) =>
         streams.log(info, request.query, request.signal ?? new AbortController().signal),
+      'uploadtokenrequests.upload.cdi.kubevirt.io': uploadTokenHandler(uploadTokens),
       'nodes.metrics.k8s.io': metricsHandler(async () => (await node().measured?.nodes()) ?? []),
       'pods.metrics.k8s.io': metricsHandler(async () => (await node().measured?.pods()) ?? []),
     },
@@ -125,12 +133,15 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   })
   const streams = createStreams(lateStreams(node), server.lookup, server.machineOfPod)
   await server.start()
+  const exports = openExports({ server, pki, node, log: log.child('exports') })
+  const uploads = uploadDoor({ tokens: uploadTokens, take: () => options.node()?.upload })
   const http = await serveHttp({
     server,
     pki,
     listen: [options.listen],
     upgrade: (upgrade) => streams.upgrade(upgrade),
-    ...openExports({ server, pki, node, log: log.child('exports') }),
+    other: (request, response) => uploads(request, response) || exports.other(request, response),
+    certificateFor: exports.certificateFor,
     proxy: createProxy(
       (resource, namespace, name) =>
         server.lookup(resource === 'virtualmachineinstances' ? 'kubevirt.io' : '', resource, namespace, name),

@@ -6,6 +6,7 @@ import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import { parseQuantity, quantityValue } from '../../api/quantity.ts'
 import type { Client } from '../../client/client.ts'
+import { isBeingFilled as isBeingImported } from '../../kinds/cdi/annotations.ts'
 import { isBeingFilled } from '../../kinds/snapshot/memory.ts'
 import { checkHostPath, type HostPathType } from './host-path.ts'
 import { VolumeNotReady } from './volumes.ts'
@@ -65,6 +66,8 @@ export async function findClaim(
   const [claim, volume] = await boundVolume(client, namespace, name)
   if (!toFill && isBeingFilled(claim))
     throw new VolumeNotReady(`persistentvolumeclaim "${name}" is being filled from a snapshot`)
+  if (!toFill && isBeingImported(claim))
+    throw new VolumeNotReady(`persistentvolumeclaim "${name}" is being filled: its DataVolume or upload is not done`)
   const modes = (claim.spec?.accessModes ?? []) as string[]
   const capacity = volume.spec?.capacity?.storage ?? claim.status?.capacity?.storage ?? '0'
   return {

@@ -64,6 +64,13 @@ function validateRegistry(registry: any, contentType: string | undefined, field:
     return wrong(at, 'Source registry should have either URL or ImageStream')
   if (imageStream !== undefined)
     return [forbidden(`${field}.source.registry.imageStream`, 'there are no ImageStreams here: give a url')]
+  if (registry.certConfigMap)
+    return [
+      forbidden(
+        `${field}.source.registry.certConfigMap`,
+        "images are pulled with this machine's trusted authorities: add the registry's to them",
+      ),
+    ]
   if (!URL.canParse(url)) return wrong(`${at}.URL`, `Illegal registry source URL ${url}`, url)
   const { protocol } = new URL(url)
   if (protocol === 'oci-archive:')
