@@ -119,6 +119,31 @@ const machines: Record<string, MachinePlan> = {
 
 machines.tpm = planOf({ domain: { memory: { guest: '512Mi' }, devices: { tpm: {} } } })
 machines['kept-tpm'] = planOf({ domain: { memory: { guest: '512Mi' }, devices: { tpm: { persistent: true } } } })
+machines['kernel-and-directories'] = planOf(
+  {
+    domain: {
+      memory: { guest: '512Mi', hugepages: { pageSize: '2Mi' } },
+      devices: {
+        filesystems: [
+          { name: 'data', virtiofs: {} },
+          { name: 'a,b', virtiofs: {} },
+        ],
+      },
+    },
+  },
+  { kernel: { kernel: '/proc/self/fd/3', initrd: '/proc/self/fd/4', args: 'console=ttyS0,115200 a="b c"' } },
+)
+machines['two-nodes'] = planOf(
+  { domain: { memory: { guest: '514Mi', hugepages: { pageSize: '2Mi' } } } },
+  {
+    memoryBytes: 514 * 1024 * 1024,
+    topology: { sockets: 2, cores: 2, threads: 1 },
+    numa: [
+      { hostNode: 0, cpus: [0, 1, 2] },
+      { hostNode: 1, cpus: [3] },
+    ],
+  },
+)
 machines['two-networks'] = planOf(
   {},
   {

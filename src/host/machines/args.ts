@@ -1,9 +1,12 @@
 // A machine's plan → the command line of QEMU 7.2. Pure; golden files in ./golden show it whole.
 
 import { cpuOption } from './args-cpu.ts'
+import { memoryArgs, memoryBackend } from './args-memory.ts'
 import { networkArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
 import { hotplugPortArgs } from './hotplug-plan.ts'
+import { filesystemArgs } from './filesystems.ts'
+import { kernelArgs } from './kernel-boot.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { translationCacheMiB, vcpus } from './resources.ts'
@@ -13,11 +16,14 @@ import { disksOf } from './vmi.ts'
 export function qemuArgs(plan: MachinePlan): string[] {
   return [
     ...baseArgs(plan),
+    ...memoryArgs(plan),
     ...firmwareArgs(plan),
+    ...kernelArgs(plan.kernel),
     ...channelArgs(plan),
     ...networkArgs(plan),
     ...storageArgs(plan),
     ...hotplugPortArgs(plan),
+    ...filesystemArgs(plan.spec),
     ...deviceArgs(plan),
     ...tpmArgs(plan.spec),
   ]
@@ -35,6 +41,7 @@ function baseArgs(plan: MachinePlan): string[] {
     hpet: domain.clock?.timer?.hpet?.present === false ? false : undefined,
     pflash0: plan.firmware && 'firmware-code',
     pflash1: plan.firmware && 'firmware-vars',
+    'memory-backend': memoryBackend(plan),
   })
   if (plan.firmware?.secure && !q35)
     throw new Inexpressible('spec.domain.firmware.bootloader.efi.secureBoot needs a machine of type q35')

@@ -9,6 +9,7 @@ import { isHotpluggable } from '../../kinds/kubevirt/live-changes.ts'
 import { ImageError, type Images } from '../images/images.ts'
 import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
+import { ensureImage, unlessAborted } from './container-image.ts'
 import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
 import { isoImage } from './iso9660.ts'
 import type { DiskFormat, PreparedDisk } from './plan.ts'
@@ -125,40 +126,23 @@ async function prepare(work: Work, index: number, disk: Disk, volume: Volume): P
       cdrom,
       await work.rooms.sources.cloudInit(work.machine, work.uuid, volume),
     )
-  if (volume.configMap || volume.secret)
-    return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.keyed(work.machine, volume))
-  if (volume.downwardAPI)
-    return await seedDisk(work, `${name}.iso`, cdrom, work.rooms.sources.downward(work.machine, volume))
+  if (volume.configMap || volume.secret || volume.serviceAccount || volume.downwardAPI)
+    return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.files(work.machine, volume))
   if (volume.sysprep)
     return await seedDisk(work, `${name}.iso`, cdrom, await work.rooms.sources.sysprep(work.machine, volume))
   throw new Error(`volume ${volume.name}: its source is not supported as a disk`)
 }
 
 async function containerDisk(work: Work, name: string, volume: Volume, plain: boolean): Promise<Prepared> {
-  const { image, path, imagePullPolicy, imagePullSecret } = volume.containerDisk!
-  const { images, sources, owner } = work.rooms
-  const policy = imagePullPolicy || (/(:latest|^[^:@]+|\/[^:@/]+)$/.test(image) ? 'Always' : 'IfNotPresent')
-  const present = policy === 'Always' ? undefined : await images.find(image)
-  if (!present && policy === 'Never')
-    throw new Waiting('ErrImageNeverPull', `image "${image}" is not on this machine and its pull policy is Never`)
-  if (!present)
-    await unlessAborted(images.pull(image, await sources.pullAuths(work.machine, imagePullSecret)), work.signal)
+  const { image, path } = volume.containerDisk!
+  const { images, owner } = work.rooms
+  await ensureImage(work.rooms, work.machine, volume.containerDisk!, work.signal)
   const file = await unlessAborted(images.containerDisk(image, path), work.signal)
   work.shared.push(file.path)
   const shared = handOver(work, openDisk(file.path, false), false)
   if (plain) return { format: file.format, file: shared, readOnly: true, direct: false, ephemeral: false }
   if (!work.resuming) await createQcow2(work.directory, name, file.virtualSize, owner, file)
   return overlay(name, file.format, shared)
-}
-
-/** A pull may take minutes; a machine that was deleted meanwhile does not wait for it. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 const overlay = (name: string, format: DiskFormat, file: string): Prepared => ({

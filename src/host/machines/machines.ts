@@ -133,8 +133,7 @@ export function createMachines(options: MachinesOptions): Machines {
     const record = readRecord(directory)
     const known = record?.process
     const strays = processes.filter(
-      (one) =>
-        (one.pid !== known?.pid || one.startTime !== known.startTime) && !isCompanion(record?.companions, one),
+      (one) => (one.pid !== known?.pid || one.startTime !== known.startTime) && !isCompanion(record?.companions, one),
     )
     for (const one of strays) signal(one, 'SIGKILL')
     // Nothing that was ever started: the next sync begins from the start, or the host removes it.

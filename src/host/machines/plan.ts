@@ -1,5 +1,7 @@
 // Everything that a machine is made of once its disks, network and firmware are prepared: the input of args.ts.
 
+import type { NumaNode } from './args-memory.ts'
+import type { KernelBoot } from './kernel-boot.ts'
 import type { Topology } from './resources.ts'
 import type { Disk, Interface, VmiSpec } from './vmi.ts'
 
@@ -51,6 +53,10 @@ export interface MachinePlan {
   cards: PreparedCard[]
   /** Absent: SeaBIOS. */
   firmware?: Firmware
+  /** Booted instead of a disk. */
+  kernel?: KernelBoot
+  /** The guest's processors and memory lie on these nodes of the machine; absent: it is one piece. */
+  numa?: NumaNode[]
   /** It goes on from a saved state: QEMU waits for it. */
   resuming?: boolean
 }

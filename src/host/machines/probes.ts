@@ -69,6 +69,7 @@ async function failureOf(machine: Machine, probe: Probe): Promise<string | undef
   const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000
   const address = machine.record.started?.network?.address
   try {
+    if (probe.exec) return await execFailure(machine, probe.exec.command ?? [], timeoutMs)
     if (probe.guestAgentPing) await (await agentOf(machine)).execute('guest-ping', undefined, timeoutMs)
     else if (!address) return 'the machine has no address'
     else if (probe.tcpSocket)
@@ -79,6 +80,38 @@ async function failureOf(machine: Machine, probe: Probe): Promise<string | undef
     return (error as Error).message
   }
 }
+
+/** What guest-exec itself may take; the command has the probe's own time. */
+const agentMs = 5_000
+
+async function execFailure(machine: Machine, command: string[], timeoutMs: number): Promise<string | undefined> {
+  const agent = await agentOf(machine)
+  const [path = '', ...arg] = command
+  const end = Date.now() + timeoutMs
+  const { pid } = await agent.execute<{ pid: number }>('guest-exec', { path, arg, 'capture-output': true }, agentMs)
+  for (let wait = 10; ; wait = Math.min(wait * 2, 250)) {
+    const seen = await agent.execute<ExecStatus>('guest-exec-status', { pid }, agentMs)
+    if (seen.exited && seen.exitcode === 0) return undefined
+    if (seen.exited) return `command ended with ${seen.exitcode ?? `signal ${seen.signal}`}: ${outputOf(seen)}`
+    if (Date.now() >= end) return `command did not end within ${timeoutMs / 1000} s`
+    await new Promise((resolve) => setTimeout(resolve, wait))
+  }
+}
+
+interface ExecStatus {
+  exited: boolean
+  exitcode?: number
+  signal?: number
+  'out-data'?: string
+  'err-data'?: string
+}
+
+const outputOf = (seen: ExecStatus): string =>
+  [seen['out-data'], seen['err-data']]
+    .map((text) => Buffer.from(String(text ?? ''), 'base64').toString())
+    .join('')
+    .trim()
+    .slice(0, 1024)
 
 function httpFailure(
   get: NonNullable<Probe['httpGet']>,

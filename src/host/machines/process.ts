@@ -65,8 +65,8 @@ export function launch(request: LaunchRequest, onExit: (how: string) => void): P
 
 /** Covers what it gets as its first argument with an empty file system, and becomes the rest of its arguments. */
 const hiding = 'mount -t tmpfs -o size=4k,mode=0,nosuid,nodev,noexec tmpfs "$0" && exec "$@"'
-/** The same, with its second argument shown elsewhere before. */
-const showing = `mount --bind "$1" /mnt && shift && ${hiding}`
+/** The same, with its second argument shown as /mnt, and a /run of the process's own. */
+const showing = `mount --bind "$1" /mnt && mount -t tmpfs -o size=64k,mode=0700,uid="$2" tmpfs /run && shift 2 && ${hiding}`
 
 /** Every step replaces itself with the next program: the pid stays the same. */
 function wrapped({ program, args, netns, user, hidden, shown, ownUserNamespace }: LaunchRequest): string[] {
@@ -80,7 +80,7 @@ function wrapped({ program, args, netns, user, hidden, shown, ownUserNamespace }
     '-c',
     shown ? showing : hiding,
     hidden,
-    ...(shown ? [shown] : []),
+    ...(shown ? [shown, String(user.uid)] : []),
   ]
   const enter = [...(netns ? ['nsenter', `--net=${netns}`] : ['unshare', '--net']), ...alone]
   const groups = user.groups?.length ? `--groups=${user.groups.join(',')}` : '--clear-groups'

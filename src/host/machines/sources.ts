@@ -1,7 +1,7 @@
 // What a machine takes from other objects: cloud-init data, keys and disks out of Secrets and ConfigMaps.
 
 import { isApiError } from '../../api/errors.ts'
-import type { StoredObject } from '../../api/meta.ts'
+import { resourcePath, type StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
 import type { ImagePullAuth } from '../images/images.ts'
 import type { ConfList } from '../network/cni.ts'
@@ -15,6 +15,9 @@ import { Waiting } from './waiting.ts'
 
 type Data = Map<string, Buffer>
 
+/** A year, as long as a token that a kubelet mounts works at most. */
+const tokenSeconds = 365 * 24 * 60 * 60
+
 /** Windows does not mind upper and lower case. */
 const answerFiles = ['unattend.xml', 'autounattend.xml']
 
@@ -22,6 +25,8 @@ export interface Sources {
   cloudInit(machine: StoredObject, uuid: string, volume: Volume): Promise<Seed>
   /** The keys of a ConfigMap or Secret as files of a disk. */
   keyed(machine: StoredObject, volume: Volume): Promise<Seed>
+  /** What a ConfigMap, a Secret, a service account or the machine's own object says, as files. */
+  files(machine: StoredObject, volume: Volume): Promise<Seed>
   /** The answer files of a Windows setup: Unattend.xml and Autounattend.xml. */
   sysprep(machine: StoredObject, volume: Volume): Promise<Seed>
   /** What the machine's own object says, as files: it is written when the machine starts. */
@@ -90,7 +95,33 @@ export function createSources(client: Client): Sources {
     return keys
   }
 
+  /** As a Pod finds it; the token is bound to nothing that would end it before the guest does. */
+  async function serviceAccount(machine: StoredObject, account: string): Promise<Seed> {
+    const { namespace = '' } = machine.metadata
+    const path = resourcePath({ group: '', version: 'v1', resource: 'serviceaccounts' }, namespace, account, 'token')
+    const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', metadata: {} }
+    const [answer, authority] = await Promise.all([
+      client
+        .post<{ status?: { token?: string } }>(path, { ...asked, spec: { expirationSeconds: tokenSeconds } })
+        .catch((error) => {
+          if (!isApiError(error, 'NotFound')) throw error
+          throw new Waiting('FailedMount', `serviceaccount "${account}" not found`)
+        }),
+      read('ConfigMap', namespace, 'kube-root-ca.crt'),
+    ])
+    const texts = { namespace, token: answer.status?.token ?? '', 'ca.crt': authority?.get('ca.crt') ?? '' }
+    return {
+      label: 'cfgdata',
+      files: Object.entries(texts).map(([path, content]): IsoFile => ({ path, content: Buffer.from(content) })),
+    }
+  }
+
   return {
+    async files(machine, volume) {
+      if (volume.serviceAccount) return await serviceAccount(machine, volume.serviceAccount.serviceAccountName)
+      return volume.downwardAPI ? this.downward(machine, volume) : await this.keyed(machine, volume)
+    },
+
     async cloudInit(machine, uuid, volume) {
       const noCloud = volume.cloudInitNoCloud !== undefined
       const given = (noCloud ? volume.cloudInitNoCloud : volume.cloudInitConfigDrive)!

@@ -14,9 +14,11 @@ import { type AttachedCards, attachCards } from './cards.ts'
 import { addToGroup, confine } from './cgroup.ts'
 import { endCompanions } from './companion.ts'
 import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
+import { startFilesystems } from './filesystems.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
 import { firmwareUuid } from './identity.ts'
+import { prepareKernel } from './kernel-boot.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
@@ -58,6 +60,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     machine.starting!.phase = 'Scheduled'
     observer.changed(machine.record.uid)
     await startTpm(rooms, machine, object)
+    await startFilesystems(rooms, machine, object)
     const identity = await launchMachine(rooms, machine, prepared, qemuArgs(prepared.plan))
     machine.record = {
       ...machine.record,
@@ -119,16 +122,17 @@ export async function prepareMachine(
   const topology = topologyOf(spec.domain)
   const memoryBytes = guestMemory(spec.domain)
   const uuid = firmwareUuid(object)
-  const [disks, firmware, network, accelerator] = await settled([
+  const [disks, firmware, network, kernel, accelerator] = await settled([
     prepareDisks(rooms, object, uuid, machine.directory, signal, waiting),
     prepareFirmware(rooms, object, machine.directory, waiting),
     attachCards(rooms, object),
+    prepareKernel(rooms, object, signal),
     rooms.accelerator,
   ])
-  if (firmware?.file !== undefined) {
-    disks.files.push(firmware.file)
-    firmware.vars = `/proc/self/fd/${firstFile + disks.files.length - 1}`
-  }
+  /** The name under which QEMU opens what it is given open. */
+  const handOver = (file: number) => `/proc/self/fd/${firstFile + disks.files.push(file) - 1}`
+  if (firmware?.file !== undefined) firmware.vars = handOver(firmware.file)
+  if (kernel) disks.shared.push(...kernel.shared)
   const plan: MachinePlan = {
     title: `${object.metadata.namespace}/${object.metadata.name}`,
     uuid,
@@ -139,6 +143,13 @@ export async function prepareMachine(
     disks: disks.disks,
     cards: network?.cards ?? [],
     firmware,
+    ...(kernel && {
+      kernel: {
+        kernel: handOver(kernel.kernel),
+        ...(kernel.initrd !== undefined && { initrd: handOver(kernel.initrd) }),
+        args: kernel.args,
+      },
+    }),
     ...(waiting && { resuming: true }),
   }
   const started: StartedMachine = {

@@ -65,6 +65,7 @@ export interface Volume {
   configMap?: KeyedSource
   secret?: KeyedSource
   downwardAPI?: { fields?: { path: string; fieldRef?: { fieldPath: string } }[]; volumeLabel?: string }
+  serviceAccount?: { serviceAccountName: string }
   sysprep?: { configMap?: { name?: string }; secret?: { name?: string } }
 }
 
@@ -72,6 +73,7 @@ export interface Probe {
   httpGet?: { path?: string; port: number | string; host?: string; scheme?: string; httpHeaders?: NameValue[] }
   tcpSocket?: { port: number | string; host?: string }
   guestAgentPing?: object
+  exec?: { command?: string[] }
   initialDelaySeconds?: number
   timeoutSeconds?: number
   periodSeconds?: number
@@ -106,11 +108,21 @@ export interface Domain {
     maxSockets?: number
     features?: { name: string; policy?: string }[]
   }
-  memory?: { guest?: string | number; maxGuest?: string | number }
+  memory?: { guest?: string | number; maxGuest?: string | number; hugepages?: { pageSize?: string } }
   resources?: { requests?: Record<string, string | number>; limits?: Record<string, string | number> }
   firmware?: {
     uuid?: string
     serial?: string
+    kernelBoot?: {
+      container?: {
+        image: string
+        imagePullSecret?: string
+        imagePullPolicy?: string
+        kernelPath?: string
+        initrdPath?: string
+      }
+      kernelArgs?: string
+    }
     bootloader?: {
       bios?: { useSerial?: boolean }
       efi?: { secureBoot?: boolean; persistent?: boolean }
@@ -132,6 +144,8 @@ export interface Domain {
   }
   devices?: {
     disks?: Disk[]
+    /** Volumes that the guest mounts by their name. */
+    filesystems?: { name: string; virtiofs?: object }[]
     interfaces?: Interface[]
     inputs?: { name: string; type: string; bus?: string }[]
     watchdog?: { name: string; i6300esb?: { action?: string } }
@@ -195,7 +209,7 @@ export function interfacesOf(spec: VmiSpec): Interface[] {
 /** Every disk of the guest: a volume without a disk entry is attached as a plain one (KubeVirt does the same). */
 export function disksOf(spec: VmiSpec): Disk[] {
   const disks = spec.domain.devices?.disks ?? []
-  const named = new Set(disks.map((disk) => disk.name))
+  const named = new Set([...disks, ...(spec.domain.devices?.filesystems ?? [])].map(({ name }) => name))
   const missing = (spec.volumes ?? []).filter((volume) => !named.has(volume.name))
   return [...disks, ...missing.map((volume) => ({ name: volume.name, disk: {} }))]
 }

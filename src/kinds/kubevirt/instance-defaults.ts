@@ -74,7 +74,7 @@ function defaultMemory(domain: any): void {
 /** A volume that no disk names becomes a plain disk; SATA is what every guest can boot from. */
 function defaultDisks(spec: any): void {
   const { devices } = spec.domain
-  const named = new Set(list(devices.disks).map((disk) => disk.name))
+  const named = new Set([...list(devices.disks), ...list(devices.filesystems)].map(({ name }) => name))
   const missing = list(spec.volumes).filter((volume) => typeof volume.name === 'string' && !named.has(volume.name))
   if (missing.length) devices.disks = [...list(devices.disks), ...missing.map(({ name }) => ({ name }))]
   for (const disk of list(devices.disks)) {

@@ -7,6 +7,7 @@ import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } fro
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateDisks } from './disk-rules.ts'
 import { validateHotDisks } from './live-changes.ts'
+import { validateFirmware } from './firmware-rules.ts'
 import { validateNetwork } from './network-rules.ts'
 import { validateSupported } from './supported.ts'
 import { validateVmVolumes } from './volume-rules.ts'
@@ -27,6 +28,7 @@ export function validateInstanceSpec(spec: any, field: string): FieldError[] {
     ...validateMemory(spec.domain, `${field}.domain`),
     ...validateCpu(spec.domain, `${field}.domain`),
     ...validateMachine(spec, field),
+    ...validateFirmware(spec, field),
   ]
 }
 

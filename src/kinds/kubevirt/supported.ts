@@ -17,6 +17,7 @@ const probe: Known = {
   httpGet: true,
   tcpSocket: true,
   guestAgentPing: true,
+  exec: { command: true },
   initialDelaySeconds: true,
   timeoutSeconds: true,
   periodSeconds: true,
@@ -50,6 +51,7 @@ const networkInterface: Known = {
 
 const devices: Known = {
   disks: [disk],
+  filesystems: [{ name: true, virtiofs: true }],
   interfaces: [networkInterface],
   inputs: [{ name: true, type: true, bus: true }],
   watchdog: { name: true, i6300esb: { action: true } },
@@ -90,11 +92,15 @@ const domain: Known = {
     maxSockets: true,
     features: [{ name: true, policy: true }],
   },
-  memory: { guest: true, maxGuest: true },
+  memory: { guest: true, maxGuest: true, hugepages: { pageSize: true } },
   resources: { requests: true, limits: true },
   firmware: {
     uuid: true,
     serial: true,
+    kernelBoot: {
+      container: { image: true, imagePullPolicy: true, imagePullSecret: true, kernelPath: true, initrdPath: true },
+      kernelArgs: true,
+    },
     bootloader: { bios: { useSerial: true }, efi: { secureBoot: true, persistent: true } },
   },
   chassis: true,
@@ -122,6 +128,7 @@ const volume: Known = {
   configMap: { name: true, optional: true, volumeLabel: true },
   secret: { secretName: true, optional: true, volumeLabel: true },
   downwardAPI: { fields: [{ path: true, fieldRef: { apiVersion: true, fieldPath: true } }], volumeLabel: true },
+  serviceAccount: { serviceAccountName: true },
   sysprep: { configMap: { name: true }, secret: { name: true } },
 }
 

@@ -33,6 +33,8 @@ export function validateVmVolumes(volumes: any[], field: string): FieldError[] {
     if (source.startsWith('cloudInit')) cloudInits.push(index)
     errors.push(...validateSource(source, volume[source], `${at}.${source}`))
   }
+  const accounts = volumes.filter((volume) => volume?.serviceAccount).length
+  if (accounts > 1) errors.push(invalidValue(field, accounts, `${field} must have max one serviceAccount volume set`))
   if (cloudInits.length > 1)
     errors.push(invalidValue(field, cloudInits.length, `${field} must have max one cloudInit volume set`))
   return errors
@@ -47,6 +49,7 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
     return source.persistentVolumeClaim?.claimName ? [] : [requiredValue(`${field}.persistentVolumeClaim.claimName`)]
   if (kind === 'configMap') return source.name ? [] : [requiredValue(`${field}.name`)]
   if (kind === 'secret') return source.secretName ? [] : [requiredValue(`${field}.secretName`)]
+  if (kind === 'serviceAccount') return source.serviceAccountName ? [] : [requiredValue(`${field}.serviceAccountName`)]
   if (kind === 'downwardAPI') return validateDownward(source.fields ?? [], `${field}.fields`)
   if (kind === 'sysprep')
     return Boolean(source.configMap?.name) !== Boolean(source.secret?.name)
