@@ -14,7 +14,6 @@ import { createHost, machineHosting, podHosting } from '../host/host.ts'
 import { createImporter } from '../host/imports/importer.ts'
 import { runInThread } from '../host/imports/thread.ts'
 import { createUploads } from '../host/imports/uploads.ts'
-import { createIngress } from '../host/ingress/ingress.ts'
 import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepPersistentStates } from '../host/machines/persistent-state.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
@@ -35,6 +34,7 @@ import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
 import { openAccess } from './access.ts'
 import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
+import { openFront } from './front.ts'
 import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
@@ -218,14 +218,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     log: log.child('snapshots'),
   })
   const runtime = await containerd.cri.version({})
-  const ingress = createIngress({
-    client,
-    informers,
-    address: ingressAddress(config),
-    certificate: platform.certificate,
-    log: log.child('ingress'),
-  })
-  await ingress.start()
+  const front = await openFront(config, platform, log)
   const { usage, ...measured } = measures({ config, paths, pods, machines, client })
   const eviction = createEviction({
     pods: pods.objects,
@@ -281,15 +274,10 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
       await snapshots.stop()
       await importer.stop()
       await host.stop()
-      await ingress.stop()
+      await front.stop()
       await network.stop()
     },
   }
-}
-
-function ingressAddress({ ingress }: Config) {
-  if (ingress === 'off') return undefined
-  return { host: machineAddress(), httpPort: 80, httpsPort: 443, ...ingress }
 }
 
 /** What the API asks of this node beside its objects. */

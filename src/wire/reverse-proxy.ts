@@ -24,6 +24,8 @@ export interface Forwarding {
   headers: OutgoingHttpHeaders
   /** How long a connection may take. */
   connectMs?: number
+  /** Ends the request, wherever it is. */
+  signal?: AbortSignal
   /** Looks at the answer's headers, may change them, and may change the body. */
   answer?: (status: number, headers: Record<string, string | string[]>) => Transform[]
 }
@@ -57,6 +59,7 @@ function open(request: ProxiedRequest, forwarding: Forwarding, headers: Outgoing
     headers,
     agent: false,
     setHost: false,
+    ...(forwarding.signal && { signal: forwarding.signal }),
     // As upstream: whoever proxies to a workload does not know by which name its certificate was made.
     ...(to.protocol === 'https:' && (to.tls ?? { rejectUnauthorized: false })),
   })
@@ -109,6 +112,26 @@ export function forwardRequest(
     if (present) request.pipe(asked)
     else asked.end()
   })
+}
+
+/** What waits for a mirror that reads slowly; beyond it the copy ends, not the request. */
+const mostMirrored = 1 << 20
+
+/** Sends a copy of a request, to be called in the same turn as forwardRequest; the answer is thrown away. */
+export function mirrorRequest(request: ProxiedRequest, forwarding: Forwarding): void {
+  const { present } = bodyOf(request)
+  const headers = { ...forwarding.headers }
+  if (present && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
+  const asked = open(request, forwarding, headers)
+  asked.on('error', () => {})
+  asked.on('response', (answer) => answer.resume().on('error', () => {}))
+  if (!present) return void asked.end()
+  request.on('data', (chunk) => {
+    asked.write(chunk)
+    if (asked.writableLength > mostMirrored) asked.destroy()
+  })
+  request.on('end', () => asked.end())
+  request.on('close', () => request.readableEnded || asked.destroy())
 }
 
 /** Bytes both ways until either side ends; half-closes pass. */

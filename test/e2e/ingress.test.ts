@@ -1,5 +1,5 @@
-// Ingress for real: hosts and paths, TLS by name, HTTP/2, WebSockets, what has no backend, and that nothing listens while
-// there is no Ingress. Needs root (a network namespace of its own). Run: node --test test/e2e/ingress.test.ts
+// Ingress and Gateways for real: hosts and paths, TLS by name, HTTP/2, WebSockets, what has no backend, what filters change,
+// and that nothing listens while there is nothing to serve. Needs root (a network namespace of its own). Run: node --test test/e2e/ingress.test.ts
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -12,10 +12,14 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { StoredObject } from '../../src/api/meta.ts'
+import type { ResourceRef, StoredObject } from '../../src/api/meta.ts'
+import { realClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Client } from '../../src/client/client.ts'
 import { run } from '../../src/host/exec.ts'
+import { createGateways, type Gateways } from '../../src/host/gateway/gateways.ts'
+import { createBackends } from '../../src/host/ingress/backends.ts'
+import { createFrontDoor, type FrontDoor } from '../../src/host/ingress/front-door.ts'
 import { createIngress, type Ingress, ingressController } from '../../src/host/ingress/ingress.ts'
 import { enterRoom, fakeCluster } from './network-room.ts'
 
@@ -25,15 +29,19 @@ const address = { host: '192.0.2.10', httpPort: 80, httpsPort: 443 }
 const podAddress = '192.0.2.20'
 const statuses: StoredObject[] = []
 let backend: Server
+let mirror: Server
+const mirrored: string[] = []
 let ingress: Ingress
+let gateways: Gateways
+let door: FrontDoor
 let dir: string
 
 const client = {
-  create: async (_ref: unknown, object: Record<string, any>) =>
-    cluster.put('ingressclasses', { ...object, metadata: { ...object.metadata, namespace: undefined } }),
-  update: async (_ref: unknown, object: StoredObject) => {
+  create: async ({ resource }: ResourceRef, object: Record<string, any>) =>
+    cluster.put(resource, { ...object, metadata: { ...object.metadata, namespace: undefined } }),
+  update: async ({ resource }: ResourceRef, object: StoredObject) => {
     statuses.push(object)
-    cluster.put('ingresses', object as unknown as Record<string, any>)
+    cluster.put(resource, object as unknown as Record<string, any>)
   },
 } as unknown as Client
 
@@ -108,6 +116,7 @@ if (enterRoom(import.meta.filename)) {
     dir = mkdtempSync(join(tmpdir(), 'tandem-ingress-'))
     for (const own of [address.host, podAddress]) await run(['ip', 'address', 'add', `${own}/32`, 'dev', 'lo'])
     backend = createServer(async (request, response) => {
+      if (request.url?.startsWith('/slow')) return
       const seen = { url: request.url, method: request.method, headers: request.headers, body: await text(request) }
       response.setHeader('connection', 'close, x-private')
       response.setHeader('x-private', 'of this connection')
@@ -117,25 +126,43 @@ if (enterRoom(import.meta.filename)) {
       socket.on('message', (message) => socket.send(`echo ${message}`)),
     )
     await new Promise<void>((resolve) => backend.listen(8080, podAddress, resolve))
-    cluster.put('services', { metadata: { name: 'web' }, spec: { ports: [{ name: 'http', port: 80 }] } })
-    cluster.put('endpointslices', {
-      metadata: { name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
-      addressType: 'IPv4',
-      ports: [{ name: 'http', port: 8080 }],
-      endpoints: [{ addresses: [podAddress] }],
+    mirror = createServer(async (request, response) => {
+      mirrored.push(`${request.method} ${request.url} ${await text(request)}`)
+      response.end('nobody reads this')
     })
+    await new Promise<void>((resolve) => mirror.listen(8081, podAddress, resolve))
+    for (const [name, port] of [
+      ['web', 8080],
+      ['mirror', 8081],
+    ] as const) {
+      cluster.put('services', { metadata: { name }, spec: { ports: [{ name: 'http', port: 80 }] } })
+      cluster.put('endpointslices', {
+        metadata: { name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
+        addressType: 'IPv4',
+        ports: [{ name: 'http', port }],
+        endpoints: [{ addresses: [podAddress] }],
+      })
+    }
     const { cert, key } = await certificate('shop.example.com')
     const data = { 'tls.crt': Buffer.from(cert).toString('base64'), 'tls.key': Buffer.from(key).toString('base64') }
     cluster.put('secrets', { metadata: { name: 'shop' }, data })
     const fallback = await certificate('tandem')
-    ingress = createIngress({ client, informers: cluster, address, certificate: fallback, log: silentLogger })
+    door = createFrontDoor({ host: address.host, certificate: fallback })
+    const parts = { client, informers: cluster, address, door, backends: createBackends(cluster), log: silentLogger }
+    ingress = createIngress(parts)
+    gateways = createGateways({ ...parts, clock: realClock })
     await ingress.start()
+    await gateways.start()
   })
 
   after(async () => {
     await ingress.stop()
-    backend.close()
-    backend.closeAllConnections()
+    await gateways.stop()
+    await door.close()
+    for (const server of [backend, mirror]) {
+      server.close()
+      server.closeAllConnections()
+    }
     rmSync(dir, { recursive: true, force: true })
   })
 
@@ -213,6 +240,107 @@ if (enterRoom(import.meta.filename)) {
 
   test('when the last Ingress goes, nothing listens any more', async () => {
     cluster.drop('ingresses', 'default/shop')
+    await until(refused)
+  })
+
+  const route = (name: string, rules: object[], more: object = {}) =>
+    cluster.put('httproutes', {
+      kind: 'HTTPRoute',
+      metadata: { name, creationTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { parentRefs: [{ name: 'web' }], rules, ...more },
+    })
+  const web = [{ name: 'web', port: 80 }]
+  const prefix = (value: string) => [{ path: { type: 'PathPrefix', value } }]
+  const conditionsOf = (name: string) => {
+    const status = statuses.findLast(({ metadata }) => metadata.name === name)?.status
+    const all: { type: string; status: string }[] = status?.conditions ?? status?.parents?.[0]?.conditions ?? []
+    return all.map(({ type, status }) => `${type} ${status}`)
+  }
+
+  test('a Gateway and its route are served, and say so', async () => {
+    const listeners = [
+      { name: 'http', port: 80, protocol: 'HTTP' },
+      { name: 'https', port: 443, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'shop' }] } },
+      { name: 'other', port: 8080, protocol: 'HTTP' },
+    ]
+    cluster.put('gateways', {
+      kind: 'Gateway',
+      metadata: { name: 'web' },
+      spec: { gatewayClassName: 'tandem', listeners },
+    })
+    const requestHeaderModifier = { set: [{ name: 'X-Mine', value: 'set' }], remove: ['x-gone'] }
+    const responseHeaderModifier = { add: [{ name: 'X-Answer', value: 'added' }] }
+    route(
+      'all',
+      [
+        {
+          matches: prefix('/shop'),
+          backendRefs: web,
+          filters: [
+            { type: 'RequestHeaderModifier', requestHeaderModifier },
+            { type: 'ResponseHeaderModifier', responseHeaderModifier },
+            {
+              type: 'URLRewrite',
+              urlRewrite: { hostname: 'inner', path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/a' } },
+            },
+            { type: 'RequestMirror', requestMirror: { backendRef: { name: 'mirror', port: 80 } } },
+          ],
+        },
+        { matches: prefix('/slow'), backendRefs: web, timeouts: { request: '100ms' } },
+        { matches: prefix('/moved'), filters: [{ type: 'RequestRedirect', requestRedirect: { scheme: 'https' } }] },
+        { matches: prefix('/none'), backendRefs: [{ name: 'nobody', port: 80 }] },
+      ],
+      { hostnames: ['*.example.com'] },
+    )
+    await until(async () => !(await refused()))
+    const sent = await ask('shop.example.com', '/shop/b?c=1', { 'x-gone': '1', 'x-mine': '0' }, 'POST', 'hello')
+    const seen = JSON.parse(sent.body)
+    assert.deepEqual([sent.status, seen.url, seen.method, seen.body], [200, '/a/b?c=1', 'POST', 'hello'])
+    assert.deepEqual([seen.headers['x-mine'], seen.headers['x-gone'], seen.headers.host], ['set', undefined, 'inner'])
+    assert.equal(sent.headers['x-answer'], 'added')
+    await until(() => mirrored.length > 0)
+    assert.deepEqual(mirrored, ['POST /a/b?c=1 hello'])
+    assert.equal((await ask('shop.example.com', '/slow')).status, 504)
+    const moved = await ask('shop.example.com', '/moved/x?y')
+    assert.deepEqual([moved.status, moved.headers.location], [302, 'https://shop.example.com/moved/x?y'])
+    assert.equal((await ask('shop.example.com', '/none')).status, 500)
+    assert.equal((await ask('shop.example.org', '/shop')).status, 404)
+    await until(() => conditionsOf('web').includes('Programmed True'))
+    await until(() => conditionsOf('all').includes('Accepted True'))
+    assert.ok(conditionsOf('all').includes('ResolvedRefs False'), 'there is no Service nobody')
+    assert.ok(conditionsOf('tandem').includes('Accepted True'))
+  })
+
+  test('TLS of a Gateway ends here, with HTTP/2 and WebSockets', async () => {
+    const session = connectHttp2(`https://${address.host}`, {
+      servername: 'shop.example.com',
+      rejectUnauthorized: false,
+    })
+    const stream = session.request({ ':path': '/shop/two', ':authority': 'shop.example.com' })
+    assert.equal(JSON.parse(await text(stream)).url, '/a/two')
+    session.destroy()
+    const socket = new WebSocket(`wss://${address.host}/shop`, {
+      headers: { host: 'shop.example.com' },
+      rejectUnauthorized: false,
+    })
+    const answer = new Promise((resolve, reject) => {
+      socket.on('message', (message) => resolve(String(message))).on('error', reject)
+    })
+    socket.on('open', () => socket.send('hello'))
+    assert.equal(await answer, 'echo hello')
+    socket.close()
+  })
+
+  test('an Ingress is served beside a Gateway, where that has no route', async () => {
+    shop({ rules: [{ ...rules[0]!, host: 'beside.example.org' }] })
+    await until(async () => (await ask('beside.example.org', '/x')).status === 200)
+    assert.equal((await ask('shop.example.com', '/shop')).status, 200)
+    cluster.drop('ingresses', 'default/shop')
+    await until(async () => (await ask('beside.example.org', '/x')).status === 404)
+  })
+
+  test('when the last Gateway goes, nothing listens any more', async () => {
+    cluster.drop('gateways', 'default/web')
     await until(refused)
   })
 }

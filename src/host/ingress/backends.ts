@@ -19,7 +19,7 @@ export interface Endpoint {
 
 export interface Backends {
   /** Undefined when there is no such Service or port, or nobody behind it. */
-  choose(backend: Backend): Endpoint | undefined
+  choose(backend: Pick<Backend, 'namespace' | 'service' | 'port'>): Endpoint | undefined
 }
 
 interface Port {

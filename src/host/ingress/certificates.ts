@@ -5,7 +5,8 @@ import type { StoredObject } from '../../api/meta.ts'
 import { namesFor, type RoutingTable } from './routing-table.ts'
 
 export interface Certificates {
-  context(servername: string): SecureContext
+  /** Undefined for names that no Ingress has a usable Secret for. */
+  context(servername: string): SecureContext | undefined
   /** A Secret changed or the table did. */
   forget(): void
 }
@@ -13,17 +14,14 @@ export interface Certificates {
 export interface CertificatesOptions {
   table: () => RoutingTable
   secret: (namespace: string, name: string) => StoredObject | undefined
-  /** Certificate and key for names that no Ingress has a usable Secret for. */
-  fallback: { cert: string; key: string }
   warn: (message: string) => void
 }
 
 const decoded = (secret: StoredObject, key: string): string =>
   Buffer.from(String(secret.data?.[key] ?? ''), 'base64').toString()
 
-export function createCertificates({ table, secret, fallback, warn }: CertificatesOptions): Certificates {
+export function createCertificates({ table, secret, warn }: CertificatesOptions): Certificates {
   const made = new Map<string, SecureContext>()
-  let standard: SecureContext | undefined
 
   function contextOf(namespace: string, name: string): SecureContext | undefined {
     const key = `${namespace}/${name}`
@@ -49,8 +47,7 @@ export function createCertificates({ table, secret, fallback, warn }: Certificat
         const context = place && contextOf(place.namespace, place.secret)
         if (context) return context
       }
-      standard ??= createSecureContext(fallback)
-      return standard
+      return undefined
     },
     forget() {
       made.clear()

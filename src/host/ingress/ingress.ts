@@ -5,10 +5,12 @@ import type { ApiObject, ResourceRef, StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
-import { createBackends } from './backends.ts'
+import type { Backends } from './backends.ts'
 import { createCertificates } from './certificates.ts'
-import { type RoutingTable, routingTable } from './routing-table.ts'
-import { createIngressServer, type IngressAddress, type IngressServer } from './server.ts'
+import type { Doorkeeper, FrontDoor } from './front-door.ts'
+import type { Answer, Passage, Scheme } from './passage.ts'
+import { findBackend, type RoutingTable, routingTable } from './routing-table.ts'
+import { hostOf } from './server.ts'
 
 const networking = (resource: string): ResourceRef => ({ group: 'networking.k8s.io', version: 'v1', resource })
 const ingressRef = networking('ingresses')
@@ -21,12 +23,18 @@ const classAnnotation = 'kubernetes.io/ingress.class'
 const settleMs = 10
 const retryMs = 10_000
 
+export interface IngressAddress {
+  host: string
+  httpPort: number
+  httpsPort: number
+}
+
 export interface IngressOptions {
   client: Client
   informers: InformerFactory
-  /** Undefined: Ingresses are stored, and nobody serves them. */
-  address: IngressAddress | undefined
-  certificate: { cert: string; key: string }
+  address: IngressAddress
+  door: FrontDoor
+  backends: Backends
   log: Logger
 }
 
@@ -43,23 +51,34 @@ const standardClass: ApiObject = {
   spec: { controller: ingressController },
 }
 
-export function createIngress({ client, informers, address, certificate, log }: IngressOptions): Ingress {
+export function createIngress({ client, informers, address, door, backends, log }: IngressOptions): Ingress {
   const ingresses = informers.informer(ingressRef)
   const classes = informers.informer(classRef)
   /** Followed from the first certificate on: most Tandems need no Secret here. */
   let secrets: Informer | undefined
   let table: RoutingTable = routingTable([])
-  let server: IngressServer | undefined
+  let isServing = false
   let timer: NodeJS.Timeout | undefined
   let stopped = false
   let working: Promise<void> = Promise.resolve()
   const certificates = createCertificates({
     table: () => table,
     secret: (namespace, name) => secrets?.get(`${namespace}/${name}`),
-    fallback: certificate,
     warn: (message) => log.warn(message),
   })
-  const backends = createBackends(informers)
+  const keeper: Doorkeeper = {
+    // After Gateways: an Ingress may have a backend for everything.
+    order: 2,
+    decide(request): Passage | Answer | undefined {
+      const backend = findBackend(table, hostOf(request), (request.url ?? '/').split('?')[0]!)
+      if (!backend) return undefined
+      const endpoint = backends.choose(backend)
+      if (endpoint) return { endpoint }
+      const message = `no endpoints available for service "${backend.service}" of Ingress ${backend.ingress}`
+      return { status: 503, message }
+    },
+    context: (servername) => certificates.context(servername),
+  }
 
   function isOurs(ingress: StoredObject): boolean {
     const named = ingress.spec?.ingressClassName ?? ingress.metadata.annotations?.[classAnnotation]
@@ -67,30 +86,29 @@ export function createIngress({ client, informers, address, certificate, log }: 
     return classes.get(named)?.spec?.controller === ingressController
   }
 
-  async function listen(place: IngressAddress): Promise<void> {
-    const made = createIngressServer({
-      address: place,
-      table: () => table,
-      backends,
-      context: certificates.context,
-      certificate,
-    })
-    try {
-      await made.listen()
-      server = made
-      log.info('serving Ingresses', { ...place })
-    } catch (error) {
+  async function listen(wanted: boolean): Promise<void> {
+    const { host, httpPort, httpsPort } = address
+    const ports: [number, Scheme][] = [
+      [httpPort, 'http'],
+      [httpsPort, 'https'],
+    ]
+    const failed = [...(await door.want(keeper, new Map(wanted ? ports : []))).values()]
+    if (failed.length > 0) {
+      await door.want(keeper, new Map())
       log.warn(
-        `cannot serve Ingresses at ${place.host}, ports ${place.httpPort} and ${place.httpsPort}: ${(error as Error).message}; trying again. TANDEM_INGRESS sets another address or ports`,
+        `cannot serve Ingresses at ${host}, ports ${httpPort} and ${httpsPort}: ${failed[0]!.message}; trying again. TANDEM_INGRESS sets another address or ports`,
       )
       schedule(retryMs)
     }
+    const isNew = wanted && failed.length === 0 && !isServing
+    isServing = wanted && failed.length === 0
+    if (isNew) log.info('serving Ingresses', { ...address })
   }
 
-  async function publish(ingress: StoredObject, place: IngressAddress): Promise<void> {
+  async function publish(ingress: StoredObject): Promise<void> {
     const current = (ingress.status?.loadBalancer?.ingress ?? []) as { ip?: string }[]
-    const wanted = server && isOurs(ingress) ? [{ ip: place.host }] : []
-    const isShown = current.some(({ ip }) => ip === place.host)
+    const wanted = isServing && isOurs(ingress) ? [{ ip: address.host }] : []
+    const isShown = current.some(({ ip }) => ip === address.host)
     // What somebody else says of an Ingress that is none of ours stays.
     if (wanted.length > 0 ? isShown : !isShown) return
     const status = { ...ingress.status, loadBalancer: wanted.length > 0 ? { ingress: wanted } : {} }
@@ -100,7 +118,7 @@ export function createIngress({ client, informers, address, certificate, log }: 
   }
 
   async function work(): Promise<void> {
-    if (stopped || !address) return
+    if (stopped) return
     const ours = ingresses.list().filter(isOurs)
     table = routingTable(ours)
     certificates.forget()
@@ -109,12 +127,8 @@ export function createIngress({ client, informers, address, certificate, log }: 
       secrets.addHandler({ changed: () => certificates.forget(), removed: () => certificates.forget() })
       await secrets.synced()
     }
-    if (ours.length > 0 && !server) await listen(address)
-    if (ours.length === 0 && server) {
-      await server.close()
-      server = undefined
-    }
-    for (const ingress of ingresses.list()) await publish(ingress, address)
+    if (ours.length > 0 !== isServing) await listen(ours.length > 0)
+    for (const ingress of ingresses.list()) await publish(ingress)
   }
 
   function schedule(afterMs = settleMs): void {
@@ -131,7 +145,6 @@ export function createIngress({ client, informers, address, certificate, log }: 
 
   return {
     async start() {
-      if (!address) return
       await client.create(classRef, standardClass).catch((error) => {
         if (!isApiError(error, 'AlreadyExists')) throw error
       })
@@ -147,7 +160,6 @@ export function createIngress({ client, informers, address, certificate, log }: 
       stopped = true
       clearTimeout(timer)
       await working
-      await server?.close()
     },
   }
 }

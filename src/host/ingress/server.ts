@@ -1,101 +1,115 @@
-// The listening end of Ingress: plain HTTP and TLS with names, HTTP/1.1 and HTTP/2 in front, WebSockets through.
+// One port at which HTTP from outside is taken in: plain or TLS with names, HTTP/1.1 and HTTP/2 in front, WebSockets through.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { SecureContext } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import { requestHeaders } from '../../wire/proxy-headers.ts'
-import { forwardRequest, forwardUpgrade, type ProxiedRequest, Unreachable } from '../../wire/reverse-proxy.ts'
-import type { Backends, Endpoint } from './backends.ts'
-import { findBackend, type RoutingTable } from './routing-table.ts'
+import {
+  type Forwarding,
+  forwardRequest,
+  forwardUpgrade,
+  mirrorRequest,
+  type ProxiedRequest,
+  Unreachable,
+} from '../../wire/reverse-proxy.ts'
+import type { Endpoint } from './backends.ts'
+import { type Answer, isAnswer, type Passage, type Place, type Scheme } from './passage.ts'
 
-export interface IngressAddress {
+export interface FrontServerOptions {
   host: string
-  httpPort: number
-  httpsPort: number
-}
-
-export interface IngressServerOptions {
-  address: IngressAddress
-  table: () => RoutingTable
-  backends: Backends
+  port: number
+  scheme: Scheme
+  decide(request: ProxiedRequest, place: Place): Passage | Answer
   /** The certificate for a name; the default one for names that nobody has. */
-  context: (servername: string) => SecureContext
+  context(servername: string): SecureContext
   /** For clients that name no host. */
   certificate: { cert: string; key: string }
 }
 
-export interface IngressServer {
-  /** @throws when a port cannot be listened on. */
+export interface FrontServer {
+  /** @throws when the port cannot be listened on. */
   listen(): Promise<void>
-  readonly ports: { http: number; https: number }
   close(): Promise<void>
 }
 
 const secure = ['https', 'kubernetes.io/wss']
 
-class Refusal extends Error {
-  readonly status: number
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
+const nobody = 'the server behind this address could not be reached'
 
-const hostOf = (request: ProxiedRequest): string =>
-  String(request.headers[':authority'] ?? request.headers.host ?? '').replace(/:\d+$/, '')
+/** What the client called this server, with the port. */
+const authorityOf = ({ headers }: ProxiedRequest): string => String(headers[':authority'] ?? headers.host ?? '')
 
-export function createIngressServer(options: IngressServerOptions): IngressServer {
+/** In small letters, without the port. */
+export const hostOf = (request: ProxiedRequest): string => authorityOf(request).replace(/:\d+$/, '').toLowerCase()
+
+export function createFrontServer({ scheme, port, ...options }: FrontServerOptions): FrontServer {
   const sockets = new Set<Duplex>()
-  let plain: Server | undefined
-  let tls: Http2SecureServer | undefined
+  let server: Server | Http2SecureServer | undefined
 
-  function endpointFor(request: ProxiedRequest): Endpoint {
-    const path = (request.url ?? '/').split('?')[0]!
+  function decide(request: ProxiedRequest): Passage | Answer {
     // An absolute form or an asterisk is a request to a forward proxy, or to nobody.
-    if (!path.startsWith('/')) throw new Refusal(400, 'the path of the request must begin with a slash')
-    const backend = findBackend(options.table(), hostOf(request), path)
-    if (!backend) throw new Refusal(404, 'default backend - 404')
-    const endpoint = options.backends.choose(backend)
-    if (!endpoint)
-      throw new Refusal(503, `no endpoints available for service "${backend.service}" of Ingress ${backend.ingress}`)
-    return endpoint
+    if (!(request.url ?? '/').startsWith('/'))
+      return { status: 400, message: 'the path of the request must begin with a slash' }
+    const name = scheme === 'https' && (request.socket as TLSSocket).servername
+    return options.decide(request, { port, scheme, ...(name && { servername: name }) })
   }
 
-  function forwarding(request: ProxiedRequest, { host, port, speaks = '' }: Endpoint, scheme: 'http' | 'https') {
+  function forwarding(request: ProxiedRequest, endpoint: Endpoint, passage: Passage): Forwarding {
     const headers = requestHeaders(request.headers, {
       client: request.socket.remoteAddress ?? '',
-      host: String(request.headers[':authority'] ?? request.headers.host ?? ''),
+      host: authorityOf(request),
       scheme,
     })
-    const protocol = secure.includes(speaks.toLowerCase()) ? ('https:' as const) : ('http:' as const)
-    return { to: { protocol, host, port }, path: request.url ?? '/', headers }
-  }
-
-  async function serve(request: ProxiedRequest, response: ServerResponse, scheme: 'http' | 'https'): Promise<void> {
-    request.on('error', () => {})
-    response.on('error', () => {})
-    try {
-      await forwardRequest(request, response, forwarding(request, endpointFor(request), scheme))
-    } catch (error) {
-      const { status, message } = refusalOf(error)
-      if (response.headersSent) return void response.destroy?.()
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
-      response.end(`${message}\n`)
+    passage.changeRequest?.(headers)
+    const protocol = secure.includes((endpoint.speaks ?? '').toLowerCase()) ? ('https:' as const) : ('http:' as const)
+    return {
+      to: { protocol, host: endpoint.host, port: endpoint.port },
+      path: passage.path ?? request.url ?? '/',
+      headers,
+      answer: (_status, passed) => {
+        passage.changeResponse?.(passed)
+        return []
+      },
     }
   }
 
-  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, scheme: 'http' | 'https') {
-    socket.on('error', () => {})
+  async function serve(request: ProxiedRequest, response: ServerResponse): Promise<void> {
+    request.on('error', () => {})
+    response.on('error', () => {})
+    const say = ({ status, message, headers }: Answer) => {
+      if (response.headersSent) return void response.destroy?.()
+      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers })
+      response.end(message && `${message}\n`)
+    }
+    let late: AbortSignal | undefined
     try {
-      await forwardUpgrade(request, socket, head, forwarding(request, endpointFor(request), scheme))
+      const decision = decide(request)
+      if (isAnswer(decision)) return say(decision)
+      if (decision.timeoutMs !== undefined) late = AbortSignal.timeout(decision.timeoutMs)
+      for (const mirror of decision.mirrors ?? []) mirrorRequest(request, forwarding(request, mirror, decision))
+      const forward = forwarding(request, decision.endpoint, decision)
+      await forwardRequest(request, response, late ? { ...forward, signal: late } : forward)
     } catch (error) {
-      const { status, message } = refusalOf(error)
-      if (socket.writable)
-        socket.end(
-          `HTTP/1.1 ${status} ${statusText(status)}\r\nconnection: close\r\ncontent-length: ${message.length + 1}\r\n\r\n${message}\n`,
-        )
+      say(late?.aborted ? { status: 504, message: 'the server behind this address took too long' } : refusalOf(error))
+    }
+  }
+
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
+    socket.on('error', () => {})
+    const say = ({ status, message, headers = {} }: Answer) => {
+      if (!socket.writable) return
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+      socket.end(
+        `HTTP/1.1 ${status} ${statusText(status)}\r\nconnection: close\r\n${lines.join('')}content-length: ${message.length + 1}\r\n\r\n${message}\n`,
+      )
+    }
+    try {
+      const decision = decide(request)
+      if (isAnswer(decision)) return say(decision)
+      await forwardUpgrade(request, socket, head, forwarding(request, decision.endpoint, decision))
+    } catch (error) {
+      say(refusalOf(error))
     }
   }
 
@@ -104,12 +118,16 @@ export function createIngressServer(options: IngressServerOptions): IngressServe
     socket.on('close', () => sockets.delete(socket))
   }
 
-  function makeServers(): { http: Server; https: Http2SecureServer } {
+  function makePlain(): Server {
     const http = process
       .getBuiltinModule('node:http')
-      .createServer((request, response) => void serve(request, response, 'http'))
-    http.on('upgrade', (request, socket, head) => void upgrade(request, socket, head, 'http'))
+      .createServer((request, response) => void serve(request, response))
+    http.on('upgrade', (request, socket, head) => void upgrade(request, socket, head))
     http.on('connection', track)
+    return http
+  }
+
+  function makeSecure(): Http2SecureServer {
     const https = process.getBuiltinModule('node:http2').createSecureServer({
       ...options.certificate,
       allowHTTP1: true,
@@ -122,56 +140,41 @@ export function createIngressServer(options: IngressServerOptions): IngressServe
         }
       },
     })
-    https.on('request', (request, response) => void serve(request, response as unknown as ServerResponse, 'https'))
-    https.on(
-      'upgrade',
-      (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(request, socket, head, 'https'),
-    )
+    https.on('request', (request, response) => void serve(request, response as unknown as ServerResponse))
+    https.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(request, socket, head))
     https.on('secureConnection', track)
     https.on('tlsClientError', () => {})
     https.on('sessionError', () => {})
-    return { http, https }
+    return https
   }
 
   return {
     async listen() {
-      const { http, https } = makeServers()
-      const { host, httpPort, httpsPort } = options.address
+      const made = scheme === 'https' ? makeSecure() : makePlain()
       try {
-        await listenOn(http, httpPort, host)
-        await listenOn(https, httpsPort, host)
+        await listenOn(made, port, options.host)
       } catch (error) {
-        http.close()
-        https.close()
+        made.close()
         throw error
       }
-      plain = http
-      tls = https
-    },
-    get ports() {
-      const port = (server: Server | Http2SecureServer | undefined) =>
-        (server?.address() as AddressInfo | null)?.port ?? 0
-      return { http: port(plain), https: port(tls) }
+      server = made
     },
     async close() {
-      const closed = [plain, tls].map((server) => server && new Promise((resolve) => server.close(resolve)))
-      plain = tls = undefined
+      const closed = server && new Promise((resolve) => server!.close(resolve))
       for (const socket of sockets) socket.destroy()
-      await Promise.all(closed)
+      await closed
+      server = undefined
     },
   }
 }
 
-function refusalOf(error: unknown): { status: number; message: string } {
-  if (error instanceof Refusal) return error
-  if (error instanceof Unreachable)
-    return { status: 502, message: 'the server behind this address could not be reached' }
+function refusalOf(error: unknown): Answer {
+  if (error instanceof Unreachable) return { status: 502, message: nobody }
   return { status: 500, message: 'the request could not be handed on' }
 }
 
 const statusText = (status: number): string =>
-  ({ 400: 'Bad Request', 404: 'Not Found', 502: 'Bad Gateway', 503: 'Service Unavailable' })[status] ??
-  'Internal Server Error'
+  process.getBuiltinModule('node:http').STATUS_CODES[status] ?? 'Internal Server Error'
 
 function listenOn(server: Server | Http2SecureServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
