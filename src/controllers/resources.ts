@@ -39,6 +39,12 @@ export const runtimeClasses: ResourceRef = { group: 'node.k8s.io', version: 'v1'
 export const priorityClasses: ResourceRef = { group: 'scheduling.k8s.io', version: 'v1', resource: 'priorityclasses' }
 export const virtualMachines = kubevirt('virtualmachines')
 export const virtualMachineInstances = kubevirt('virtualmachineinstances')
+export const virtualMachineInstanceMigrations = kubevirt('virtualmachineinstancemigrations')
+export const migrationPolicies: ResourceRef = {
+  group: 'migrations.kubevirt.io',
+  version: 'v1alpha1',
+  resource: 'migrationpolicies',
+}
 export const virtualMachineInstanceReplicaSets = kubevirt('virtualmachineinstancereplicasets')
 export const virtualMachinePools: ResourceRef = {
   group: 'pool.kubevirt.io',
