@@ -20,6 +20,7 @@ import { horizontalPodAutoscaler } from './hpa.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
+import { virtualMachineInstanceMigration } from './migration.ts'
 import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
@@ -66,6 +67,7 @@ export const controllers: ControllerDefinition[] = [
   scheduler,
   virtualMachine,
   virtualMachineInstance,
+  virtualMachineInstanceMigration,
   virtualMachineInstanceReplicaSet,
   virtualMachinePool,
   virtualMachineSnapshot,

@@ -64,8 +64,10 @@ import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from '.
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
+import { virtualMachineInstanceMigration } from './kubevirt/virtualmachineinstancemigration.ts'
 import { virtualMachineInstanceReplicaSet } from './kubevirt/virtualmachineinstancereplicaset.ts'
 import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
+import { migrationPolicy } from './migrations/migrationpolicy.ts'
 import { networkAttachmentDefinition } from './networkattachment/networkattachmentdefinition.ts'
 import { ingress } from './networking/ingress.ts'
 import { ingressClass } from './networking/ingressclass.ts'
@@ -173,6 +175,8 @@ export const kinds: KindDefinition[] = [
   podMetrics,
   virtualMachine,
   virtualMachineInstance,
+  virtualMachineInstanceMigration,
+  migrationPolicy,
   virtualMachineInstanceReplicaSet,
   virtualMachinePool,
   virtualMachineInstancetype,

@@ -13,6 +13,7 @@ import { certificateRequests } from './certificates.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { machineTypes } from './machine-types.ts'
+import { migrations } from './migrations.ts'
 import { namespaceLifecycle } from './namespaces.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { defaultIngressClass, podTopology, taintNodes } from './nodes.ts'
@@ -70,6 +71,7 @@ export function standardPlugins(options: {
     inUseProtection,
     claimResize(lookup),
     machineTypes(lookup),
+    migrations(lookup),
     phaseTimes(),
     podSecurity(lookup),
     certificateRequests(options.authorizer),
