@@ -158,6 +158,13 @@ test('rules that do not compile, or could cost too much', () => {
     items: { type: 'array', maxItems: 10, items: { ...text, maxLength: 5 }, rules: nested.items!.rules! },
   }
   assert.deepEqual(problems(objectOf({ bounded })), [])
+  const keyed: Schema = {
+    type: 'object',
+    maxProperties: 16,
+    additionalProperties: text,
+    rules: [{ rule: "self.all(key, key.split('/')[0].size() < 253)" }],
+  }
+  assert.deepEqual(problems(objectOf({ keyed })), [], 'keys count as empty')
 })
 
 test('oldSelf where nothing identifies a former self is refused', () => {
