@@ -92,8 +92,10 @@ test('input flows in as it comes, and ends when the client says so', async () =>
   const output = session.stdout![Symbol.asyncIterator]()
   await session.stdin!.write(Buffer.from('hello\n'))
   assert.equal(Buffer.from((await output.next()).value!).toString(), 'got hello\n', 'before its end')
-  const large = Buffer.alloc(300_000, 'x')
-  const written = session.stdin!.write(large).then(() => session.stdin!.end())
+  const written = (async () => {
+    for (let count = 0; count < 20; count++) await session.stdin!.write(Buffer.alloc(100_000, 'x'))
+    session.stdin!.end()
+  })()
   const [count, error, exit] = await Promise.all([
     (async () =>
       Buffer.from((await output.next()).value!)
@@ -103,7 +105,7 @@ test('input flows in as it comes, and ends when the client says so', async () =>
     session.exit,
   ])
   await written
-  assert.deepEqual([count, error, exit], ['300000', '', { kind: 'exited', code: 0 }])
+  assert.deepEqual([count, error, exit], ['2000000', '', { kind: 'exited', code: 0 }])
   await output.next()
   await gone(guest.directories)
 })

@@ -20,7 +20,7 @@ interface Status {
 
 const answerMs = 15_000
 const readBytes = 128 * 1024
-const inputBytes = 64 * 1024
+const inputBytes = 512 * 1024
 const shortestWaitMs = 10
 const longestWaitMs = 250
 const shell = '/bin/sh'
@@ -196,25 +196,47 @@ function withEnd(source: AsyncIterable<Uint8Array>): { stream: AsyncIterable<Uin
   return { stream: stream(), done }
 }
 
+/** Every piece costs a process in the guest: what comes while one is under way goes with the next. */
 function inputOf(guest: Guest, state: { ended?: Status }): NonNullable<ExecSession['stdin']> {
   /** The shell writes down who it is once the FIFO is there and held open. */
   const ready = 'n=0; while [ ! -e "$0/pids" ]; do n=$((n+1)); [ $n -lt 99 ] || exit 1; sleep 0.1 || sleep 1; done; '
-  let last: Promise<void> = Promise.resolve()
-  const next = (action: () => Promise<void>): Promise<void> => {
-    last = last.then(async () => {
-      if (!state.ended) await action()
-    })
-    return last
+  let waiting = Buffer.alloc(0)
+  let isOver = false
+  let failure: unknown
+  let moving: Promise<void> | undefined
+
+  async function move(): Promise<void> {
+    const piece = waiting.subarray(0, inputBytes)
+    waiting = waiting.subarray(piece.length)
+    if (piece.length > 0) await guest.run(`${ready}exec cat >"$0/in"`, piece)
+    else await guest.run(`${ready}set -- $(cat "$0/pids"); kill "$2" 2>/dev/null || :`)
   }
+
+  /** One piece after the other; with none left, the end. */
+  function goOn(): void {
+    if (moving || failure || state.ended || (waiting.length === 0 && !isOver)) return
+    const isLast = waiting.length === 0
+    moving = move()
+      .catch((error) => {
+        failure = error
+      })
+      .finally(() => {
+        moving = undefined
+        if (!isLast) goOn()
+      })
+  }
+
   return {
     async write(chunk) {
-      for (let at = 0; at < chunk.length; at += inputBytes) {
-        const piece = chunk.subarray(at, at + inputBytes)
-        await next(() => guest.run(`${ready}exec cat >"$0/in"`, piece))
-      }
+      if (failure) throw failure
+      waiting = Buffer.concat([waiting, chunk])
+      goOn()
+      while (moving && waiting.length > inputBytes) await moving
     },
-    end: () =>
-      void next(() => guest.run(`${ready}set -- $(cat "$0/pids"); kill "$2" 2>/dev/null || :`)).catch(() => {}),
+    end() {
+      isOver = true
+      goOn()
+    },
   }
 }
 
