@@ -1,6 +1,7 @@
 // The disks of a machine as QEMU options: a -blockdev that names format, file and backing file explicitly (nothing is
 // ever probed), and the device that the guest sees.
 
+import { ioThreads } from './args-iothreads.ts'
 import { Inexpressible, type OptionValues, option } from './option.ts'
 import { type DiskFile, isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf } from './vmi.ts'
@@ -18,13 +19,15 @@ export function storageArgs(plan: MachinePlan): string[] {
   if (buses.includes('scsi')) args.push('-device', option('virtio-scsi-pci', { id: 'scsi' }))
   if (buses.includes('usb')) args.push('-device', option('qemu-xhci', { id: 'usb' }))
   const bootIndexes = bootOrder(plan)
+  const threads = ioThreads(plan)
+  args.push(...threads.args)
   let sataIndex = 0
   for (const [index, prepared] of plan.disks.entries()) {
     const node = `disk${index}`
     const port = buses[index] === 'sata' ? sataIndex++ : 0
     if (!prepared.empty) args.push('-blockdev', JSON.stringify(blockdev(node, prepared)))
-    if (prepared.disk.dedicatedIOThread) args.push('-object', option('iothread', { id: `${node}-thread` }))
-    args.push('-device', diskDevice(plan, prepared, node, port, bootIndexes.get(prepared)))
+    const place = { port, bootindex: bootIndexes.get(prepared), iothread: threads.of(prepared) }
+    args.push('-device', diskDevice(plan, prepared, node, place))
   }
   return args
 }
@@ -74,13 +77,18 @@ const errorPolicies: Record<string, { werror: string; rerror: string }> = {
   enospace: { werror: 'enospc', rerror: 'report' },
 }
 
-function diskDevice(plan: MachinePlan, prepared: PreparedDisk, node: string, port: number, bootindex?: number): string {
+function diskDevice(
+  plan: MachinePlan,
+  prepared: PreparedDisk,
+  node: string,
+  { port, bootindex, iothread }: { port: number; bootindex?: number; iothread?: string },
+): string {
   const { disk } = prepared
   const bus = busOf(disk)
   const controller = isQ35(plan) && port < sataPorts ? 'ide' : `sata${Math.floor(port / sataPorts)}`
   const { driver, ...values } = deviceValues(prepared, node, {
     bus: bus === 'sata' ? `${controller}.${port % sataPorts}` : bus === 'usb' ? 'usb.0' : undefined,
-    iothread: disk.dedicatedIOThread ? `${node}-thread` : undefined,
+    iothread,
     bootindex,
   })
   return option(driver, values)
@@ -108,6 +116,7 @@ export function deviceValues(
     bus: place.bus,
     iothread: place.iothread,
     serial: disk.serial,
+    'share-rw': disk.shareable || undefined,
     bootindex: place.bootindex,
     // usb-storage and CD-ROM drives stop for nothing: there is nothing to lose.
     ...(bus !== 'usb' && !disk.cdrom && policy),

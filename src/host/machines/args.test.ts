@@ -144,6 +144,17 @@ machines['two-nodes'] = planOf(
     ],
   },
 )
+const poolDisks = ['a', 'b', 'c'].map((name) => diskOf({ name, disk: { bus: 'virtio' }, shareable: name === 'c' }))
+machines['io-threads'] = planOf(
+  {
+    domain: {
+      memory: { guest: '512Mi' },
+      ioThreadsPolicy: 'supplementalPool',
+      ioThreads: { supplementalPoolThreadCount: 2 },
+    },
+  },
+  { disks: poolDisks },
+)
 machines['two-networks'] = planOf(
   {},
   {

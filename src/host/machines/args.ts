@@ -54,7 +54,7 @@ function baseArgs(plan: MachinePlan): string[] {
     ...['-cpu', cpuOption(plan)],
     ...['-smp', option('', { cpus: vcpus(plan.topology), sockets, cores, threads })],
     ...['-m', option('', { size: `${plan.memoryBytes / 1024}k` })],
-    ...['-overcommit', option('', { 'mem-lock': false })],
+    ...['-overcommit', option('', { 'mem-lock': plan.spec.domain.cpu?.realtime !== undefined })],
     ...['-uuid', plan.uuid],
     ...smbiosArgs(plan),
     ...['-rtc', rtcOption(plan)],

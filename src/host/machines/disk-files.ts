@@ -51,11 +51,16 @@ export function openDisk(path: string, writable: boolean): number {
 }
 
 /** Lets the user of QEMU at an open file: a writable one becomes its own, a shared one readable for all. */
-export function giveTo(file: number, writable: boolean, owner: Owner | undefined): void {
+export function giveTo(file: number, writable: boolean, owner: Owner | undefined, shareable = false): void {
   if (!owner) return
   const stat = fstatSync(file)
   if (!writable) {
     if (stat.uid !== owner.uid && !(stat.mode & 0o004)) fchmodSync(file, (stat.mode & 0o7777) | 0o444)
+    return
+  }
+  // The users of several machines open it; none of them sees another way to it.
+  if (shareable) {
+    fchmodSync(file, 0o666)
     return
   }
   if (stat.uid !== owner.uid) fchownSync(file, owner.uid, owner.gid)

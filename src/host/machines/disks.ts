@@ -164,7 +164,7 @@ async function claimDisk(work: Work, disk: Disk, claim: string, readOnly: boolea
   const bound = await work.rooms.volumes.claimPath(work.machine.metadata.namespace!, claim)
   const fixed = readOnly || bound.readOnly
   const file = openDisk(ensureClaimDisk(bound.path, bound.capacityBytes, fixed), !fixed)
-  const path = handOver(work, file, !fixed)
+  const path = handOver(work, file, !fixed, disk.shareable)
   const direct = (disk.cache || 'none') === 'none' && canBypassCache(file)
   return { format: 'raw', file: path, readOnly: fixed, direct, ephemeral: false, status: claimStatus(claim, bound) }
 }
@@ -205,8 +205,8 @@ async function seedDisk(work: Work, name: string, readOnly: boolean, seed: Seed)
 }
 
 /** The name under which QEMU opens a file that it is given open: no path to walk, no link to follow. */
-function handOver(work: Work, file: number, writable: boolean): string {
+function handOver(work: Work, file: number, writable: boolean, shareable = false): string {
   work.files.push(file)
-  giveTo(file, writable, work.rooms.owner)
+  giveTo(file, writable, work.rooms.owner, shareable)
   return `/proc/self/fd/${firstFile + work.files.length - 1}`
 }

@@ -20,6 +20,7 @@ import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, r
 import type { MachinesOptions } from './machines.ts'
 import { createMigrations } from './migrations.ts'
 import { Inexpressible } from './option.ts'
+import { makeWay } from './placement.ts'
 import { startProbes } from './probes.ts'
 import { isAlive, killAndWait, processesBelow } from './process.ts'
 import { type MachineResult, writeRecord } from './record.ts'
@@ -128,7 +129,21 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     const { images, volumes, sources, network, instance, saved } = options
     const user = options.ownUsers === false ? undefined : userOf(machine, machines.values())
     const accelerator = options.accelerator()
-    return { images, volumes, sources, network, instance, user, owner: user, log, emulator, saved, paths, accelerator }
+    return {
+      images,
+      volumes,
+      sources,
+      network,
+      instance,
+      user,
+      owner: user,
+      log,
+      emulator,
+      saved,
+      paths,
+      accelerator,
+      machines: () => machines.values(),
+    }
   }
 
   function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
@@ -287,6 +302,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     await migrations.giveUp(machine, 'the machine has ended')
     if (identity && isAlive(identity)) await killAndWait(identity)
     await endCompanions(machine)
+    // What it had for itself is everybody's again.
+    if (machine.record.started?.placement) await makeWay(machines.values())
     await options.network.detachMachine(uid)
     await unconfine(options.instance, uid)
     removeEphemeralDisks(machine.directory)

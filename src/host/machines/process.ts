@@ -31,6 +31,8 @@ export interface LaunchRequest {
   hidden: string
   /** A directory of the hidden ones that the process is to see, as /mnt. */
   shown?: string
+  /** It may keep all of its memory from being swapped out. */
+  locksMemory?: boolean
   /** Root of a user namespace in which nobody else exists. */
   ownUserNamespace?: boolean
   /** Files that the process gets open, as descriptors 3, 4, … */
@@ -69,7 +71,16 @@ const hiding = 'mount -t tmpfs -o size=4k,mode=0,nosuid,nodev,noexec tmpfs "$0" 
 const showing = `mount --bind "$1" /mnt && mount -t tmpfs -o size=64k,mode=0700,uid="$2" tmpfs /run && shift 2 && ${hiding}`
 
 /** Every step replaces itself with the next program: the pid stays the same. */
-function wrapped({ program, args, netns, user, hidden, shown, ownUserNamespace }: LaunchRequest): string[] {
+function wrapped({
+  program,
+  args,
+  netns,
+  user,
+  hidden,
+  shown,
+  ownUserNamespace,
+  locksMemory,
+}: LaunchRequest): string[] {
   if (!user) return netns ? ['nsenter', `--net=${netns}`, program, ...args] : [program, ...args]
   // A mount namespace of its own, in which the files of all others are not there; its own directory is its working one.
   const alone = [
@@ -86,7 +97,8 @@ function wrapped({ program, args, netns, user, hidden, shown, ownUserNamespace }
   const groups = user.groups?.length ? `--groups=${user.groups.join(',')}` : '--clear-groups'
   const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, groups, '--no-new-privs']
   const own = ownUserNamespace ? ['unshare', '--user', '--map-root-user'] : []
-  return [...enter, ...drop, '--inh-caps=-all', '--bounding-set=-all', ...own, program, ...args]
+  const limits = locksMemory ? ['prlimit', '--memlock=unlimited'] : []
+  return [...limits, ...enter, ...drop, '--inh-caps=-all', '--bounding-set=-all', ...own, program, ...args]
 }
 
 /** undefined when there is no such process, or it is dead and only waits to be collected. */

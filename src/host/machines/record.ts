@@ -3,6 +3,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Plugged } from './hotplug-plan.ts'
+import type { Placement } from './placement.ts'
 import { machineFiles } from './plan.ts'
 import type { ProcessIdentity } from './process.ts'
 import type { Topology } from './resources.ts'
@@ -25,6 +26,8 @@ export interface StartedMachine {
   network?: { address: string; mac: string }
   /** Cards on further networks. */
   secondaries?: { name: string; mac: string; podInterface: string; addresses: string[] }[]
+  /** Processors that it has for itself. */
+  placement?: Placement
   volumes: Record<string, unknown>[]
   runtimeUser: number
   /** Disks of container images that it reads. */

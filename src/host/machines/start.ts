@@ -17,16 +17,18 @@ import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
 import { startFilesystems } from './filesystems.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
+import { requireHugePages } from './huge-pages.ts'
 import { firmwareUuid } from './identity.ts'
 import { prepareKernel } from './kernel-boot.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
+import { machineCpus, makeWay, pin, planPlacement, takenCpus } from './placement.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
 import type { SavedStates } from './saved-states.ts'
 import { startTpm } from './tpm.ts'
-import { specOf } from './vmi.ts'
+import { specOf, type VmiSpec } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
 export interface StartRooms extends DiskRooms {
@@ -38,6 +40,8 @@ export interface StartRooms extends DiskRooms {
   user?: ProcessUser
   log: Logger
   saved: SavedStates
+  /** All of this node. */
+  machines(): Iterable<Machine>
 }
 
 /** What KubeVirt counts for a TPM (53Mi) or a shared directory, and some room for what it buffers. */
@@ -49,6 +53,7 @@ const answerTimeoutMs = 20_000
 /** @throws Waiting for what may still come; Error with what QEMU or the preparation said. Leaves nothing running then. */
 export async function startMachine(rooms: StartRooms, machine: Machine, object: StoredObject, observer: Observer) {
   requireMemory(guestMemory(specOf(object).domain))
+  requireHugePages(specOf(object), guestMemory(specOf(object).domain))
   const resuming = stateToResume(rooms, object, specOf(object))
   makeDirectory(machine, rooms.user)
   if (resuming) rooms.saved.lend(resuming.owner, machine.directory, rooms.user)
@@ -78,6 +83,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   limit(rooms, machine, object)
   try {
     await attach(machine, observer, answerTimeoutMs)
+    await settle(rooms, machine, specOf(object))
     if (resuming) await goOn(rooms.saved, machine, observer, resuming.owner)
   } catch (error) {
     const said = lastWords(machine.directory)
@@ -87,6 +93,13 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     writeRecord(machine.directory, machine.record)
     throw said ? new Error(said, { cause: error }) : error
   }
+}
+
+/** On the processors that it may be on. */
+async function settle(rooms: StartRooms, machine: Machine, spec: VmiSpec): Promise<void> {
+  const placement = machine.record.started?.placement
+  if (placement) await pin(machine, spec, placement)
+  if (takenCpus(rooms.machines()).size) await makeWay(rooms.machines())
 }
 
 /** QEMU would say it in words of its own. */
@@ -133,6 +146,8 @@ export async function prepareMachine(
   const handOver = (file: number) => `/proc/self/fd/${firstFile + disks.files.push(file) - 1}`
   if (firmware?.file !== undefined) firmware.vars = handOver(firmware.file)
   if (kernel) disks.shared.push(...kernel.shared)
+  const others = [...rooms.machines()].filter((one) => one !== machine)
+  const placement = planPlacement(spec, topology, machineCpus(), takenCpus(others))
   const plan: MachinePlan = {
     title: `${object.metadata.namespace}/${object.metadata.name}`,
     uuid,
@@ -143,6 +158,7 @@ export async function prepareMachine(
     disks: disks.disks,
     cards: network?.cards ?? [],
     firmware,
+    ...(placement?.numa && { numa: placement.numa }),
     ...(kernel && {
       kernel: {
         kernel: handOver(kernel.kernel),
@@ -159,6 +175,7 @@ export async function prepareMachine(
     memoryBytes,
     topology,
     ...network?.started,
+    ...(placement && { placement }),
     volumes: disks.volumes,
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
@@ -182,6 +199,7 @@ export function launchMachine(
       hidden: rooms.paths.root,
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files: disks.files,
+      locksMemory: plan.spec.domain.cpu?.realtime !== undefined,
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
   )

@@ -106,10 +106,16 @@ export interface Domain {
     cores?: number
     threads?: number
     maxSockets?: number
+    dedicatedCpuPlacement?: boolean
+    isolateEmulatorThread?: boolean
+    numa?: { guestMappingPassthrough?: object }
+    realtime?: { mask?: string }
     features?: { name: string; policy?: string }[]
   }
   memory?: { guest?: string | number; maxGuest?: string | number; hugepages?: { pageSize?: string } }
   resources?: { requests?: Record<string, string | number>; limits?: Record<string, string | number> }
+  ioThreadsPolicy?: string
+  ioThreads?: { supplementalPoolThreadCount?: number }
   firmware?: {
     uuid?: string
     serial?: string

@@ -9,6 +9,7 @@ import { validateDisks } from './disk-rules.ts'
 import { validateFirmware } from './firmware-rules.ts'
 import { validateHotDisks } from './live-changes.ts'
 import { validateNetwork } from './network-rules.ts'
+import { validateProcessors } from './processor-rules.ts'
 import { validateSupported } from './supported.ts'
 import { validateVmVolumes } from './volume-rules.ts'
 
@@ -29,6 +30,7 @@ export function validateInstanceSpec(spec: any, field: string): FieldError[] {
     ...validateCpu(spec.domain, `${field}.domain`),
     ...validateMachine(spec, field),
     ...validateFirmware(spec, field),
+    ...validateProcessors(spec, field),
   ]
 }
 

@@ -35,6 +35,7 @@ const disk: Known = {
   io: true,
   errorPolicy: true,
   dedicatedIOThread: true,
+  shareable: true,
   blockSize: { custom: { logical: true, physical: true } },
 }
 
@@ -90,8 +91,14 @@ const domain: Known = {
     cores: true,
     threads: true,
     maxSockets: true,
+    dedicatedCpuPlacement: true,
+    isolateEmulatorThread: true,
+    numa: { guestMappingPassthrough: true },
+    realtime: { mask: true },
     features: [{ name: true, policy: true }],
   },
+  ioThreadsPolicy: true,
+  ioThreads: { supplementalPoolThreadCount: true },
   memory: { guest: true, maxGuest: true, hugepages: { pageSize: true } },
   resources: { requests: true, limits: true },
   firmware: {
