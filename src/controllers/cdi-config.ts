@@ -63,7 +63,11 @@ export const cdiConfig: ControllerDefinition = {
         configs.get('config') ?? (await client.create(cdiConfigs, { ...named('CDIConfig', 'config'), spec: {} }))
       // A setting in the operator's object is the one that counts, as upstream.
       const spec = operator.spec?.config ?? config.spec ?? {}
-      const wanted = { ...config, spec, status: configStatus(spec, classes.list(), settings.externalAddress) }
+      const wanted = {
+        ...config,
+        spec,
+        status: configStatus(spec, classes.list(), settings.externalAddress && `https://${settings.externalAddress}`),
+      }
       if (!semanticallyEqual(wanted, config)) await client.update(cdiConfigs, wanted)
     }
 

@@ -4,7 +4,7 @@ import { isApiError } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { controllerOf, objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
-import { allowClaimAdoption, bindImmediately, populatedFor } from '../kinds/cdi/annotations.ts'
+import { allowClaimAdoption, bindImmediately, populatedFor, uploadTarget } from '../kinds/cdi/annotations.ts'
 import { type CloneSource, resolveSource } from '../kinds/cdi/clone-source.ts'
 import {
   type ControllerContext,
@@ -16,6 +16,7 @@ import {
 import { isPrePopulated, planClaim } from './data-volume-claim.ts'
 import { type DataVolumeEvent, dataVolumeStatus } from './data-volume-status.ts'
 import { semanticallyEqual } from './equality.ts'
+import { localProvisioner } from './local-volumes.ts'
 import { controllerReference } from './ownership.ts'
 import {
   cdiConfigs,
@@ -29,6 +30,9 @@ import {
 import { classOf, selectedNode } from './volume-matching.ts'
 
 const retryMs = 5_000
+
+/** `virtctl image-upload pvc` makes one, without a DataVolume. */
+const isUploadTarget = ({ metadata }: StoredObject): boolean => metadata.annotations?.[uploadTarget] !== undefined
 
 const isWaiting = ({ status }: StoredObject): boolean => !status?.phase || status.phase === 'Pending'
 
@@ -46,7 +50,7 @@ export const dataVolume: ControllerDefinition = {
           ref: persistentVolumeClaims,
           // A claim may be what somebody waits for as a source, too.
           keys: (claim) => [
-            ...(volumes.get(objectKey(claim)) ? [objectKey(claim)] : []),
+            ...(volumes.get(objectKey(claim)) || isUploadTarget(claim) ? [objectKey(claim)] : []),
             ...controllerOfKind('DataVolume')(claim),
           ],
         },
@@ -54,7 +58,7 @@ export const dataVolume: ControllerDefinition = {
         { ref: storageProfiles, keys: waiting },
         { ref: storageClasses, keys: waiting },
         { ref: cdiConfigs, keys: () => [] },
-        { ref: nodes, keys: () => [] },
+        { ref: nodes, keys: waiting },
       ],
       createSync(context),
     )
@@ -80,7 +84,6 @@ function createSync(context: ControllerContext) {
 
   const warning = (reason: string, message: string): DataVolumeEvent => ({ type: 'Warning', reason, message })
 
-  /** @throws DataVolumeEvent-like problems as an outcome, API errors as they are */
   async function obtain(volume: StoredObject, source: CloneSource | undefined): Promise<Outcome> {
     const from = source && claims.get(`${source.namespace}/${source.name}`)
     if (source && !from)
@@ -126,11 +129,18 @@ function createSync(context: ControllerContext) {
     }
   }
 
-  /** Its binding waits for a consumer; who cannot wait says so. */
-  async function bindNow(volume: StoredObject, claim: StoredObject): Promise<StoredObject> {
-    const wanted = volume.metadata.annotations?.[bindImmediately] !== undefined
+  const classOfClaim = (claim: StoredObject | undefined) => classes.get((claim && classOf(claim)) ?? '')
+
+  /**
+   * A local volume that is to be filled need not wait for its first consumer: there is one node, which is the same
+   * whoever comes. Of other storage, who cannot wait says so.
+   */
+  async function bindNow(claim: StoredObject): Promise<StoredObject> {
+    const asked = claim.metadata.annotations?.[bindImmediately] !== undefined
+    const isLocal = classOfClaim(claim)?.provisioner === localProvisioner
     const node = nodeInformer.list()[0]?.metadata.name
-    if (!wanted || !node || claim.status?.phase === 'Bound' || claim.metadata.annotations?.[selectedNode]) return claim
+    if (!(asked || isLocal) || !node || claim.status?.phase === 'Bound' || claim.metadata.annotations?.[selectedNode])
+      return claim
     const { name, namespace } = claim.metadata
     const metadata = { annotations: { [selectedNode]: node } }
     return client.patch(persistentVolumeClaims, name, namespace, 'merge', { metadata })
@@ -143,11 +153,13 @@ function createSync(context: ControllerContext) {
     if (!claim) return obtain(volume, source)
     if (claim.metadata.deletionTimestamp) return { claim, source }
     if (controllerOf(claim)?.uid !== volume.metadata.uid) return { ...(await adopt(volume, claim)), source }
-    return { claim: await bindNow(volume, claim), source }
+    return { claim: await bindNow(claim), source }
   }
 
-  const isDelayed = (claim: StoredObject | undefined): boolean =>
-    classes.get((claim && classOf(claim)) ?? '')?.volumeBindingMode === 'WaitForFirstConsumer'
+  function isDelayed(claim: StoredObject | undefined): boolean {
+    const storageClass = classOfClaim(claim)
+    return storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && storageClass.provisioner !== localProvisioner
+  }
 
   async function writeStatus(volume: StoredObject, outcome: Outcome): Promise<void> {
     const { claim, problem, source } = outcome
@@ -166,7 +178,12 @@ function createSync(context: ControllerContext) {
 
   return async (key: string): Promise<ReconcileResult | undefined> => {
     const volume = volumes.get(key)
-    if (!volume || volume.metadata.deletionTimestamp) return undefined
+    if (!volume) {
+      const claim = claims.get(key)
+      if (claim && isUploadTarget(claim) && !claim.metadata.deletionTimestamp) await bindNow(claim)
+      return undefined
+    }
+    if (volume.metadata.deletionTimestamp) return undefined
     const outcome = await ensureClaim(volume)
     await writeStatus(volume, outcome)
     return outcome.problem ? { requeueAfter: retryMs } : undefined

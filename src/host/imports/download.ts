@@ -6,6 +6,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { rootCertificates } from 'node:tls'
+import { namesThisMachine } from '../../kinds/cdi/own-address.ts'
 import { ImportError } from './failure.ts'
 
 export interface Download {
@@ -40,12 +41,6 @@ const isIn = (list: BlockList, address: string): boolean => {
   return list.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
 }
 
-/** Whether the URL itself says that it means this machine: who may say so was checked when it was written. */
-export const namesThisMachine = (url: URL): boolean => {
-  const host = hostOf(url)
-  return host === 'localhost' || (isIP(host) !== 0 && isIn(own, host))
-}
-
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
 
 const refused = (host: string, address: string): ImportError =>
@@ -54,6 +49,7 @@ const refused = (host: string, address: string): ImportError =>
 /** The response with status 200; its body is the file. */
 export async function download(wanted: Download, signal: AbortSignal): Promise<IncomingMessage> {
   const first = new URL(wanted.url)
+  // Who may say so was checked when it was written.
   const mayBeLocal = namesThisMachine(first)
   let url = first
   for (let hop = 0; hop <= mostRedirects; hop++) {

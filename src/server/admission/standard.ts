@@ -10,6 +10,7 @@ import type { Registry } from '../registry.ts'
 import type { AdmissionPlugin } from './admission.ts'
 import { createByNamespace } from './by-namespace.ts'
 import { certificateRequests } from './certificates.ts'
+import { dataSources } from './data-sources.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { machineTypes } from './machine-types.ts'
@@ -76,6 +77,7 @@ export function standardPlugins(options: {
     podSecurity(lookup),
     certificateRequests(options.authorizer),
     escalation(options.authorizer, options.roleRules),
+    dataSources(options.authorizer, lookup),
     paramAccess(options.authorizer, registry, lookup),
     mutatingPolicies(createPolicySource(objects, registry, 'mutating'), policies),
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
