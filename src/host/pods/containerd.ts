@@ -7,13 +7,13 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { run } from '../exec.ts'
 import type { StatePaths } from '../state.ts'
 import { removeCgroups } from './cgroups.ts'
 import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
 import { type Cri, createCri, isNotFound } from './cri/client.ts'
 import { directoriesIn } from './directories.ts'
 import { endShims } from './strays.ts'
+import { unmountBelow } from './unmount.ts'
 
 export interface ContainerdOptions {
   paths: StatePaths
@@ -29,6 +29,8 @@ export interface ContainerdOptions {
 export interface Containerd {
   readonly cri: Cri
   readonly socket: string
+  /** Its `root` and its `state`. */
+  readonly directories: string[]
   /** Starts it, or takes over the one that runs. @throws Error with the last lines of its log */
   start(): Promise<void>
   /** '1.6.20', once it has answered. */
@@ -173,6 +175,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   return {
     cri,
     socket: at.socket,
+    directories: [at.root, at.run],
     start,
     healthy,
     version: () => version,
@@ -231,15 +234,4 @@ async function removeSandboxes(cri: Cri): Promise<void> {
       }
     }),
   )
-}
-
-/** Innermost first. A mount that is still busy is detached: nothing of ours runs any more. */
-export async function unmountBelow(dirs: string[]): Promise<void> {
-  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8')
-  const points = mountinfo
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))))
-    .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
-  for (const point of points.reverse()) await run(['umount', '--lazy', point], { allowFailure: true })
 }

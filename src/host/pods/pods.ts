@@ -62,6 +62,8 @@ export interface Pods extends WorkloadDriver, PodStreams {
   objects(): PodObject[]
   /** The node ends a Pod: it fails with this reason. */
   evict(podUid: string, eviction: Eviction): void
+  /** Removes dead containers that others have replaced: the disk is full. */
+  forgetDead(): void
   /** What the Pod takes of the disk. */
   localUsage(pod: PodObject): Promise<LocalUsage>
 }
@@ -96,7 +98,11 @@ export function createPods(options: PodsOptions): Pods {
   const owners = new Map<string, string>()
   /** At the last look; one look may meet a Pod whose removal is under way. */
   let ownerless = new Set<string>()
-  const strays = createStrays({ cgroup: options.cgroupParent, socket: containerd.socket })
+  const strays = createStrays({
+    cgroup: options.cgroupParent,
+    socket: containerd.socket,
+    directories: containerd.directories,
+  })
   let listener: (uid: string) => void = () => {}
   let unsubscribe = () => {}
   let relist: Timer | undefined
@@ -254,6 +260,9 @@ export function createPods(options: PodsOptions): Pods {
     kind: 'Pod',
     objects: () => [...workers.values()].map(({ view }) => view.pod),
     localUsage: (pod) => localUsage(cri, files, pod),
+    forgetDead() {
+      for (const worker of workers.values()) worker.forgetDead()
+    },
     evict: (podUid, eviction) => workers.get(podUid)?.evict(eviction),
     measurables: () =>
       [...workers.values()]

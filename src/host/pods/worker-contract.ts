@@ -38,6 +38,8 @@ export interface Worker {
   report(): SyncResult
   /** Brings new content of ConfigMaps and the like into its volumes. */
   refreshVolumes(): void
+  /** Removes dead containers that another one has replaced. */
+  forgetDead(): void
   /** Nothing of a deleted Pod runs any more. */
   stopped(): boolean
   /** A container or the sandbox ended. */

@@ -318,9 +318,13 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     else probing.watch(record)
   }
 
-  function forgetOld(name: string): void {
+  function forgetOld(name: string, kept = keptContainers): void {
     const list = view.containers.get(name) ?? []
-    for (const record of list.splice(keptContainers)) background(discard(record))
+    for (const record of list.splice(kept)) background(discard(record))
+  }
+
+  function forgetDead(): void {
+    for (const [name, [newest]] of view.containers) if (newest && isRunning(newest)) forgetOld(name, 1)
   }
 
   async function discard(record: ContainerRecord): Promise<void> {
@@ -463,6 +467,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       notify()
     },
     refreshVolumes,
+    forgetDead,
     report() {
       const status = podStatus(view, shared.node, clock.now())
       // Through JSON, so that fields without a value do not count as a difference.
