@@ -33,11 +33,12 @@ import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
 import { openAccess } from './access.ts'
-import { cgroupOf, openEngine, providePauseImage } from './engine.ts'
+import { cgroupOf, openEngine, pauseImage, providePauseImage } from './engine.ts'
 import { openFront } from './front.ts'
 import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
 import { holdLock } from './lock.ts'
+import { makeRoom } from './make-room.ts'
 import { type NodeParts, type Platform, startPlatform } from './platform.ts'
 import { loadSettings, type Settings } from './settings.ts'
 
@@ -226,6 +227,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     localUsage: pods.localUsage,
     evict: pods.evict,
     signals: () => signalsOf(paths.root),
+    makeRoom: () => makeRoom({ client, images, pods, needed: [pauseImage], log: log.child('eviction') }),
     changed: () => void agent.report().catch((error) => log.warn('cannot report this node', { error })),
     clock: realClock,
     log: log.child('eviction'),

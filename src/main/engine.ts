@@ -9,7 +9,7 @@ import type { StatePaths } from '../host/state.ts'
 export const home = resolve(import.meta.dirname, '../..')
 
 /** Made here from images/pause; nothing has to be pulled for the first Pod. */
-const pauseImage = 'tandem.dev/pause:1'
+export const pauseImage = 'tandem.dev/pause:1'
 
 export interface Engine {
   containerd: Containerd

@@ -1,5 +1,5 @@
-// The node protects itself: when memory or disk run low it ends Pods, the least deserving first, and says so in its
-// conditions; and it ends Pods that use more local storage than they said. Thresholds, order and texts mirrored from the
+// The node protects itself: when memory or disk run low it makes room and ends Pods, the least deserving first, and says so
+// in its conditions; and it ends Pods that use more local storage than they said. Thresholds, order and texts mirrored from the
 // kubelet (pkg/kubelet/eviction, 1.36).
 
 import type { Clock, Timer } from '../../base/clock.ts'
@@ -9,13 +9,16 @@ import type { PodObject } from '../pods/pod.ts'
 import type { Eviction } from '../pods/worker-contract.ts'
 import type { Usage } from '../stats/usage.ts'
 import { hasStorageLimits, type LocalUsage, overLimit } from './local-storage.ts'
-import { hungriest } from './ranking.ts'
+import { type Candidate, hungriest, largest } from './ranking.ts'
 
 /** What is left of the machine. */
 export interface Signals {
   memoryAvailable: number
   diskAvailable: number
   diskCapacity: number
+  /** Both 0 where the file system counts none. */
+  inodesFree: number
+  inodes: number
 }
 
 export interface EvictionOptions {
@@ -24,6 +27,8 @@ export interface EvictionOptions {
   localUsage(pod: PodObject): Promise<LocalUsage>
   evict(uid: string, eviction: Eviction): void
   signals(): Signals
+  /** Removes what nobody uses from the disk: dead containers, images. Images, writable layers and volumes are on one disk. */
+  makeRoom(): Promise<void>
   /** The node's conditions are to be told at once. */
   changed(): void
   clock: Clock
@@ -36,9 +41,10 @@ export interface EvictionManager {
   stop(): void
 }
 
-/** kubelet: evictionHard memory.available, nodefs.available; evictionPressureTransitionPeriod */
+/** kubelet: evictionHard memory.available, nodefs.available, nodefs.inodesFree; evictionPressureTransitionPeriod */
 export const memoryThreshold = 100 * 1024 * 1024
 export const diskThreshold = 0.1
+export const inodesThreshold = 0.05
 const lookMs = 10_000
 const calmMs = 300_000
 
@@ -69,29 +75,39 @@ export function createEviction(options: EvictionOptions): EvictionManager {
   const isUnder = (pressure: Pressure) => clock.now() - (metAt.get(pressure) ?? Number.NEGATIVE_INFINITY) < calmMs
 
   async function relieve(): Promise<void> {
-    const { memoryAvailable, diskAvailable, diskCapacity } = options.signals()
+    const signals = options.signals()
+    const { memoryAvailable } = signals
     const lowMemory = memoryAvailable < memoryThreshold
-    const lowDisk = diskCapacity > 0 && diskAvailable / diskCapacity < diskThreshold
+    const short = shortage(signals)
     if (lowMemory) metAt.set('MemoryPressure', clock.now())
-    if (lowDisk) metAt.set('DiskPressure', clock.now())
+    if (short) metAt.set('DiskPressure', clock.now())
     const now = kinds.map(isUnder).join()
     if (now !== told) options.changed()
     told = now
-    if (lowMemory) await endHungriest(memoryAvailable)
-    // Removing Pods frees little of a disk that images and machines fill: the condition keeps new ones away.
-    if (lowDisk) log.warn('the disk is nearly full', { available: diskAvailable, capacity: diskCapacity })
+    if (lowMemory) {
+      const [victim] = hungriest(options.pods(), await options.usage())
+      const numbers = { threshold: kibibytes(memoryThreshold), available: kibibytes(memoryAvailable) }
+      if (victim) end(victim, { resource: 'memory', ...numbers })
+    } else if (short) await relieveDisk(short)
   }
 
-  async function endHungriest(available: number): Promise<void> {
-    const [victim] = hungriest(options.pods(), await options.usage())
-    if (!victim) return
-    const detail = victim.containers.map(
+  async function relieveDisk(before: Shortage): Promise<void> {
+    log.warn('the disk is nearly full; what nobody uses is removed', { ...before })
+    await options.makeRoom()
+    const short = shortage(options.signals())
+    if (!short) return
+    const [victim] = await largest(options.pods(), options.localUsage)
+    if (victim) end(victim, short)
+  }
+
+  function end({ pod, containers }: Candidate, { resource, threshold, available }: Shortage): void {
+    const detail = containers.map(
       ({ name, used, request }) =>
-        `Container ${name} was using ${mebibytes(used)}, request is ${mebibytes(request)}, has larger consumption of memory. `,
+        `Container ${name} was using ${kibibytes(used)}, request is ${kibibytes(request)}, has larger consumption of ${resource}. `,
     )
-    const message = `The node was low on resource: memory. Threshold quantity: ${mebibytes(memoryThreshold)}, available: ${mebibytes(available)}. ${detail.join('')}`
-    log.warn('memory is low; a Pod is ended', { pod: victim.pod.metadata.name, available })
-    options.evict(victim.pod.metadata.uid, { reason: 'Evicted', message, disruption: true, graceSeconds: 0 })
+    const message = `The node was low on resource: ${resource}. Threshold quantity: ${threshold}, available: ${available}. ${detail.join('')}`
+    log.warn('the node is short of something; a Pod is ended', { pod: pod.metadata.name, resource, available })
+    options.evict(pod.metadata.uid, { reason: 'Evicted', message, disruption: true, graceSeconds: 0 })
   }
 
   async function checkStorage(): Promise<void> {
@@ -126,4 +142,23 @@ export function createEviction(options: EvictionOptions): EvictionManager {
   }
 }
 
-const mebibytes = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`
+const kibibytes = (bytes: number): string => (bytes === 0 ? '0' : `${Math.floor(bytes / 1024)}Ki`)
+
+interface Shortage {
+  resource: string
+  threshold: string
+  available: string
+}
+
+/** What the disk lacks. Pods are ranked by their bytes in both cases: nobody counts their files. */
+function shortage({ diskAvailable, diskCapacity, inodes, inodesFree }: Signals): Shortage | undefined {
+  if (diskAvailable < diskCapacity * diskThreshold)
+    return {
+      resource: 'ephemeral-storage',
+      threshold: kibibytes(diskCapacity * diskThreshold),
+      available: kibibytes(diskAvailable),
+    }
+  if (inodesFree < inodes * inodesThreshold)
+    return { resource: 'inodes', threshold: `${Math.floor(inodes * inodesThreshold)}`, available: `${inodesFree}` }
+  return undefined
+}
