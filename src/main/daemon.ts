@@ -29,6 +29,7 @@ import { nodeMetrics, podMetrics } from '../host/stats/measured.ts'
 import { createNodePages } from '../host/stats/node-pages.ts'
 import { createUsage, type Measurable } from '../host/stats/usage.ts'
 import { createVolumes } from '../host/volumes/host-volumes.ts'
+import { launcherName } from '../kinds/kubevirt/launcher-pod.ts'
 import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
@@ -320,8 +321,10 @@ function measures({ config, paths, pods, machines, client }: MeasuredParts) {
   const guests = (): Measurable[] =>
     machines.running().map(({ pid, ...rest }) => ({
       ...rest,
+      // As the Pod that those who read measurements know it by.
+      name: launcherName(rest.name, rest.uid),
       kind: 'VirtualMachineInstance',
-      labels: { 'kubevirt.io/domain': rest.name },
+      labels: { 'kubevirt.io': 'virt-launcher', 'kubevirt.io/domain': rest.name, 'vm.kubevirt.io/name': rest.name },
       startedAt,
       parts: [{ name: 'compute', id: rest.uid, source: { pid }, startedAt }],
     }))
