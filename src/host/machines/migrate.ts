@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import { qemuArgs } from './args.ts'
 import { keepConnecting, type Machine, type Observer, pausedBy, takeUp } from './machine.ts'
+import { argsOf, filesOf, withHardwareOf } from './migrate-argv.ts'
 import { dropNames, takeNames, waitingArgs, waitingName } from './migrate-names.ts'
 import {
   beginTransfer,
@@ -17,12 +18,14 @@ import {
   type TransferSettings,
   transferred,
 } from './migrate-qemu.ts'
+import { makeWay, pin, takenCpus } from './placement.ts'
 import { machineFiles } from './plan.ts'
 import { isAlive, killAndWait, type ProcessIdentity } from './process.ts'
 import { openQmp, type Qmp, QmpError } from './qmp.ts'
 import { type MachineRecord, type StartedMachine, writeRecord } from './record.ts'
 import { withSocketPath } from './socket-path.ts'
-import { launchMachine, limit, prepareMachine, type StartRooms } from './start.ts'
+import { launchMachine, limit, type PreparedMachine, prepareMachine, type StartRooms } from './start.ts'
+import { specOf } from './vmi.ts'
 
 export interface MoveOrder {
   /** Of the VirtualMachineInstanceMigration. */
@@ -74,6 +77,7 @@ export async function move(
   const paused = pausedBy(machine) !== undefined
   note(machine, record, { uid: order.uid, paused })
   let second: Second | undefined
+  let sending = false
   let consoles: { follow(): void; stay(): void } | undefined
   let stoppedAt: number | undefined
   machine.eavesdrop = (event) => {
@@ -87,12 +91,14 @@ export async function move(
     order.onReady()
     const started = order.now()
     await beginTransfer(source, order.settings)
+    sending = true
     order.onBegin()
     const { pausedByUs } = await transferred(source, second.says, order.settings, order.signal)
     const goesOn = !paused || pausedByUs
     await commit(machine, second, twin, goesOn, { uid: order.uid, started, ended: order.now() })
   } catch (error) {
     consoles?.stay()
+    if (sending && !source.closed) await endTransfer(source).catch(() => {})
     await revert(rooms, machine, source, second, former, paused)
     throw error
   } finally {
@@ -136,7 +142,8 @@ async function startSecond(
       )
     if (prepared.network) await rooms.network.makeMachineTap(machine.record.uid, twin, rooms.user?.uid ?? 0)
     dropNames(machine.directory)
-    const identity = await launchMachine(rooms, machine, prepared, waitingArgs(qemuArgs(prepared.plan), twin))
+    const args = waitingArgs(argsFor(machine, prepared), twin)
+    const identity = await launchMachine(rooms, machine, prepared, args)
     limit(rooms, machine, object, identity, 2)
     try {
       return { identity, started: prepared.started, ...(await connect(machine.directory, identity)) }
@@ -147,6 +154,14 @@ async function startSecond(
   } finally {
     prepared.disks.close()
   }
+}
+
+/** What came while the guest ran is in today's argv only; a Tandem that knows of it made the rest of it, too. */
+function argsFor({ record }: Machine, { plan, started, disks }: PreparedMachine): string[] {
+  const today = qemuArgs(plan)
+  if (record.started?.plugged || record.started?.growth) return today
+  const source = record.process!
+  return withHardwareOf(argsOf(source), today, started.machineType, filesOf(source, disks.files))
 }
 
 /** The guest sees the same hardware, also where an unversioned name means a newer one today. */
@@ -216,8 +231,16 @@ async function settle(
   await takeUp(machine, observer, answerTimeoutMs).catch(() => keepConnecting(machine, observer))
   await killAndWait(former)
   limit(rooms, machine, object)
+  await place(rooms, machine, object)
   await dropOtherTap(rooms, machine.record)
   note(machine, machine.record)
+}
+
+/** As at its start. */
+async function place(rooms: StartRooms, machine: Machine, object: StoredObject): Promise<void> {
+  const placement = machine.record.started?.placement
+  if (placement) await pin(machine, specOf(object), placement)
+  if (takenCpus(rooms.machines()).size) await makeWay(rooms.machines())
 }
 
 async function dropOtherTap({ network }: Pick<StartRooms, 'network'>, { uid, started, twin }: MachineRecord) {
@@ -232,7 +255,6 @@ async function revert(
   former: ProcessIdentity,
   paused: boolean,
 ): Promise<void> {
-  if (!source.closed) await endTransfer(source).catch(() => {})
   second?.qmp.close()
   if (second) await killAndWait(second.identity)
   if (!source.closed && isAlive(former)) {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../../api/meta.ts'
 import { migratableCondition, migrationStatus } from './migratable.ts'
+import { withHardwareOf } from './migrate-argv.ts'
 import { waitingArgs } from './migrate-names.ts'
 import { transferSettings } from './migrations.ts'
 import type { StartedMachine } from './record.ts'
@@ -34,6 +35,36 @@ test('the second QEMU listens elsewhere, at another tap, and waits', () => {
   )
   assert.equal(waiting.at(-1), '-S')
   assert.ok(waitingArgs(args, false).includes('tap,id=net0,ifname=tap0,script=no,downscript=no'))
+})
+
+test('the guest keeps its hardware where a newer Tandem would give it other', () => {
+  const source = ['-nodefaults', '-machine', 'q35,smm=off', '-device', 'disk,id=a', '-blockdev', 'old', '-S']
+  const none = (): number => assert.fail('no file is needed')
+  const same = ['-nodefaults', '-machine', 'pc-q35-7.2,smm=off', '-device', 'disk,id=a', '-blockdev', 'new']
+  assert.equal(withHardwareOf(source, same, 'pc-q35-7.2', none), same)
+  const more = [
+    '-nodefaults',
+    '-machine',
+    'pc-q35-7.2,smm=off',
+    '-device',
+    'disk,id=a',
+    '-device',
+    'port',
+    '-blockdev',
+    'new',
+  ]
+  assert.deepEqual(withHardwareOf(source, more, 'pc-q35-7.2', none), [
+    '-nodefaults',
+    '-blockdev',
+    'new',
+    '-machine',
+    'pc-q35-7.2,smm=off',
+    '-device',
+    'disk,id=a',
+  ])
+  const backed = [...source, '-object', 'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,share=off']
+  const merged = withHardwareOf(backed, more, 'pc-q35-7.2', (file) => file + 4)
+  assert.equal(merged.at(-1), 'memory-backend-file,id=ram,mem-path=/proc/self/fd/7,share=off')
 })
 
 test('settings: KubeVirt’s defaults, and what a policy changes', () => {
