@@ -20,6 +20,7 @@ import { horizontalPodAutoscaler } from './hpa.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
+import { memoryDump } from './memory-dump.ts'
 import { virtualMachineInstanceMigration } from './migration.ts'
 import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
@@ -74,6 +75,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachineRestore,
   virtualMachineClone,
   virtualMachineExport,
+  memoryDump,
   volumeBinder,
   ephemeralVolumes,
   volumeExpander,

@@ -136,6 +136,12 @@ export function templateMark({ spec, status }: StoredObject): string {
   return templateHash(spec.instancetype || spec.preference ? { template, revisions } : template)
 }
 
+/** A dump that was made, or was not, is no matter of the next instance. */
+function withoutDumps(spec: any): any {
+  if (!spec?.volumes?.some((volume: any) => volume.memoryDump)) return spec
+  return { ...spec, volumes: spec.volumes.filter((volume: any) => !volume.memoryDump) }
+}
+
 /** `whole`: the machine with its instance type and preference written out. */
 export function instanceFor(machine: StoredObject, paused: boolean, whole = machine): ApiObject {
   const { template } = whole.spec
@@ -157,6 +163,6 @@ export function instanceFor(machine: StoredObject, paused: boolean, whole = mach
       finalizers: [instanceFinalizer],
       ownerReferences: [controllerReference(machine)],
     },
-    spec: { ...template.spec, ...(paused && { startStrategy: 'Paused' }) },
+    spec: { ...withoutDumps(template.spec), ...(paused && { startStrategy: 'Paused' }) },
   }
 }

@@ -18,6 +18,7 @@ import { isFrozen, thawWhenDue } from './freeze.ts'
 import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
+import { dumpMemory } from './memory-dump.ts'
 import { createMigrations } from './migrations.ts'
 import { Inexpressible } from './option.ts'
 import { makeWay } from './placement.ts'
@@ -80,6 +81,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       watch(machine, object)
       migrations.look(machine, object)
       adjust({ ...options, record: event }, machine, object)
+      dumpMemory(options, machine, object)
     }
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {
@@ -202,6 +204,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       phase: phaseOf(machine),
       problem,
       started,
+      dump: machine.dump,
       paused: pausedBy(machine),
       agent,
       unready,

@@ -5,6 +5,7 @@ import type { Logger } from '../../base/log.ts'
 import { type Agent, type GuestInfo, openAgent, readGuest } from './agent.ts'
 import { type Console, openConsole } from './console.ts'
 import type { PlugProblems } from './hotplug.ts'
+import type { MemoryDump } from './memory-dump.ts'
 import { machineFiles } from './plan.ts'
 import { isAlive } from './process.ts'
 import { openQmp, type Qmp, type QmpEvent } from './qmp.ts'
@@ -23,6 +24,8 @@ export interface Machine {
   agent?: Agent
   guest?: GuestInfo
   agentOpen: boolean
+  /** Its memory is being dumped into a claim, or was. */
+  dump?: MemoryDump
   /** The guest was asked to turn itself off in order to start again. */
   rebooting?: boolean
   looking?: Promise<void>

@@ -7,6 +7,7 @@ import type { GuestInfo } from './agent.ts'
 import type { PlugProblems } from './hotplug.ts'
 import { plugStatus } from './hotplug-status.ts'
 import type { Migration } from './machine.ts'
+import { dumpStatus, type MemoryDump } from './memory-dump.ts'
 import { migratableCondition, migrationStatus } from './migratable.ts'
 import type { MachineResult, StartedMachine } from './record.ts'
 import { qosClass } from './resources.ts'
@@ -21,6 +22,7 @@ export interface Observed {
   started?: StartedMachine
   paused?: { reason: string; message: string }
   agent?: GuestInfo
+  dump?: MemoryDump
   /** Why it is not ready though it runs (a probe). */
   unready?: { reason: string; message: string }
   result?: MachineResult
@@ -65,7 +67,11 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     runtimeUser: started.runtimeUser,
     memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
     currentCPUTopology: started.topology,
-    volumeStatus: [...started.volumes, ...plugStatus(spec, started.plugged, observed.plugProblems)],
+    volumeStatus: [
+      ...started.volumes,
+      ...plugStatus(spec, started.plugged, observed.plugProblems),
+      ...dumpStatus(spec, observed.dump),
+    ],
     ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
   }
 }

@@ -59,6 +59,7 @@ export interface Volume {
   emptyDisk?: { capacity: string | number }
   persistentVolumeClaim?: { claimName: string; readOnly?: boolean; hotpluggable?: boolean }
   dataVolume?: { name: string; hotpluggable?: boolean }
+  memoryDump?: { claimName: string }
   ephemeral?: { persistentVolumeClaim?: { claimName: string; readOnly?: boolean } }
   cloudInitNoCloud?: CloudInit
   cloudInitConfigDrive?: CloudInit
@@ -216,7 +217,8 @@ export function interfacesOf(spec: VmiSpec): Interface[] {
 export function disksOf(spec: VmiSpec): Disk[] {
   const disks = spec.domain.devices?.disks ?? []
   const named = new Set([...disks, ...(spec.domain.devices?.filesystems ?? [])].map(({ name }) => name))
-  const missing = (spec.volumes ?? []).filter((volume) => !named.has(volume.name))
+  // A memory dump is nothing that the guest sees.
+  const missing = (spec.volumes ?? []).filter((volume) => !named.has(volume.name) && !volume.memoryDump)
   return [...disks, ...missing.map((volume) => ({ name: volume.name, disk: {} }))]
 }
 

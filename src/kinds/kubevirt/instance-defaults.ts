@@ -75,7 +75,9 @@ function defaultMemory(domain: any): void {
 function defaultDisks(spec: any): void {
   const { devices } = spec.domain
   const named = new Set([...list(devices.disks), ...list(devices.filesystems)].map(({ name }) => name))
-  const missing = list(spec.volumes).filter((volume) => typeof volume.name === 'string' && !named.has(volume.name))
+  // A memory dump is nothing that the guest sees.
+  const disks = list(spec.volumes).filter((volume) => typeof volume.name === 'string' && !volume.memoryDump)
+  const missing = disks.filter((volume) => !named.has(volume.name))
   if (missing.length) devices.disks = [...list(devices.disks), ...missing.map(({ name }) => ({ name }))]
   for (const disk of list(devices.disks)) {
     if (!disk.disk && !disk.cdrom && !disk.lun) disk.disk = {}

@@ -46,7 +46,7 @@ export function fixedPart(spec: any): any {
   const { guest: _____, ...fixedMemory } = memory ?? {}
   return {
     ...rest,
-    volumes: list(volumes).filter((volume) => !isHotpluggable(volume)),
+    volumes: list(volumes).filter((volume) => !isHotpluggable(volume) && !volume?.memoryDump),
     domain: {
       ...domain,
       cpu: fixedCpu,

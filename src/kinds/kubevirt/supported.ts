@@ -129,6 +129,7 @@ const volume: Known = {
   containerDisk: { image: true, imagePullSecret: true, path: true, imagePullPolicy: true },
   emptyDisk: { capacity: true },
   persistentVolumeClaim: { claimName: true, readOnly: true, hotpluggable: true },
+  memoryDump: { claimName: true, hotpluggable: true },
   ephemeral: { persistentVolumeClaim: { claimName: true, readOnly: true } },
   cloudInitNoCloud: true,
   cloudInitConfigDrive: true,

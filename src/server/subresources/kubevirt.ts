@@ -12,6 +12,7 @@ import { badRequest, type Call, type Engine } from '../call.ts'
 import type { Stored } from '../objects.ts'
 import { updateObject } from '../persist.ts'
 import { expandHandlers } from './kubevirt-expand.ts'
+import { memoryDumpHandlers } from './kubevirt-memory-dump.ts'
 import { migrateHandlers } from './kubevirt-migrate.ts'
 import { volumeHandlers } from './kubevirt-volumes.ts'
 
@@ -55,6 +56,7 @@ export const machineHandlers: Record<string, KubevirtHandler> = {
   'virtualmachines/hibernate': (call) => changing(call, hibernate),
   'virtualmachines/resume': (call) => changing(call, resume),
   ...expandHandlers,
+  ...memoryDumpHandlers,
   ...migrateHandlers,
   ...volumeHandlers,
 }
