@@ -21,8 +21,8 @@ const retryBackoff = { base: 500, max: 15_000, factor: 2 }
 
 /** Starts what is due, when nothing of it is under way. */
 export function adjust(rooms: AdjustRooms, machine: Machine, object: StoredObject): void {
-  const { qmp, adjusting, saving, runState } = machine
-  if (!qmp || adjusting || saving || runState === 'inmigrate') return
+  const { qmp, adjusting, saving, migration, runState } = machine
+  if (!qmp || adjusting || saving || migration?.isOver === false || runState === 'inmigrate') return
   if (!isDue(machine, object)) {
     machine.adjustFailures = 0
     machine.adjustAt = 0

@@ -75,7 +75,7 @@ export function createMigrations({ observer, log, now, record, nodeName, rooms }
       event(object, undefined)
     } else if (asked.targetNodeAddress) fail(machine, object, uid, 'Tandem was restarted during the migration')
     else if (asked.abortRequested) fail(machine, object, uid, abortedText, true)
-    else if (isRunning(machine) && !machine.saving) begin(machine, object, uid, asked)
+    else if (isRunning(machine) && !machine.saving && !machine.adjusting) begin(machine, object, uid, asked)
   }
 
   function conclude(machine: Machine, uid: string, told: Record<string, unknown>): void {
