@@ -5,6 +5,7 @@ import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { fixedPart } from '../kinds/kubevirt/live-changes.ts'
+import { startFromAnnotation } from '../kinds/kubevirt/template-start.ts'
 import { isBeingFilled } from '../kinds/snapshot/memory.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
@@ -146,6 +147,7 @@ function withoutDumps(spec: any): any {
 export function instanceFor(machine: StoredObject, paused: boolean, whole = machine): ApiObject {
   const { template } = whole.spec
   const { name, namespace, generation } = machine.metadata
+  const source = machine.metadata.annotations?.[startFromAnnotation]
   return {
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachineInstance',
@@ -158,6 +160,7 @@ export function instanceFor(machine: StoredObject, paused: boolean, whole = mach
         [generationAnnotation]: String(generation ?? 1),
         [templateAnnotation]: templateMark(machine),
         ...(isSaved(machine) && { [resumeAnnotation]: 'true' }),
+        ...(source && { [startFromAnnotation]: source }),
         ...(strategyOf(machine) === 'WaitAsReceiver' && { [receiverAnnotation]: 'true' }),
       },
       finalizers: [instanceFinalizer],

@@ -13,12 +13,17 @@ export interface NumaNode {
   cpus: number[]
 }
 
+/** QEMU's own name for the memory of both machine types: a state fits with and without an object for it. */
+const plainName = 'pc.ram'
+
 /** Value of -machine's memory-backend, and what it names. */
 export function memoryBackend(plan: MachinePlan): string | undefined {
+  if (plan.memory) return plainName
   return plan.numa ? undefined : needsObject(plan) ? 'ram0' : undefined
 }
 
 export function memoryArgs(plan: MachinePlan): string[] {
+  if (plan.memory) return ['-object', mappedBackend(plan.memory, plan.memoryBytes)]
   if (!plan.numa) return needsObject(plan) ? ['-object', backend(plan, 'ram0', plan.memoryBytes)] : []
   const { numa, memoryBytes } = plan
   const page = pageBytes(plan) ?? 1024 * 1024
@@ -32,6 +37,9 @@ export function memoryArgs(plan: MachinePlan): string[] {
     ]
   })
 }
+
+const mappedBackend = ({ file, shared }: { file: string; shared: boolean }, bytes: number): string =>
+  option('memory-backend-file', { id: plainName, size: `${bytes / 1024}k`, 'mem-path': file, share: shared })
 
 const needsObject = (plan: MachinePlan): boolean => hasFilesystems(plan.spec) || pageBytes(plan) !== undefined
 

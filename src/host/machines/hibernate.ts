@@ -123,6 +123,10 @@ export async function recoverHalfway(
 ): Promise<'hibernated' | 'again' | 'as it is'> {
   const { uid, resuming, process } = machine.record
   if (process && isAlive(process)) {
+    if (machine.record.copying) {
+      await killAndWait(process)
+      return 'again'
+    }
     if (!resuming || !machine.qmp) return 'as it is'
     if (machine.runState !== 'inmigrate') {
       await finishResume(saved, machine, resuming.owner)

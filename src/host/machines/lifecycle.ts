@@ -30,6 +30,7 @@ import type { Sources } from './sources.ts'
 import { type StartRooms, startMachine } from './start.ts'
 import { type Observed, type Phase, statusOf } from './status.ts'
 import { stopStep } from './stop.ts'
+import type { TemplateRooms } from './template-copy.ts'
 import { userOf } from './user.ts'
 import { specOf } from './vmi.ts'
 import { Waiting } from './waiting.ts'
@@ -41,6 +42,7 @@ export interface LifecycleOptions extends Omit<MachinesOptions, 'emulator' | 'lo
   observer: Observer
   sources: Sources
   saved: SavedStates
+  templates: TemplateRooms
   emulator(): { program: string; version: string } | undefined
   /** Why there is no emulator. */
   missing(): string
@@ -144,6 +146,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       saved,
       paths,
       accelerator,
+      templates: options.templates,
       machines: () => machines.values(),
     }
   }

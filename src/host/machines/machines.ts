@@ -37,6 +37,7 @@ import { createSavedStates } from './saved-states.ts'
 import { createSnapshotFiles } from './snapshot-files.ts'
 import { createSnapshotTaker, type SnapshotTaker } from './snapshot-take.ts'
 import { createSources } from './sources.ts'
+import { createTemplateMemory } from './template-memory.ts'
 
 export interface MachinesOptions {
   paths: StatePaths
@@ -88,6 +89,7 @@ export function createMachines(options: MachinesOptions): Machines {
   const observer: Observer = { log, changed, ended: (machine, result) => lifecycle.end(machine, result) }
   const saved = createSavedStates(options.paths.saved)
   const snapshots = createSnapshotFiles(options.paths.snapshots)
+  const memory = createTemplateMemory()
   const lifecycle = createLifecycle({
     ...options,
     log,
@@ -96,6 +98,7 @@ export function createMachines(options: MachinesOptions): Machines {
     observer,
     sources: createSources(options.client),
     saved,
+    templates: { client: options.client, snapshots, memory },
     emulator: () => emulator,
     missing: () => missing,
     accelerator: () => accelerator!,
@@ -230,6 +233,7 @@ export function createMachines(options: MachinesOptions): Machines {
       // The proof ends by itself within seconds; it writes its result below the state directory.
       await accelerator?.catch(() => {})
       lifecycle.close()
+      memory.close()
     },
   }
 }

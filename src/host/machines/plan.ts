@@ -57,6 +57,8 @@ export interface MachinePlan {
   kernel?: KernelBoot
   /** The guest's processors and memory lie on these nodes of the machine; absent: it is one piece. */
   numa?: NumaNode[]
+  /** The file that the guest's memory is mapped from: shared, or each page copied when it is written. */
+  memory?: { file: string; shared: boolean }
   /** It goes on from a saved state: QEMU waits for it. */
   resuming?: boolean
 }

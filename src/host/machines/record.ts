@@ -55,6 +55,8 @@ export interface MachineRecord {
   moved?: { uid: string; started: number; ended: number }
   /** It is the taps' second turn: whose guest moved an odd number of times. */
   twin?: boolean
+  /** It is becoming a copy of a template, and does not know yet who it is. */
+  copying?: boolean
   /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
   stopDeadline?: number
   /** Its file systems are held still; `until`, in ms since 1970, when a time was given. */

@@ -27,11 +27,13 @@ import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser 
 import { type StartedMachine, writeRecord } from './record.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
 import type { SavedStates } from './saved-states.ts'
+import { lendTemplate, templateOf } from './template.ts'
+import { type CopyRooms, goOnAsCopy, mapTemplate } from './template-copy.ts'
 import { startTpm } from './tpm.ts'
 import { specOf, type VmiSpec } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
-export interface StartRooms extends DiskRooms {
+export interface StartRooms extends DiskRooms, CopyRooms {
   instance: string
   paths: StatePaths
   network: Network
@@ -55,10 +57,12 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   requireMemory(guestMemory(specOf(object).domain))
   requireHugePages(specOf(object), guestMemory(specOf(object).domain))
   const resuming = stateToResume(rooms, object, specOf(object))
+  const template = resuming ? undefined : await templateOf({ ...rooms.templates, ...rooms }, object)
   makeDirectory(machine, rooms.user)
   if (resuming) rooms.saved.lend(resuming.owner, machine.directory, rooms.user)
+  if (template) await lendTemplate(template, machine.directory, rooms.user)
   const { signal } = machine.starting!.abort
-  const prepared = await prepareMachine(rooms, machine, object, signal, resuming !== undefined)
+  const prepared = await prepareMachine(rooms, machine, object, signal, (resuming ?? template) !== undefined)
   try {
     signal.throwIfAborted()
     if (resuming) requireSame(resuming.state, prepared.disks.shared, prepared.accelerator)
@@ -66,11 +70,16 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     observer.changed(machine.record.uid)
     await startTpm(rooms, machine, object)
     await startFilesystems(rooms, machine, object)
+    if (template)
+      await mapTemplate(rooms, machine, prepared, template, (plan) =>
+        launchMachine(rooms, machine, prepared, qemuArgs(plan)),
+      )
     const identity = await launchMachine(rooms, machine, prepared, qemuArgs(prepared.plan))
     machine.record = {
       ...machine.record,
       process: identity,
       started: prepared.started,
+      ...(template && { copying: true }),
       ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
     }
     writeRecord(machine.directory, machine.record)
@@ -85,11 +94,18 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     await attach(machine, observer, answerTimeoutMs)
     await settle(rooms, machine, specOf(object))
     if (resuming) await goOn(rooms.saved, machine, observer, resuming.owner)
+    if (template) await goOnAsCopy(machine, observer, object, prepared.plan, template)
   } catch (error) {
     const said = lastWords(machine.directory)
     await killAndWait(machine.record.process!)
     await endCompanions(machine)
-    machine.record = { ...machine.record, process: undefined, started: undefined, resuming: undefined }
+    machine.record = {
+      ...machine.record,
+      process: undefined,
+      started: undefined,
+      resuming: undefined,
+      copying: undefined,
+    }
     writeRecord(machine.directory, machine.record)
     throw said ? new Error(said, { cause: error }) : error
   }

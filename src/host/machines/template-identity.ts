@@ -1,0 +1,89 @@
+// Who a copy of a template is: told to the guest by its agent, before the network is connected and before the machine
+// counts as running. The random numbers of the kernel, which all copies share at first, are mixed anew.
+
+import { randomBytes } from 'node:crypto'
+import type { Agent } from './agent.ts'
+import { agentOf, type Machine } from './machine.ts'
+
+export interface Identity {
+  hostname: string
+  uuid: string
+  /** The template's MAC addresses and this machine's, in the order of the cards. */
+  macs: { from: string; to: string }[]
+}
+
+const agentTimeoutMs = 20_000
+const scriptTimeoutMs = 60_000
+
+/** Plain sh, with what a guest has: a tool that is not there is no error, but a wrong host name is. */
+const script = `
+umask 022
+printf '%s' "$TANDEM_SEED" > /dev/urandom
+old=/etc/machine-id
+[ ! -f $old ] || printf '%s\\n' "$TANDEM_MACHINE_ID" > $old
+[ ! -f /var/lib/dbus/machine-id ] || [ -L /var/lib/dbus/machine-id ] || cp $old /var/lib/dbus/machine-id
+[ ! -f /etc/hostname ] || printf '%s\\n' "$TANDEM_HOSTNAME" > /etc/hostname
+for pair in $TANDEM_MACS; do
+  for card in /sys/class/net/*; do
+    [ "$(cat "$card/address" 2> /dev/null)" = "\${pair%=*}" ] || continue
+    ip link set dev "\${card##*/}" address "\${pair#*=}"
+  done
+done
+if ls /etc/ssh/ssh_host_*_key > /dev/null 2>&1; then
+  rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+  ssh-keygen -A > /dev/null 2>&1
+fi
+for hook in /etc/tandem/identity.d/*; do
+  [ ! -x "$hook" ] || "$hook"
+done
+hostname "$TANDEM_HOSTNAME" && [ "$(hostname)" = "$TANDEM_HOSTNAME" ]
+`
+
+export async function giveIdentity(machine: Machine, identity: Identity): Promise<void> {
+  // A copy does not hear its agent's port being opened: that was long ago.
+  machine.agentOpen = true
+  const deadline = Date.now() + agentTimeoutMs
+  for (;;) {
+    try {
+      await becomes(await agentOf(machine), identity)
+      return
+    } catch (error) {
+      if (error instanceof Refused || Date.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+/** The guest answered, and it cannot be done. */
+class Refused extends Error {}
+
+async function becomes(agent: Agent, { hostname, uuid, macs }: Identity): Promise<void> {
+  const env = [
+    `TANDEM_HOSTNAME=${hostname}`,
+    `TANDEM_MACHINE_ID=${uuid.replaceAll('-', '')}`,
+    `TANDEM_MACS=${macs.map(({ from, to }) => `${from}=${to}`).join(' ')}`,
+    `TANDEM_SEED=${randomBytes(64).toString('base64')}`,
+    'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+  ]
+  // The clock stood still while the template lay on disk.
+  await agent.execute('guest-set-time', { time: Date.now() * 1_000_000 }).catch(() => {})
+  const { pid } = await agent.execute<{ pid: number }>(
+    'guest-exec',
+    { path: '/bin/sh', arg: ['-c', script], env, 'capture-output': true },
+    scriptTimeoutMs,
+  )
+  const deadline = Date.now() + scriptTimeoutMs
+  for (;;) {
+    const status = await agent.execute<any>('guest-exec-status', { pid }, scriptTimeoutMs)
+    if (status.exited) {
+      if (status.exitcode === 0) return
+      const said = Buffer.from(String(status['err-data'] ?? ''), 'base64')
+        .toString()
+        .trim()
+        .slice(0, 300)
+      throw new Refused(`the guest could not become ${hostname}: ${said || `exit code ${status.exitcode}`}`)
+    }
+    if (Date.now() > deadline) throw new Refused(`the guest did not become ${hostname} in time`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
