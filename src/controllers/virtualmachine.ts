@@ -15,12 +15,13 @@ import {
 import { semanticallyEqual } from './equality.ts'
 import { createInstancetypes } from './instancetype.ts'
 import { livePatch } from './machine-live.ts'
+import { createMachineDataVolumes, templatesOf } from './machine-data-volumes.ts'
 import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
 import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
 import { isNamespaceTerminating } from './pod-control.ts'
 import { isFinished } from './pod-state.ts'
-import { persistentVolumeClaims, virtualMachineInstances, virtualMachines } from './resources.ts'
+import { dataVolumes, persistentVolumeClaims, virtualMachineInstances, virtualMachines } from './resources.ts'
 import { claimsOfMachine } from './volume-matching.ts'
 
 const isHeld = (object: StoredObject, finalizer: string): boolean =>
@@ -57,11 +58,6 @@ export const virtualMachineInstance: ControllerDefinition = {
   },
 }
 
-const dataVolumes = { group: 'cdi.kubevirt.io', version: 'v1beta1', resource: 'datavolumes' }
-
-const hasDataVolumes = ({ kinds }: ControllerContext): boolean =>
-  kinds().some(({ group, kind }) => group === dataVolumes.group && kind === 'DataVolume')
-
 export const virtualMachine: ControllerDefinition = {
   name: 'virtualmachine',
   start(context) {
@@ -82,7 +78,7 @@ export const virtualMachine: ControllerDefinition = {
           keys: (instance) => [objectKey(instance), ...controllerOfKind('VirtualMachine')(instance)],
         },
         { ref: persistentVolumeClaims, keys: ofClaim },
-        ...(hasDataVolumes(context) ? [{ ref: dataVolumes, keys: ofClaim }] : []),
+        { ref: dataVolumes, keys: ofClaim },
       ],
       createSync(context),
     )
@@ -106,7 +102,8 @@ function createSync(context: ControllerContext) {
   const machines = informers.informer(virtualMachines)
   const instances = informers.informer(virtualMachineInstances)
   const claims = informers.informer(persistentVolumeClaims)
-  const volumes = hasDataVolumes(context) ? informers.informer(dataVolumes) : undefined
+  const volumes = informers.informer(dataVolumes)
+  const ownVolumes = createMachineDataVolumes(context)
   const instancetypes = createInstancetypes(context)
 
   /** The instance of the machine's name, if it is the machine's or nobody's. */
@@ -187,6 +184,17 @@ function createSync(context: ControllerContext) {
     }
   }
 
+  /** False as long as a disk that comes with the machine is not there. @throws what stands in the status then */
+  async function filled(key: string, machine: StoredObject): Promise<boolean> {
+    if (templatesOf(machine).length === 0 || machine.metadata.deletionTimestamp) return true
+    try {
+      return await ownVolumes.ensure(machine)
+    } catch (error) {
+      await writeStatus(key, { failure: { reason: 'FailedCreate', message: (error as Error).message, error } })
+      throw error
+    }
+  }
+
   async function take(
     key: string,
     step: Step,
@@ -223,7 +231,7 @@ function createSync(context: ControllerContext) {
 
   const dataVolumesOf = (machine: StoredObject): StoredObject[] =>
     ((machine.spec.template?.spec?.volumes ?? []) as { dataVolume?: { name: string } }[]).flatMap(
-      ({ dataVolume }) => (dataVolume && volumes?.get(`${machine.metadata.namespace}/${dataVolume.name}`)) ?? [],
+      ({ dataVolume }) => (dataVolume && volumes.get(`${machine.metadata.namespace}/${dataVolume.name}`)) ?? [],
     )
 
   async function writeStatus(key: string, outcome: Outcome): Promise<void> {
@@ -265,11 +273,14 @@ function createSync(context: ControllerContext) {
       // What comes next must be decided on the machine as it is now.
       return { requeueAfter: 0 }
     }
+    const isFilled = await filled(key, machine)
     if (!machine.metadata.deletionTimestamp && !(await prepared(key, machine))) return { requeueAfter: 0 }
     // A failure to start is counted before the failed instance is replaced.
     if (instance && isFinished(instance)) await writeStatus(key, {})
     const current = withOpenRequests(machines.get(key) ?? machine, instance)
-    const outcome = await take(key, nextStep(current, instance, clock.now()), current, instance)
+    const step = nextStep(current, instance, clock.now())
+    // The end of the import comes as a change of the DataVolume.
+    const outcome = step.kind === 'start' && !isFilled ? {} : await take(key, step, current, instance)
     await writeStatus(key, outcome)
     if (outcome.failure) throw outcome.failure.error
     return outcome.requeueAfter === undefined ? undefined : { requeueAfter: outcome.requeueAfter }

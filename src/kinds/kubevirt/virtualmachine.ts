@@ -9,6 +9,7 @@ import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/
 import { text } from '../columns.ts'
 import { kindIndex, type Matcher, matcherFields } from '../instancetype/matcher.ts'
 import { schemaOf, types } from '../types.ts'
+import { dataVolumeTemplateWarnings, validateDataVolumeTemplates } from './data-volume-template-rules.ts'
 import { defaultTemplate, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
 import { validateHeld } from './snapshot-rules.ts'
@@ -18,11 +19,10 @@ const bothText =
 const neitherText = 'RunStrategy must be specified'
 
 const unsupported: Record<string, string> = {
-  dataVolumeTemplates: 'DataVolumes are not supported here; make a PersistentVolumeClaim and name it in a volume',
   updateVolumesStrategy: 'volumes are replaced at the next start only',
 }
 
-function validate({ spec }: ApiObject): FieldError[] {
+function validate({ spec, metadata }: ApiObject): FieldError[] {
   if (!spec) return [requiredValue('spec')]
   const errors: FieldError[] = []
   if (spec.running !== undefined && spec.runStrategy) errors.push(invalidValue('spec.running', spec.running, bothText))
@@ -32,6 +32,7 @@ function validate({ spec }: ApiObject): FieldError[] {
     if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))
   }
   errors.push(...validateMatchers(spec))
+  errors.push(...validateDataVolumeTemplates(spec, metadata?.namespace))
   if (!spec.template) return errors
   // What the instance type brings is looked up when the machine is written and when it starts.
   const isWhole = !spec.instancetype && !spec.preference
@@ -113,8 +114,10 @@ export const virtualMachine = defineKind({
   },
   prepareUpdate: (object, old) => identify(object.spec?.template?.spec, old.spec?.template?.spec),
   validate: (object, old) => [...validate(object), ...validateHeld(object, old)],
-  warnings: ({ spec }) =>
-    spec?.running === undefined ? [] : ['spec.running is deprecated, please use spec.runStrategy instead.'],
+  warnings: ({ spec }) => [
+    ...(spec?.running === undefined ? [] : ['spec.running is deprecated, please use spec.runStrategy instead.']),
+    ...dataVolumeTemplateWarnings(spec),
+  ],
   example: {
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachine',

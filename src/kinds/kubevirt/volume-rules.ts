@@ -3,7 +3,7 @@
 import type { FieldError } from '../../api/errors.ts'
 import { dnsLabelProblems } from '../../api/names.ts'
 import { tryParseQuantity } from '../../api/quantity.ts'
-import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
+import { invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { base64Size, textSize } from '../core/data-size.ts'
 import { checkName } from '../rules/names.ts'
 
@@ -55,8 +55,7 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
     return Boolean(source.configMap?.name) !== Boolean(source.secret?.name)
       ? []
       : [invalidValue(field, '', `${field} must have exactly one of configMap and secret`)]
-  if (kind === 'dataVolume')
-    return [forbidden(field, 'DataVolumes are not supported here; make a persistentVolumeClaim and name it instead')]
+  if (kind === 'dataVolume') return source.name ? [] : [requiredValue(`${field}.name`, "DataVolume 'name' must be set")]
   return kind.startsWith('cloudInit') ? validateCloudInit(source, field) : []
 }
 
