@@ -1,12 +1,12 @@
 // Which nodes a DaemonSet's Pods belong on, which Pods to make and which to delete. Pure; pkg/controller/daemon (1.36).
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { matchesNode, tolerates } from '../kinds/core/node-matching.ts'
 import { resolve } from './deployment-plan.ts'
 import { moment } from './moment.ts'
 import { podFromTemplate } from './pod-control.ts'
 import { isAvailable, isFinished, isReady } from './pod-state.ts'
 import { revisionHashLabel } from './revision-history.ts'
-import { matchesNode, tolerates } from './scheduler-fit.ts'
 
 const generationLabel = 'pod-template-generation'
 const generationAnnotation = 'deprecated.daemonset.template.generation'

@@ -1,16 +1,9 @@
 // Which node a Pod gets: filters, then preferences. Pure; order and words of pkg/scheduler (1.36).
 
 import type { StoredObject } from '../api/meta.ts'
+import { matchesNodeTerms, type Taint, tolerates } from '../kinds/core/node-matching.ts'
 import { type NodeEntry, type PodEntry, placeWith } from './scheduler-book.ts'
-import {
-  hostPorts,
-  type Misfit,
-  matchesNodeTerms,
-  misfits,
-  podRequests,
-  type Taint,
-  tolerates,
-} from './scheduler-fit.ts'
+import { hostPorts, type Misfit, misfits, podRequests } from './scheduler-fit.ts'
 import { affinityMisfits, type Surroundings, spreadMisfits, topologyScore } from './scheduler-topology.ts'
 
 const entryOf = (pod: StoredObject): PodEntry => ({ pod, requests: podRequests(pod), ports: hostPorts(pod) })

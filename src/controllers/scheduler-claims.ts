@@ -3,8 +3,8 @@
 
 import type { ResourceRef, StoredObject } from '../api/meta.ts'
 import type { Informer, InformerFactory } from '../client/informer.ts'
+import { matchesNodeTerms } from '../kinds/core/node-matching.ts'
 import { persistentVolumeClaims, persistentVolumes, pods, storageClasses } from './resources.ts'
-import { matchesNodeTerms } from './scheduler-fit.ts'
 import { bindCompleted, claimsOfPod, classOf, selectedNode } from './volume-matching.ts'
 
 export const resourceClaims: ResourceRef = { group: 'resource.k8s.io', version: 'v1', resource: 'resourceclaims' }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
+import { tolerates } from '../kinds/core/node-matching.ts'
 import { object } from './sample.fixture.ts'
 import { placeWith, SchedulerBook } from './scheduler-book.ts'
 import { failureText, noVictimsText } from './scheduler-choice.ts'
-import { type Misfit, machineRequests, misfits, podRequests, tolerates } from './scheduler-fit.ts'
+import { type Misfit, machineRequests, misfits, podRequests } from './scheduler-fit.ts'
 
 const node = (spec: Record<string, unknown> = {}, labels: Record<string, string> = {}): StoredObject =>
   object('Node', 'n1', {

@@ -3,8 +3,9 @@
 
 import type { StoredObject } from '../api/meta.ts'
 import { selectorMatcher } from '../api/selector.ts'
+import { matchesNode, type Taint, tolerates } from '../kinds/core/node-matching.ts'
 import type { NodeEntry, SchedulerBook } from './scheduler-book.ts'
-import { type Misfit, matchesNode, type Taint, tolerates } from './scheduler-fit.ts'
+import type { Misfit } from './scheduler-fit.ts'
 
 /** All nodes, and whose Pods to overlook (they would be gone). */
 export interface Surroundings {

@@ -8,10 +8,10 @@ import { objectKey } from '../api/meta.ts'
 import { formatTime } from '../api/time.ts'
 import { equalJson } from '../api/walk/plain.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
+import { type Taint, tolerates } from '../kinds/core/node-matching.ts'
 import { type ControllerDefinition, reconcileOn } from './controller.ts'
 import { isFinished } from './pod-state.ts'
 import { nodes, pods } from './resources.ts'
-import { type Taint, tolerates } from './scheduler-fit.ts'
 
 const noExecute = (node: StoredObject | undefined): Taint[] =>
   ((node?.spec?.taints ?? []) as Taint[]).filter(({ effect }) => effect === 'NoExecute')

@@ -1,6 +1,11 @@
 // What this node refuses to run although the API took it: a Pod that it cannot give what it asks for fails at once and
-// says why. Pure. Reasons and texts mirrored from the kubelet (pkg/kubelet/sysctl, pkg/security/apparmor, 1.36).
+// says why. Pure. Reasons and texts mirrored from the kubelet (pkg/kubelet/sysctl, pkg/security/apparmor,
+// pkg/kubelet/lifecycle/predicate.go, 1.36).
 
+import type { StoredObject } from '../../api/meta.ts'
+import { tryParseQuantity } from '../../api/quantity.ts'
+import { matchesNode, type Taint, tolerates } from '../../kinds/core/node-matching.ts'
+import { aggregateRequests } from '../../kinds/core/resource-rules.ts'
 import { type AnyContainer, allContainers, type PodObject } from './pod.ts'
 import { dotted } from './spec.ts'
 
@@ -11,6 +16,8 @@ export interface Refusal {
 
 export interface NodeAbilities {
   appArmor: boolean
+  /** As the API has it; unknown while it cannot be asked. */
+  node?: StoredObject | undefined
 }
 
 /** Sysctls that belong to a namespace and cannot hurt anybody else (pkg/kubelet/sysctl/safe_sysctls.go, 1.36). */
@@ -32,7 +39,7 @@ const safeSysctls = new Set([
 /** `others`: the Pods that this node runs already. */
 export function refusal(
   pod: PodObject,
-  { appArmor }: NodeAbilities,
+  { appArmor, node }: NodeAbilities,
   others: readonly PodObject[] = [],
 ): Refusal | undefined {
   const context = (pod.spec.securityContext ?? {}) as Record<string, any>
@@ -46,16 +53,84 @@ export function refusal(
     }
   if (!appArmor && allContainers(pod).some((container) => wantsAppArmor(context, container)))
     return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  return misfit(pod, node, others)
+}
+
+const predicate = (name: string, why: string): Refusal => ({
+  reason: name,
+  message: `Predicate ${name} failed: ${why}`,
+})
+
+/** The scheduler sees to all of this; a Pod that names its node itself has passed it by. */
+function misfit(pod: PodObject, node: StoredObject | undefined, others: readonly PodObject[]): Refusal | undefined {
+  const short = node && !isCritical(pod) ? shortage(pod, node, others) : undefined
+  if (short) return short
+  if (node && !matchesNode(pod as StoredObject, node))
+    return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
   const wanted = hostPorts(pod)
   const taken = wanted.length ? others.flatMap(hostPorts) : []
-  // The scheduler sees to it; a Pod that names its node itself has passed it by (pkg/kubelet/lifecycle, 1.36).
   if (wanted.some((port) => taken.some((other) => clash(port, other))))
-    return {
-      reason: 'NodePorts',
-      message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
-    }
+    return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
+  const taints: Taint[] = node?.spec?.taints ?? []
+  const tolerations = pod.spec.tolerations as any[] | undefined
+  if (!isStatic(pod) && taints.some((taint) => taint.effect === 'NoExecute' && !tolerates(tolerations, taint)))
+    return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate")
   return undefined
 }
+
+const isStatic = ({ metadata }: PodObject): boolean =>
+  metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined
+
+/** system-cluster-critical; the kubelet would end others for these: here they run beside them. */
+const critical = 2_000_000_000
+const isCritical = (pod: PodObject): boolean => isStatic(pod) || (pod.spec.priority ?? 0) >= critical
+
+/** Every Pod that comes is compared with all that are here. */
+const counted = new WeakMap<PodObject, Map<string, bigint>>()
+
+function requestsOf(pod: PodObject): Map<string, bigint> {
+  const known = counted.get(pod) ?? countRequests(pod)
+  counted.set(pod, known)
+  return known
+}
+
+function countRequests({ spec }: PodObject): Map<string, bigint> {
+  const total = new Map([...aggregateRequests(spec)].map(([name, { nanos }]) => [name, nanos]))
+  const whole = (spec.resources as { requests?: Record<string, string> } | undefined)?.requests ?? {}
+  for (const [name, amount] of Object.entries(whole)) total.set(name, nanosOf(amount))
+  const overhead = (spec as { overhead?: Record<string, string> }).overhead ?? {}
+  for (const [name, amount] of Object.entries(overhead)) total.set(name, (total.get(name) ?? 0n) + nanosOf(amount))
+  return total
+}
+
+const nanosOf = (amount: unknown): bigint => tryParseQuantity(String(amount ?? '0'))?.nanos ?? 0n
+
+/** As upstream counts: processors in thousandths, everything else in whole units. */
+const shown = (name: string, nanos: bigint): bigint => nanos / (name === 'cpu' ? 1_000_000n : 1_000_000_000n)
+
+function shortage(pod: PodObject, node: StoredObject, others: readonly PodObject[]): Refusal | undefined {
+  const allocatable: Record<string, string> = node.status?.allocatable ?? {}
+  const lacks = (name: string, requested: bigint, used: bigint, capacity: bigint): Refusal => ({
+    reason: `OutOf${name}`,
+    message: `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  })
+  // A Pod that is on its way out makes room.
+  const staying = others.filter(({ metadata }) => !metadata.deletionTimestamp)
+  const most = shown('pods', nanosOf(allocatable.pods))
+  if (BigInt(staying.length) + 1n > most) return lacks('pods', 1n, BigInt(staying.length), most)
+  const wanted = [...requestsOf(pod)].filter(([name, amount]) => amount > 0n && allocatable[name] !== undefined)
+  if (wanted.length === 0) return undefined
+  const taken = staying.map(requestsOf)
+  for (const [name, amount] of wanted.sort(([a], [b]) => order(a) - order(b))) {
+    const used = taken.reduce((sum, requests) => sum + (requests.get(name) ?? 0n), 0n)
+    const capacity = nanosOf(allocatable[name])
+    if (amount > capacity - used) return lacks(name, shown(name, amount), shown(name, used), shown(name, capacity))
+  }
+  return undefined
+}
+
+const basic = ['cpu', 'memory', 'ephemeral-storage']
+const order = (name: string): number => (basic.includes(name) ? basic.indexOf(name) : basic.length)
 
 interface HostPort {
   port: number

@@ -1,7 +1,7 @@
 // The driver of Pods: containers on containerd, through CRI. One worker per Pod does the work; this file knows them all
 // and hands events of the runtime to whom they belong.
 
-import type { StoredObject } from '../../api/meta.ts'
+import type { ResourceRef, StoredObject } from '../../api/meta.ts'
 import { realClock, type Timer } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
 import type { LocalUsage } from '../eviction/local-storage.ts'
@@ -22,6 +22,7 @@ import { createPuller } from './pulling.ts'
 import { requestsOf } from './resize.ts'
 import { cgroupOfPod } from './spec.ts'
 import { createStarter, subPathRoot } from './start-container.ts'
+import { podStatus } from './status.ts'
 import { createStrays } from './strays.ts'
 import { createPodStreams, type PodStreams } from './streams.ts'
 import { unbindAll } from './subpath.ts'
@@ -31,6 +32,8 @@ import { createWorker } from './worker.ts'
 import type { Eviction, Worker } from './worker-contract.ts'
 
 export type { PodsOptions } from './options.ts'
+
+const nodes: ResourceRef = { group: '', version: 'v1', resource: 'nodes' }
 
 /** As often as a kubelet syncs each Pod. */
 const relistMs = 60_000
@@ -87,7 +90,7 @@ export function createPods(options: PodsOptions): Pods {
       return room
     },
   }
-  const { containerd, clock, log } = shared
+  const { containerd, client, clock, log } = shared
   const { cri } = containerd
   const files = createPodFiles(options.paths, options.clusterDomain)
   const puller = createPuller(shared)
@@ -115,6 +118,7 @@ export function createPods(options: PodsOptions): Pods {
     const known = workers.get(uid)
     if (known) return known
     const found = inherited.has(uid) ? await takeOver(cri, uid) : undefined
+    const node = found ? undefined : await nodeNow()
     await files.prepare(pod)
     inherited.delete(uid)
     const worker = createWorker(pod, found, {
@@ -123,14 +127,29 @@ export function createPods(options: PodsOptions): Pods {
       puller,
       imageVolumes,
       starter,
-      others: () =>
-        [...workers.values()].filter(({ view }) => !view.ended && !isFinal(view.pod)).map(({ view }) => view.pod),
+      node,
+      others: (exact) =>
+        [...workers.values()]
+          .filter(({ view }) => !view.ended && !isFinal(view.pod) && !(exact && isOver(view)))
+          .map(({ view }) => view.pod),
       changed: () => listener(uid),
       owns: (runtimeId) => owners.set(runtimeId, uid),
     })
     workers.set(uid, worker)
     return worker
   }
+
+  /** Without an answer a Pod is not held up: who scheduled it has looked. */
+  async function nodeNow(): Promise<StoredObject | undefined> {
+    try {
+      return await client.get(nodes, options.node.name)
+    } catch {
+      return undefined
+    }
+  }
+
+  const isOver = (view: PodView): boolean =>
+    ['Succeeded', 'Failed'].includes(podStatus(view, options.node, clock.now()).phase)
 
   async function onTask({ topic, containerId }: TaskEvent): Promise<void> {
     const worker = workers.get(owners.get(containerId) ?? '')

@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { StoredObject } from '../../api/meta.ts'
 import { createBackoff } from './backoff.ts'
 import { refusal } from './node-admission.ts'
 import { plan } from './plan.ts'
 import { podOf, recordOf, viewOf } from './pod.fixture.ts'
+import type { PodObject } from './pod.ts'
 import { parseUser } from './process-user.ts'
 import { asked, openResizes, settle } from './resize.ts'
 import { podStatus } from './status.ts'
@@ -91,6 +93,39 @@ test('a Pod that asks the node for what it must not have is refused by name', ()
   assert.equal(second(onPort(), onPort()), 'NodePorts')
   assert.equal(second(onPort('10.0.0.1'), onPort()), 'NodePorts')
   assert.equal(second(onPort('10.0.0.1'), onPort('10.0.0.2')), undefined)
+})
+
+test('a Pod that names its node itself and does not fit fails as the kubelet has it', () => {
+  const node = (more: object = {}) =>
+    ({
+      metadata: { name: 'n', labels: { disk: 'ssd' } },
+      status: { allocatable: { cpu: '2', memory: '1Gi', pods: '2', 'ephemeral-storage': '1Gi' } },
+      ...more,
+    }) as unknown as StoredObject
+  const asking = (requests: object, spec: object = {}, meta: object = {}) =>
+    podOf({ containers: [{ name: 'c', image: 'x', resources: { requests } }], ...spec }, meta)
+  const verdict = (pod: PodObject, others: PodObject[] = [], more: object = {}) =>
+    refusal(pod, { appArmor: true, node: node(more) }, others)
+  assert.equal(verdict(asking({ cpu: '2' })), undefined)
+  assert.deepEqual(verdict(asking({ cpu: '1500m' }), [asking({ cpu: '600m' })]), {
+    reason: 'OutOfcpu',
+    message: "Node didn't have enough resource: cpu, requested: 1500, used: 600, capacity: 2000",
+  })
+  assert.equal(verdict(asking({ memory: '2Gi', 'ephemeral-storage': '2Gi' }))?.reason, 'OutOfmemory')
+  assert.equal(verdict(asking({ 'ephemeral-storage': '2Gi' }))?.reason, 'OutOfephemeral-storage')
+  assert.equal(verdict(asking({}), [asking({}), asking({})])?.reason, 'OutOfpods')
+  assert.equal(verdict(asking({ 'example.com/unknown': '1' })), undefined, 'not a matter of this node')
+  const leaving = asking({ cpu: '2' }, {}, { deletionTimestamp: '2026-01-01T00:00:00Z' })
+  assert.equal(verdict(asking({ cpu: '2' }), [leaving]), undefined)
+  assert.equal(verdict(asking({ cpu: '3' }, { priority: 2_000_000_000 })), undefined)
+  assert.deepEqual(verdict(asking({}, { nodeSelector: { disk: 'hdd' } })), {
+    reason: 'NodeAffinity',
+    message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+  })
+  const spec = { taints: [{ key: 'k', value: 'v', effect: 'NoExecute' }] }
+  assert.equal(verdict(asking({}), [], { spec })?.reason, 'TaintToleration')
+  assert.equal(verdict(asking({}, { tolerations: [{ operator: 'Exists' }] }), [], { spec }), undefined)
+  assert.equal(verdict(asking({}), [], { spec: { taints: [{ ...spec.taints[0], effect: 'NoSchedule' }] } }), undefined)
 })
 
 test('signals have numbers, real-time ones too', () => {

@@ -1,5 +1,6 @@
 // What a worker of one Pod is given, and what the driver may ask of it.
 
+import type { StoredObject } from '../../api/meta.ts'
 import type { SyncResult } from '../workload.ts'
 import type { ImageVolumes } from './image-volumes.ts'
 import type { Shared } from './options.ts'
@@ -15,8 +16,11 @@ export interface WorkerTools {
   puller: Puller
   imageVolumes: ImageVolumes
   starter: ContainerStarter
-  /** The Pods that run on this machine beside this one and have not ended. */
-  others(): PodObject[]
+  /** This node as the API has it; looked at when the Pod is new. */
+  node: StoredObject | undefined
+  /** The Pods that run on this machine beside this one and have not ended; 'exact' also leaves out those that have just
+   * ended and whose objects may not say so yet. */
+  others(exact?: 'exact'): PodObject[]
   /** Something is new: the host should call sync. */
   changed(): void
   /** From now on events of this container or sandbox belong to this Pod. */

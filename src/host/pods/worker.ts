@@ -426,7 +426,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   }
 
   const isNew = !found?.containers.size && !first.metadata.deletionTimestamp
-  const refused = isNew ? refusal(first, nodeAbilities(), tools.others()) : undefined
+  const abilities = { ...nodeAbilities(), node: tools.node }
+  const refused = isNew && refusal(first, abilities, tools.others()) && refusal(first, abilities, tools.others('exact'))
   if (refused && !isFinal(first)) {
     view.ended = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
     shared.record(first, 'Warning', refused.reason, refused.message)
