@@ -130,6 +130,7 @@ const volume: Known = {
   emptyDisk: { capacity: true },
   persistentVolumeClaim: { claimName: true, readOnly: true, hotpluggable: true },
   memoryDump: { claimName: true, hotpluggable: true },
+  dataVolume: { name: true, hotpluggable: true },
   ephemeral: { persistentVolumeClaim: { claimName: true, readOnly: true } },
   cloudInitNoCloud: true,
   cloudInitConfigDrive: true,
