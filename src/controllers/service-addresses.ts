@@ -1,14 +1,12 @@
-// ServiceCIDRs and IPAddresses tell what the allocation of ClusterIPs has done: the range of this Tandem is the
-// ServiceCIDR `kubernetes`, and each ClusterIP is an IPAddress that names its Service.
-// Mirrors pkg/controller/servicecidrs and registry/core/service/ipallocator (1.36).
+// IPAddresses tell what the allocation of ClusterIPs has done: each ClusterIP is an IPAddress that names its Service.
+// Mirrors registry/core/service/ipallocator (1.36).
 
 import { isApiError } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
-import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
-import { ipAddresses, serviceCidrs, services } from './resources.ts'
+import { type ControllerDefinition, reconcileOn } from './controller.ts'
+import { ipAddresses, services } from './resources.ts'
 
-const defaultCidr = 'kubernetes'
 const managedBy = 'ipaddress.kubernetes.io/managed-by'
 const allocator = 'ipallocator.k8s.io'
 
@@ -67,47 +65,5 @@ export const serviceAddresses: ControllerDefinition = {
       { ref: ipAddresses, keys: ({ metadata }: StoredObject) => [metadata.name] },
     ]
     return reconcileOn(context, 'service-addresses', watched, sync)
-  },
-}
-
-const ready = (now: string) => ({
-  type: 'Ready',
-  status: 'True',
-  reason: '',
-  message: 'Kubernetes Service CIDR is ready',
-  lastTransitionTime: now,
-})
-
-const isReady = (cidr: StoredObject): boolean =>
-  (cidr.status?.conditions ?? []).some((one: any) => one.type === 'Ready' && one.status === 'True')
-
-export const serviceRanges: ControllerDefinition = {
-  name: 'service-cidrs',
-  start(context) {
-    const { client, informers, clock, settings } = context
-    const known = informers.informer(serviceCidrs)
-
-    async function sync(name: string): Promise<ReconcileResult | undefined> {
-      let cidr = known.get(name)
-      if (!cidr && name !== defaultCidr) return undefined
-      if (!cidr) {
-        const object: ApiObject = {
-          apiVersion: 'networking.k8s.io/v1',
-          kind: 'ServiceCIDR',
-          metadata: { name },
-          spec: { cidrs: [settings.services.cidr] },
-        }
-        cidr = (await client.create(serviceCidrs, object)) as StoredObject
-      }
-      if (isReady(cidr) || cidr.metadata.deletionTimestamp) return undefined
-      const now = new Date(clock.now()).toISOString().replace(/\.\d+Z/, 'Z')
-      const status = { ...cidr.status, conditions: [ready(now)] }
-      await client.update(serviceCidrs, { ...cidr, status }, { subresource: 'status' })
-      return undefined
-    }
-
-    const running = reconcileOn(context, 'service-cidrs', [{ ref: serviceCidrs, keys: itself }], sync, 1)
-    running.reconciler.enqueue(defaultCidr)
-    return running
   },
 }

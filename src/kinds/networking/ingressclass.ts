@@ -5,6 +5,7 @@ import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { dnsLabelProblems, dnsSubdomainProblems } from '../../api/names.ts'
 import { ageColumn } from '../../api/table.ts'
+import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue, notSupported, requiredValue, tooLong } from '../../api/walk/rules.ts'
 import { none, text } from '../columns.ts'
 import { immutable } from '../rules/field.ts'
@@ -13,6 +14,8 @@ import { validateLocalReference } from './ingress-rules.ts'
 
 const defaultMark = 'ingressclass.kubernetes.io/is-default-class'
 const longestController = 250
+/** Classes of other controllers are for those to read. */
+const ownController = 'tandem.dev/ingress'
 
 const name = ({ metadata }: ApiObject): string =>
   metadata.annotations?.[defaultMark] === 'true' ? `${metadata.name} (default)` : (metadata.name ?? '')
@@ -85,6 +88,10 @@ export const ingressClass = defineKind({
     ...validateController(spec.controller ?? ''),
     ...validateParameters(spec.parameters),
   ],
+  warnings: ({ spec = {} }, old) =>
+    spec.controller === ownController && spec.parameters && !equalJson(spec.parameters, old?.spec?.parameters)
+      ? ['spec.parameters has no effect: there is nothing to set for the Ingresses that Tandem serves']
+      : [],
   example: {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'IngressClass',
