@@ -120,6 +120,7 @@ function imagesOn(containerd: Containerd): Images {
     remove: never,
     load: never,
     containerDisk: never,
+    fileOf: never,
   }
 }
 
@@ -196,6 +197,8 @@ export async function openMachine(root?: string): Promise<Machine> {
           options: ['ndots:5'],
         }),
         protect: async () => {},
+        joinPod: async () => [],
+        leavePod: async () => {},
       },
       record: (object, type, reason, message) => events.push(`${object.metadata.name} ${type} ${reason} ${message}`),
       node: { name: 'e2e', addresses: ['192.0.2.1'], cpu: 2, memoryBytes: 2 ** 33 },

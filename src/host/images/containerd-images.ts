@@ -94,6 +94,12 @@ export function createImages(options: ImagesOptions): ManagedImages {
     throw new ImageError('ImageInspectError', `containerd imported ${name} but does not list it`)
   }
 
+  async function present(name: string): Promise<Image> {
+    const image = await status(checkedImageName(name))
+    if (image) return image
+    throw new ImageError('ImageInspectError', `image "${name}" is not on this machine: pull or load it first`)
+  }
+
   return {
     list,
     sweep,
@@ -119,12 +125,8 @@ export function createImages(options: ImagesOptions): ManagedImages {
       void sweep().catch(() => {})
       return [...new Map(images.map((image) => [image.id, image])).values()]
     },
-    async containerDisk(name, path) {
-      const image = await status(checkedImageName(name))
-      if (!image)
-        throw new ImageError('ImageInspectError', `image "${name}" is not on this machine: pull or load it first`)
-      return disks.get(image, path)
-    },
+    containerDisk: async (name, path) => disks.get(await present(name), path),
+    fileOf: async (name, path) => (await disks.get(await present(name), path, 'file')).path,
   }
 }
 

@@ -26,7 +26,8 @@ export interface DiskStoreOptions {
 }
 
 export interface DiskStore {
-  get(image: Image, path?: string): Promise<ContainerDiskFile>
+  /** As a disk, whose format is proved, or as a mere file. */
+  get(image: Image, path?: string, as?: 'disk' | 'file'): Promise<ContainerDiskFile>
   /** Removes the disks of images that are gone and that no VM uses. */
   sweep(presentImageIds: string[]): Promise<void>
 }
@@ -39,22 +40,30 @@ export function createDiskStore(options: DiskStoreOptions): DiskStore {
   const handedOut = new Map<string, number>()
   const inUse = options.inUse ?? isOpen
 
-  async function get(image: Image, path?: string): Promise<ContainerDiskFile> {
-    const folder = join(options.directory, hexOf(image.id), folderFor(path))
+  async function get(image: Image, path: string | undefined, as: 'disk' | 'file'): Promise<ContainerDiskFile> {
+    const folder = join(options.directory, hexOf(image.id), folderFor(path, as))
     handedOut.set(folder, Date.now())
     const disk = join(folder, 'disk.img')
     const known = await readFile(join(folder, 'disk.json'), 'utf8').catch(() => undefined)
     if (known) return { path: disk, image, ...(JSON.parse(known) as DiskFormat) }
-    const format = await unpackInto(folder, image, path)
+    const format = await unpackInto(folder, image, path, as)
     return { path: disk, image, ...format }
   }
 
-  async function unpackInto(folder: string, image: Image, path?: string): Promise<DiskFormat> {
+  async function unpackInto(
+    folder: string,
+    image: Image,
+    path: string | undefined,
+    as: 'disk' | 'file',
+  ): Promise<DiskFormat> {
     await mkdir(options.directory, { recursive: true, mode: 0o711 })
     const work = await mkdtemp(join(options.directory, unpackPrefix))
     try {
       const { file, name } = await extract(work, image, path)
-      const format = await proveDiskFormat(file, `${name} of the image`)
+      const format =
+        as === 'disk'
+          ? await proveDiskFormat(file, `${name} of the image`)
+          : ({ format: 'raw', virtualSize: 0 } as const)
       const made = join(work, 'made')
       await mkdir(made)
       await rename(file, join(made, 'disk.img'))
@@ -92,11 +101,11 @@ export function createDiskStore(options: DiskStoreOptions): DiskStore {
   }
 
   return {
-    get(image, path) {
-      const key = `${image.id} ${path ?? ''}`
+    get(image, path, as = 'disk') {
+      const key = `${image.id} ${path ?? ''} ${as}`
       let shared = running.get(key)
       if (!shared) {
-        shared = get(image, path).finally(() => running.delete(key))
+        shared = get(image, path, as).finally(() => running.delete(key))
         running.set(key, shared)
       }
       return shared
@@ -126,8 +135,10 @@ export async function removeHalfUnpacked(directory: string): Promise<void> {
 
 const hexOf = (imageId: string) => imageId.replace(/^sha256:/, '')
 
-const folderFor = (path: string | undefined) =>
-  path === undefined ? 'disk' : `at-${createHash('sha256').update(posix.join('/', path)).digest('hex').slice(0, 16)}`
+const folderFor = (path: string | undefined, as: 'disk' | 'file') =>
+  path === undefined
+    ? 'disk'
+    : `${as === 'disk' ? 'at' : 'file'}-${createHash('sha256').update(posix.join('/', path)).digest('hex').slice(0, 16)}`
 
 async function withinFreeSpace(directory: string, limits: UnpackLimits): Promise<UnpackLimits> {
   const { bavail, bsize } = await statfs(directory)

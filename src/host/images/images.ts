@@ -52,6 +52,8 @@ export interface Images {
    * (a backing file or external data file is refused).
    */
   containerDisk(name: string, path?: string): Promise<ContainerDiskFile>
+  /** One file of the image as it is (a kernel), unpacked once and kept by digest. @throws ImageError */
+  fileOf(name: string, path: string): Promise<string>
 }
 
 /** Name as the kubelet normalizes it: "nginx" → "docker.io/library/nginx:latest". */

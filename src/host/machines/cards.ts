@@ -1,16 +1,12 @@
 // The network cards of a machine: the pod network's first, and one for each further network that its spec names.
 
-import { isApiError } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
-import type { Client } from '../../client/client.ts'
-import { networkConfig, networkReference } from '../../kinds/networkattachment/network-config.ts'
 import type { ConfList } from '../network/cni.ts'
 import type { Network } from '../network/network.ts'
 import type { PreparedCard } from './plan.ts'
 import type { ProcessUser } from './process.ts'
 import type { StartedMachine } from './record.ts'
 import { hostnameOf, type Interface, interfacesOf, specOf } from './vmi.ts'
-import { Waiting } from './waiting.ts'
 
 export interface AttachedCards {
   netns: string
@@ -76,19 +72,5 @@ export async function attachCards(rooms: CardRooms, object: StoredObject): Promi
         })),
       }),
     },
-  }
-}
-
-/** The configuration of a NetworkAttachmentDefinition. @throws Waiting while there is none that can be used */
-export async function readNetwork(client: Client, namespace: string, text: string): Promise<ConfList> {
-  const ref = { group: 'k8s.cni.cncf.io', version: 'v1', resource: 'network-attachment-definitions' }
-  const at = networkReference(text, namespace)
-  const what = `network-attachment-definition "${at.namespace}/${at.name}"`
-  try {
-    const { spec } = await client.get(ref, at.name, at.namespace)
-    return networkConfig(String(spec?.config ?? ''), at.name)
-  } catch (error) {
-    const message = isApiError(error, 'NotFound') ? `${what} not found` : `${what}: ${(error as Error).message}`
-    throw new Waiting('FailedAttachNetwork', message, { cause: error })
   }
 }

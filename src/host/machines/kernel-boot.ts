@@ -37,7 +37,7 @@ export async function prepareKernel(
     throw new Inexpressible('spec.domain.firmware.kernelBoot.container.initrdPath: QEMU needs kernelPath beside it')
   const shared: string[] = []
   const open = async (path: string) => {
-    const { path: file } = await unlessAborted(rooms.images.containerDisk(image, path), signal)
+    const file = await unlessAborted(rooms.images.fileOf(image, path), signal)
     shared.push(file)
     const opened = openDisk(file, false)
     giveTo(opened, false, rooms.owner)

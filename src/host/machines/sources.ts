@@ -3,11 +3,12 @@
 import { isApiError } from '../../api/errors.ts'
 import { resourcePath, type StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
+import { networkReference } from '../../kinds/networkattachment/network-config.ts'
 import type { ImagePullAuth } from '../images/images.ts'
 import type { ConfList } from '../network/cni.ts'
+import { readNetwork } from '../network/read-network.ts'
 import { fieldValue } from '../pods/field-values.ts'
 import type { PodObject } from '../pods/pod.ts'
-import { readNetwork } from './cards.ts'
 import type { IsoFile } from './iso9660.ts'
 import { configDriveSeed, noCloudSeed, type Seed } from './seed.ts'
 import { type CloudInit, hostnameOf, type KeyedSource, specOf, type Volume } from './vmi.ts'
@@ -164,7 +165,10 @@ export function createSources(client: Client): Sources {
       return { label: volumeLabel || 'cfgdata', files }
     },
 
-    network: (namespace, name) => readNetwork(client, namespace, name),
+    network: (namespace, name) =>
+      readNetwork(client, networkReference(name, namespace)).catch((error) => {
+        throw new Waiting('FailedAttachNetwork', (error as Error).message, { cause: error })
+      }),
 
     async pullAuths(machine, secretName) {
       if (!secretName) return []

@@ -19,7 +19,7 @@ export interface PodsOptions {
   client: Client
   volumes: Volumes
   images: Images
-  network: Pick<Network, 'resolver' | 'protect'>
+  network: Pick<Network, 'resolver' | 'protect' | 'joinPod' | 'leavePod'>
   record: EventRecorder
   node: NodeFacts
   clusterDomain: string

@@ -263,6 +263,7 @@ export function createPods(options: PodsOptions): Pods {
     await worker?.close()
     const { items } = await cri.listPodSandbox({ filter: { labelSelector: { [labels.podUid]: uid } } })
     await Promise.all(items.map(({ id }) => removeSandbox(cri, id)))
+    await shared.network.leavePod(uid)
     await unbindAll(subPathRoot(files, uid))
     await imageVolumes.unmountAll(uid)
     await shared.volumes.unmountAll(uid)

@@ -5,6 +5,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import type { StoredObject } from '../../api/meta.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
 import { parseResolvConf, podResolver } from './dns.ts'
+import { joinFurtherNetworks } from './further-networks.ts'
 import type { ImageVolumes } from './image-volumes.ts'
 import type { Shared } from './options.ts'
 import type { PodObject } from './pod.ts'
@@ -80,6 +81,7 @@ export async function runSandbox(
     const record = sandboxRecord(status!)
     // Nothing runs in the sandbox yet: the policies are there before the first packet.
     if (record.addresses[0]) await shared.network.protect(pod as unknown as StoredObject, record.addresses[0])
+    await joinFurtherNetworks(shared, pod, podSandboxId, record.addresses[0])
     return { record, config }
   } catch (error) {
     const message = `Failed to create pod sandbox: ${(error as Error).message}`
