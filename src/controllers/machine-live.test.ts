@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
-import { livePatch, restartReason } from './machine-live.ts'
+import { claimSizesOf } from '../kinds/kubevirt/claim-sizes.ts'
+import { grownClaims, livePatch, restartReason } from './machine-live.ts'
 import { instanceFor } from './machine-plan.ts'
 import { object } from './sample.fixture.ts'
 
@@ -98,4 +99,21 @@ test('everything else waits for a restart', () => {
   const cpu = (cores: number) => template([], { cpu: { sockets: 1, cores } })
   assert.equal(reason(cpu(2), cpu(1)), 'a non-live-updatable field was changed in the template spec')
   assert.equal(patched({ ...template([], { cpu: { sockets: 2, cores: 2 } }) }, cpu(1)), undefined)
+})
+
+test('the driver hears of claims that are larger than the guest knows, once', () => {
+  const info = { claimName: 'a', capacity: { storage: '67108864' } }
+  const status = { volumeStatus: [{ name: 'a', persistentVolumeClaimInfo: info }, { name: 'root' }] }
+  const instance = running(template(['a']), status)
+  const claim = (storage: string) => () => object('PersistentVolumeClaim', 'a', { status: { capacity: { storage } } })
+  assert.equal(grownClaims(instance, claim('64Mi') as never), undefined)
+  assert.equal(
+    grownClaims(instance, () => undefined),
+    undefined,
+  )
+  assert.equal(grownClaims(instance, claim('128Mi') as never), 'a=134217728')
+  const told = { ...instance.metadata, annotations: { 'tandem.dev/claim-sizes': 'a=134217728' } }
+  assert.equal(grownClaims({ ...instance, metadata: told }, claim('128Mi') as never), undefined)
+  assert.deepEqual([...claimSizesOf(told.annotations)], [['a', 134217728]])
+  assert.deepEqual([...claimSizesOf({ 'tandem.dev/claim-sizes': 'a=x,=3,b=-1,c=4' })], [['c', 4]])
 })

@@ -7,10 +7,12 @@ import {
   compareQuantities,
   formatQuantity,
   type Quantity,
+  quantityValue,
   subtractQuantities,
   tryParseQuantity,
 } from '../api/quantity.ts'
 import { equalJson } from '../api/walk/plain.ts'
+import { claimSizesAnnotation, claimSizesText } from '../kinds/kubevirt/claim-sizes.ts'
 import { ephemeralVolumesOf, fixedDisks, hotVolumes, memoryChangeProblem } from '../kinds/kubevirt/live-changes.ts'
 import { findCondition } from './conditions.ts'
 import { generationAnnotation, templateAnnotation, templateMark } from './machine-plan.ts'
@@ -87,6 +89,22 @@ export function livePatch(machine: StoredObject, instance: StoredObject): object
     metadata: { resourceVersion, ...(isWhole && { annotations: { [generationAnnotation]: generation } }) },
     spec: { ...(volumes && { volumes }), domain: { ...domain, ...(disks && { devices: { disks } }) } },
   }
+}
+
+/** The text that tells the driver of claims that are larger than the guest knows; undefined when none is. */
+export function grownClaims(
+  instance: StoredObject,
+  claimOf: (name: string) => StoredObject | undefined,
+): string | undefined {
+  if (!isLive(instance)) return undefined
+  const sizes = new Map<string, number>()
+  for (const { persistentVolumeClaimInfo: info } of (instance.status?.volumeStatus ?? []) as any[]) {
+    const now = amount(info && claimOf(info.claimName)?.status?.capacity?.storage)
+    const known = amount(info?.capacity?.storage)
+    if (now && known && compareQuantities(now, known) > 0) sizes.set(info.claimName, Number(quantityValue(now)))
+  }
+  const text = sizes.size ? claimSizesText(sizes) : undefined
+  return text === instance.metadata.annotations?.[claimSizesAnnotation] ? undefined : text
 }
 
 function volumesPatch(machine: StoredObject, instance: StoredObject): { volumes?: any[]; disks?: any[] } {

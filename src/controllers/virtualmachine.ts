@@ -4,6 +4,7 @@ import { isApiError } from '../api/errors.ts'
 import type { StoredObject } from '../api/meta.ts'
 import { controllerOf, objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
+import { claimSizesAnnotation } from '../kinds/kubevirt/claim-sizes.ts'
 import { hibernateAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import {
   type ControllerContext,
@@ -14,8 +15,8 @@ import {
 } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
 import { createInstancetypes } from './instancetype.ts'
-import { livePatch } from './machine-live.ts'
 import { createMachineDataVolumes, templatesOf } from './machine-data-volumes.ts'
+import { grownClaims, livePatch } from './machine-live.ts'
 import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
 import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
@@ -48,13 +49,32 @@ export const virtualMachineInstance: ControllerDefinition = {
   name: 'virtualmachineinstance',
   start(context) {
     const informer = context.informers.informer(virtualMachineInstances)
+    const claims = context.informers.informer(persistentVolumeClaims)
+    informer.addIndex('usedClaim', (instance) =>
+      claimsOfMachine(instance).map((name) => `${instance.metadata.namespace}/${name}`),
+    )
     async function sync(key: string): Promise<ReconcileResult | undefined> {
       const instance = informer.get(key)
-      if (instance && !instance.metadata.deletionTimestamp)
-        await setFinalizer(context, virtualMachineInstances, instance, instanceFinalizer, true)
+      if (!instance || instance.metadata.deletionTimestamp) return undefined
+      await setFinalizer(context, virtualMachineInstances, instance, instanceFinalizer, true)
+      const { name, namespace } = instance.metadata
+      const sizes = grownClaims(instance, (claim) => claims.get(`${namespace}/${claim}`))
+      const metadata = { annotations: { [claimSizesAnnotation]: sizes } }
+      if (sizes) await context.client.patch(virtualMachineInstances, name, namespace, 'merge', { metadata })
       return undefined
     }
-    return reconcileOn(context, 'virtualmachineinstance', [{ ref: virtualMachineInstances, keys: itself }], sync)
+    return reconcileOn(
+      context,
+      'virtualmachineinstance',
+      [
+        { ref: virtualMachineInstances, keys: itself },
+        {
+          ref: persistentVolumeClaims,
+          keys: (claim) => informer.byIndex('usedClaim', objectKey(claim)).flatMap(itself),
+        },
+      ],
+      sync,
+    )
   },
 }
 

@@ -1,6 +1,6 @@
 // Claims that grew: a volume of the local class gets the new size, which the claim then shows; other volumes wait for their
 // driver (pkg/controller/volume/expand, 1.36). A directory has no size of its own, so nothing on the machine changes; the
-// disk of a virtual machine grows at its next start.
+// disk of a virtual machine that runs grows by the machine driver.
 
 import type { StoredObject } from '../api/meta.ts'
 import { compareQuantities, tryParseQuantity } from '../api/quantity.ts'

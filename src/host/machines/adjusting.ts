@@ -7,9 +7,13 @@ import type { Volumes } from '../volumes/volumes.ts'
 import { plugDisks, pluggedOf } from './hotplug.ts'
 import { isPlugDue } from './hotplug-plan.ts'
 import type { Machine, Observer } from './machine.ts'
+import { isResizeDue, lookAtMemory, resize } from './resize.ts'
+import { isDiskResizeDue, resizeDisks } from './resize-disk.ts'
+import { limit } from './start.ts'
 import { specOf } from './vmi.ts'
 
 export interface AdjustRooms {
+  instance: string
   volumes: Volumes
   observer: Observer
   now: () => number
@@ -45,7 +49,11 @@ export function adjust(rooms: AdjustRooms, machine: Machine, object: StoredObjec
 export const adjustIn = (machine: Machine, now: number): number | undefined =>
   machine.adjustAt ? Math.max(100, machine.adjustAt - now) : undefined
 
-const isDue = (machine: Machine, object: StoredObject): boolean => isPlugDue(specOf(object), pluggedOf(machine))
+const isDue = (machine: Machine, object: StoredObject): boolean =>
+  isPlugDue(specOf(object), pluggedOf(machine)) ||
+  isResizeDue(specOf(object), machine.record.started) ||
+  isDiskResizeDue(object, machine.record.started) ||
+  machine.memoryMoved === true
 
 /** True when something did not succeed. */
 async function work(rooms: AdjustRooms, machine: Machine, object: StoredObject): Promise<boolean> {
@@ -58,6 +66,11 @@ async function work(rooms: AdjustRooms, machine: Machine, object: StoredObject):
     changed: () => observer.changed(uid),
     event: (type: 'Normal' | 'Warning', reason: string, message: string) => rooms.record(object, type, reason, message),
   }
+  const limitAgain = () => limit({ instance: rooms.instance, log: observer.log }, machine, object)
   machine.plugProblems = await plugDisks(hotplug, machine, object)
-  return machine.plugProblems.size > 0
+  machine.resizeProblems = await resize(machine, specOf(object), limitAgain)
+  await resizeDisks(volumes, machine, object, hotplug.event)
+  machine.memoryMoved = false
+  await lookAtMemory(machine, limitAgain)
+  return machine.plugProblems.size > 0 || machine.resizeProblems.length > 0
 }

@@ -2,6 +2,7 @@
 // ever probed), and the device that the guest sees.
 
 import { ioThreads } from './args-iothreads.ts'
+import { nodeOf } from './hotplug-plan.ts'
 import { Inexpressible, type OptionValues, option } from './option.ts'
 import { type DiskFile, isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf } from './vmi.ts'
@@ -25,6 +26,13 @@ export function storageArgs(plan: MachinePlan): string[] {
   for (const [index, prepared] of plan.disks.entries()) {
     const node = `disk${index}`
     const port = buses[index] === 'sata' ? sataIndex++ : 0
+    const disc = prepared.empty && plan.plugged?.find(({ plug }) => plug.name === prepared.disk.name)
+    if (disc) {
+      args.push('-blockdev', JSON.stringify(blockdev(nodeOf(disc.plug), disc.prepared)))
+      const place = { port, bootindex: bootIndexes.get(prepared) }
+      args.push('-device', diskDevice(plan, disc.prepared, node, place, nodeOf(disc.plug)))
+      continue
+    }
     if (!prepared.empty) args.push('-blockdev', JSON.stringify(blockdev(node, prepared)))
     const place = { port, bootindex: bootIndexes.get(prepared), iothread: threads.of(prepared) }
     args.push('-device', diskDevice(plan, prepared, node, place))
@@ -82,6 +90,7 @@ function diskDevice(
   prepared: PreparedDisk,
   node: string,
   { port, bootindex, iothread }: { port: number; bootindex?: number; iothread?: string },
+  drive = node,
 ): string {
   const { disk } = prepared
   const bus = busOf(disk)
@@ -91,7 +100,7 @@ function diskDevice(
     iothread,
     bootindex,
   })
-  return option(driver, values)
+  return option(driver, prepared.empty ? values : { ...values, drive })
 }
 
 /** What the guest sees, at its place: the options of -device and of device_add. */

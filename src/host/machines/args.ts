@@ -5,11 +5,12 @@ import { memoryArgs, memoryBackend } from './args-memory.ts'
 import { networkArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
 import { filesystemArgs } from './filesystems.ts'
-import { hotplugPortArgs } from './hotplug-plan.ts'
+import { hotplugPortArgs, pluggedArgs } from './hotplug-plan.ts'
 import { kernelArgs } from './kernel-boot.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
-import { translationCacheMiB, vcpus } from './resources.ts'
+import { growthArgs, memoryValues, smpValues } from './resize-plan.ts'
+import { translationCacheMiB } from './resources.ts'
 import { tpmArgs } from './tpm.ts'
 import { disksOf } from './vmi.ts'
 
@@ -23,6 +24,8 @@ export function qemuArgs(plan: MachinePlan): string[] {
     ...networkArgs(plan),
     ...storageArgs(plan),
     ...hotplugPortArgs(plan),
+    ...growthArgs(plan.growth),
+    ...pluggedArgs(plan),
     ...filesystemArgs(plan.spec),
     ...deviceArgs(plan),
     ...tpmArgs(plan.spec),
@@ -31,7 +34,6 @@ export function qemuArgs(plan: MachinePlan): string[] {
 
 function baseArgs(plan: MachinePlan): string[] {
   const { domain, startStrategy } = plan.spec
-  const { sockets, cores, threads } = plan.topology
   const q35 = isQ35(plan)
   const machine = option(domain.machine?.type || 'q35', {
     'dump-guest-core': false,
@@ -52,8 +54,8 @@ function baseArgs(plan: MachinePlan): string[] {
     ...['-machine', machine],
     ...['-accel', acceleratorOption(plan)],
     ...['-cpu', cpuOption(plan)],
-    ...['-smp', option('', { cpus: vcpus(plan.topology), sockets, cores, threads })],
-    ...['-m', option('', { size: `${plan.memoryBytes / 1024}k` })],
+    ...['-smp', option('', smpValues(plan.topology, plan.room?.maxSockets))],
+    ...['-m', option('', memoryValues(plan.memoryBytes, plan.room?.maxMemoryBytes))],
     ...['-overcommit', option('', { 'mem-lock': plan.spec.domain.cpu?.realtime !== undefined })],
     ...['-uuid', plan.uuid],
     ...smbiosArgs(plan),

@@ -35,7 +35,7 @@ export function ensureClaimDisk(directory: string, capacityBytes: number, readOn
   return path
 }
 
-/** Only ever longer: what a guest wrote stays, and the guest finds the new room at its next start. */
+/** Only ever longer: what a guest wrote stays. */
 function grow(path: string, size: number): void {
   let file: number
   try {

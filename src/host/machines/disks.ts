@@ -12,8 +12,9 @@ import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
 import { ensureImage, unlessAborted } from './container-image.ts'
 import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
 import { isoImage } from './iso9660.ts'
-import type { DiskFormat, PreparedDisk } from './plan.ts'
+import type { DiskFormat, PreparedDisk, PreparedPlug } from './plan.ts'
 import { firstFile } from './process.ts'
+import type { StartedMachine } from './record.ts'
 import { quantity } from './resources.ts'
 import type { Seed } from './seed.ts'
 import type { Sources } from './sources.ts'
@@ -29,6 +30,7 @@ export interface DiskRooms {
 
 export interface PreparedDisks {
   disks: PreparedDisk[]
+  plugged: PreparedPlug[]
   /** Open descriptors for QEMU, in the order of firstFile, firstFile + 1, …; `close` after the start. */
   files: number[]
   /** Files that other machines may use as well: they must not be removed while this one runs. */
@@ -39,7 +41,7 @@ export interface PreparedDisks {
 }
 
 /**
- * With `resuming` the machine's own disks lie in its directory already.
+ * With `before` the machine's own disks lie in its directory already, and what was plugged is to be there again.
  * @throws Waiting for what may still come; Error for what is wrong.
  */
 export async function prepareDisks(
@@ -48,17 +50,19 @@ export async function prepareDisks(
   uuid: string,
   directory: string,
   signal: AbortSignal,
-  resuming: boolean,
+  before: StartedMachine | undefined,
 ): Promise<PreparedDisks> {
   const spec = specOf(machine)
   const wanted = coldDisks(spec)
   const targets = diskTargets(wanted)
+  const resuming = before !== undefined
   const work: Work = { rooms, machine, uuid, directory, signal, resuming, files: [], shared: [] }
   const close = () => {
     for (const file of work.files.splice(0)) closeSync(file)
   }
   const disks: PreparedDisk[] = []
   const volumes: Record<string, unknown>[] = []
+  const plugged: PreparedPlug[] = []
   try {
     for (const [index, disk] of wanted.entries()) {
       const volume = spec.volumes?.find((one) => one.name === disk.name)
@@ -73,11 +77,15 @@ export async function prepareDisks(
       disks.push({ ...prepared, disk })
       volumes.push({ name: disk.name, target: targets.get(disk.name), ...status })
     }
+    for (const plug of before?.plugged?.disks ?? []) {
+      const { status: _, ...prepared } = await claimDisk(work, plug.disk, plug.claim, plug.readOnly)
+      plugged.push({ plug, prepared: { ...prepared, disk: plug.disk } })
+    }
   } catch (error) {
     close()
     throw error
   }
-  return { disks, files: work.files, shared: work.shared, volumes, close }
+  return { disks, plugged, files: work.files, shared: work.shared, volumes, close }
 }
 
 interface Work {

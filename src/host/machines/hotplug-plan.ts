@@ -1,7 +1,7 @@
 // Which disks of a machine that runs are to be plugged and unplugged, and where each goes. Pure.
 
 import { claimOfVolume, hotVolumes } from '../../kinds/kubevirt/live-changes.ts'
-import { deviceValues } from './args-storage.ts'
+import { blockdev, deviceValues } from './args-storage.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf, coldDisks, type Disk, diskTargets, nextTarget, type VmiSpec, type Volume } from './vmi.ts'
@@ -34,6 +34,9 @@ export interface Plugged {
 }
 
 export const nothingPlugged: Plugged = { next: 1, disks: [] }
+
+/** The controller of disks on SCSI. */
+export const scsiId = 'scsi'
 
 const portCount = 8
 const ports = Array.from({ length: portCount }, (_, index) => `hot${index}`)
@@ -109,10 +112,24 @@ export function targetFor(spec: VmiSpec, plugged: Plugged, disk: Disk): string {
 }
 
 /** The arguments of device_add. */
-export function plugDevice(plugged: PluggedDisk, prepared: PreparedDisk): object {
+export const plugDevice = (plugged: PluggedDisk, prepared: PreparedDisk): object =>
+  JSON.parse(JSON.stringify(plugValues(plugged, prepared), words))
+
+function plugValues(plugged: PluggedDisk, prepared: PreparedDisk) {
   const { disk, port } = plugged
   const bus = busOf(disk) === 'scsi' ? 'scsi.0' : port
-  return JSON.parse(JSON.stringify(deviceValues(prepared, nodeOf(plugged), { bus, bootindex: disk.bootOrder }), words))
+  return deviceValues(prepared, nodeOf(plugged), { bus, bootindex: disk.bootOrder })
+}
+
+/** What was plugged into the guest, for the QEMU in which it goes on. Discs are in their drives already. */
+export function pluggedArgs({ scsiPort, plugged = [] }: MachinePlan): string[] {
+  const controller = scsiPort ? ['-device', option('virtio-scsi-pci', { id: scsiId, bus: scsiPort })] : []
+  const disks = plugged.flatMap(({ plug, prepared }) => {
+    if (plug.disk.cdrom) return []
+    const { driver, ...values } = plugValues(plug, prepared)
+    return ['-blockdev', JSON.stringify(blockdev(nodeOf(plug), prepared)), '-device', option(driver, values)]
+  })
+  return [...controller, ...disks]
 }
 
 /** device_add takes its properties as the command line does: no true and false. */

@@ -20,6 +20,7 @@ import {
   type PlugStep,
   plugDevice,
   plugStep,
+  scsiId,
   targetFor,
 } from './hotplug-plan.ts'
 import type { Machine } from './machine.ts'
@@ -39,7 +40,6 @@ export interface HotplugRooms {
 
 const goneMs = 5_000
 const pollMs = 50
-const scsiId = 'scsi'
 
 /** Why a volume is not where its spec wants it, by its name. */
 export type PlugProblems = Map<string, { reason: string; message: string }>

@@ -215,6 +215,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       frozen: isFrozen(machine),
       migration: machine.migration,
       plugProblems: machine.plugProblems,
+      resizeProblems: machine.resizeProblems,
     }
   }
 

@@ -10,6 +10,7 @@ import { machineFiles } from './plan.ts'
 import { isAlive } from './process.ts'
 import { openQmp, type Qmp, type QmpEvent } from './qmp.ts'
 import type { MachineRecord, MachineResult } from './record.ts'
+import type { ResizeProblem } from './resize.ts'
 import { withSocketPath } from './socket-path.ts'
 
 /** QEMU's RunState, as query-status gives it. */
@@ -48,6 +49,9 @@ export interface Machine {
   adjustAt: number
   adjustFailures: number
   plugProblems?: PlugProblems
+  resizeProblems?: ResizeProblem[]
+  /** The guest took memory, or gave some back, since it was last looked at. */
+  memoryMoved?: boolean
   /** The end in progress: QEMU is being told to go and its traces removed. */
   ending?: Promise<void>
   reconnecting?: Promise<void>
@@ -191,7 +195,10 @@ function onEvent(machine: Machine, observer: Observer, event: QmpEvent): void {
   machine.eavesdrop?.(event)
   if (event.event === 'VSERPORT_CHANGE' && event.data?.id === 'guest-agent')
     agentPort(machine, observer, event.data.open === true)
-  else if (['SHUTDOWN', 'STOP', 'RESUME', 'GUEST_PANICKED', 'RESET', 'WATCHDOG'].includes(event.event))
+  else if (event.event === 'MEMORY_DEVICE_SIZE_CHANGE') {
+    machine.memoryMoved = true
+    observer.changed(machine.record.uid)
+  } else if (['SHUTDOWN', 'STOP', 'RESUME', 'GUEST_PANICKED', 'RESET', 'WATCHDOG'].includes(event.event))
     refresh(machine, observer).catch((error) => observer.log.debug('cannot look at a machine', { error }))
 }
 

@@ -131,7 +131,7 @@ async function startSecond(
   // Nothing is pulled: the guest's disks lie on the images that it was started with.
   const images = { ...rooms.images, pull: async (name: string) => (await rooms.images.find(name))! }
   const alike = asBefore(object, started!.machineType)
-  const prepared = await prepareMachine({ ...rooms, images }, machine, alike, signal, true)
+  const prepared = await prepareMachine({ ...rooms, images }, machine, alike, signal, started)
   try {
     signal.throwIfAborted()
     if (JSON.stringify(prepared.disks.shared) !== JSON.stringify(started!.sharedDisks))

@@ -1,7 +1,9 @@
 // Everything that a machine is made of once its disks, network and firmware are prepared: the input of args.ts.
 
 import type { NumaNode } from './args-memory.ts'
+import type { PluggedDisk } from './hotplug-plan.ts'
 import type { KernelBoot } from './kernel-boot.ts'
+import type { Growth, Room } from './resize-plan.ts'
 import type { Topology } from './resources.ts'
 import type { Disk, Interface, VmiSpec } from './vmi.ts'
 
@@ -23,6 +25,12 @@ export interface PreparedDisk extends DiskFile {
   ephemeral: boolean
   /** A CD-ROM drive without a disc; nothing is opened. */
   empty?: boolean
+}
+
+/** A disk that was plugged into a guest that goes on in another QEMU. */
+export interface PreparedPlug {
+  plug: PluggedDisk
+  prepared: PreparedDisk
 }
 
 export interface PreparedCard {
@@ -49,6 +57,13 @@ export interface MachinePlan {
   topology: Topology
   memoryBytes: number
   disks: PreparedDisk[]
+  /** How far it may grow; absent: not at all. */
+  room?: Room
+  /** What came while it ran, when it goes on in another QEMU. */
+  growth?: Growth
+  plugged?: PreparedPlug[]
+  /** The port of a SCSI controller that was plugged. */
+  scsiPort?: string
   /** Network cards, in the order of the spec. */
   cards: PreparedCard[]
   /** Absent: SeaBIOS. */

@@ -6,6 +6,7 @@ import type { Plugged } from './hotplug-plan.ts'
 import type { Placement } from './placement.ts'
 import { machineFiles } from './plan.ts'
 import type { ProcessIdentity } from './process.ts'
+import type { Growth, Room } from './resize-plan.ts'
 import type { Topology } from './resources.ts'
 
 /** How the machine ended: the phase that its object gets for good. */
@@ -32,8 +33,11 @@ export interface StartedMachine {
   runtimeUser: number
   /** Disks of container images that it reads. */
   sharedDisks: string[]
-  /** What was plugged since. */
+  /** How far it may grow. */
+  room?: Room
+  /** What was plugged since; `topology` is what it has by now, `memoryBytes` what it started with. */
   plugged?: Plugged
+  growth?: Growth
 }
 
 export interface MachineRecord {

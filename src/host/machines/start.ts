@@ -25,6 +25,8 @@ import { machineCpus, makeWay, pin, planPlacement, takenCpus } from './placement
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
+import { addedBytes } from './resize.ts'
+import { roomOf } from './resize-plan.ts'
 import { guestMemory, overheadBytes, quantity, topologyOf } from './resources.ts'
 import type { SavedStates } from './saved-states.ts'
 import { lendTemplate, templateOf } from './template.ts'
@@ -62,7 +64,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   if (resuming) rooms.saved.lend(resuming.owner, machine.directory, rooms.user)
   if (template) await lendTemplate(template, machine.directory, rooms.user)
   const { signal } = machine.starting!.abort
-  const prepared = await prepareMachine(rooms, machine, object, signal, (resuming ?? template) !== undefined)
+  const prepared = await prepareMachine(rooms, machine, object, signal, (resuming ?? template)?.state.started)
   try {
     signal.throwIfAborted()
     if (resuming) requireSame(resuming.state, prepared.disks.shared, prepared.accelerator)
@@ -137,22 +139,25 @@ export interface PreparedMachine {
 }
 
 /**
- * What QEMU needs, side by side. With `waiting` the machine's own files are there already, and QEMU is to wait for the
- * state of the guest. The disks are to be closed by who asked.
+ * What QEMU needs, side by side. With `before`, what the guest had in another QEMU, the machine's own files are there
+ * already, and QEMU is to wait for the state of the guest. The disks are to be closed by who asked.
  */
 export async function prepareMachine(
   rooms: StartRooms,
   machine: Machine,
   object: StoredObject,
   signal: AbortSignal,
-  waiting: boolean,
+  before: StartedMachine | undefined,
 ): Promise<PreparedMachine> {
   const spec = specOf(object)
-  const topology = topologyOf(spec.domain)
-  const memoryBytes = guestMemory(spec.domain)
+  const waiting = before !== undefined
+  const topology = before?.topology ?? topologyOf(spec.domain)
+  const memoryBytes = before?.memoryBytes ?? guestMemory(spec.domain)
+  const room = before ? before.room : roomOf(spec.domain)
+  const growth = before?.growth
   const uuid = firmwareUuid(object)
   const [disks, firmware, network, kernel, accelerator] = await settled([
-    prepareDisks(rooms, object, uuid, machine.directory, signal, waiting),
+    prepareDisks(rooms, object, uuid, machine.directory, signal, before),
     prepareFirmware(rooms, object, machine.directory, waiting),
     attachCards(rooms, object),
     prepareKernel(rooms, object, signal),
@@ -169,9 +174,14 @@ export async function prepareMachine(
     uuid,
     spec,
     accelerator: accelerator.kind,
-    topology,
+    // What came while it ran is added by itself.
+    topology: { ...topology, sockets: growth?.sockets ?? topology.sockets },
     memoryBytes,
     disks: disks.disks,
+    room,
+    growth,
+    plugged: disks.plugged,
+    scsiPort: before?.plugged?.scsiPort,
     cards: network?.cards ?? [],
     firmware,
     ...(placement?.numa && { numa: placement.numa }),
@@ -195,6 +205,9 @@ export async function prepareMachine(
     volumes: disks.volumes,
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
+    ...(room && { room }),
+    ...(before?.plugged && { plugged: before.plugged }),
+    ...(growth && { growth }),
   }
   return { plan, started, disks, network, accelerator }
 }
@@ -233,7 +246,7 @@ function makeDirectory(machine: Machine, user?: ProcessUser): void {
 }
 
 export function limit(
-  rooms: StartRooms,
+  rooms: Pick<StartRooms, 'instance' | 'log'>,
   machine: Machine,
   object: StoredObject,
   identity = machine.record.process,
@@ -241,7 +254,8 @@ export function limit(
 ): void {
   const { started, companions = [] } = machine.record
   if (!identity || !started) return
-  const { memoryBytes, topology, accelerator } = started
+  const { topology, accelerator } = started
+  const memoryBytes = started.memoryBytes + addedBytes(started)
   const { cpu } = specOf(object).domain.resources?.limits ?? {}
   const problems = confine(rooms.instance, machine.record.uid, identity.pid, {
     memoryBytes:

@@ -10,6 +10,7 @@ import type { Migration } from './machine.ts'
 import { dumpStatus, type MemoryDump } from './memory-dump.ts'
 import { migratableCondition, migrationStatus } from './migratable.ts'
 import type { MachineResult, StartedMachine } from './record.ts'
+import { type ResizeProblem, resizeConditions } from './resize.ts'
 import { qosClass } from './resources.ts'
 import { interfacesOf, specOf } from './vmi.ts'
 
@@ -31,6 +32,8 @@ export interface Observed {
   migration?: Migration
   /** Why hotpluggable volumes are not where they should be. */
   plugProblems?: PlugProblems
+  /** What it could not be given. */
+  resizeProblems?: ResizeProblem[]
 }
 
 interface Condition {
@@ -59,13 +62,12 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
     ...migrationStatus(old, observed.migration),
   }
   if (!started) return status
-  const memory = mebibytes(started.memoryBytes)
   return {
     ...status,
     machine: { type: started.machineType },
     ...(observed.phase === 'Running' && { migrationMethod: 'LiveMigration', migrationTransport: 'Unix' }),
     runtimeUser: started.runtimeUser,
-    memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory },
+    memory: memoryStatus(started),
     currentCPUTopology: started.topology,
     volumeStatus: [
       ...started.volumes,
@@ -73,6 +75,15 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
       ...dumpStatus(spec, observed.dump),
     ],
     ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
+  }
+}
+
+function memoryStatus({ memoryBytes, growth }: StartedMachine) {
+  const { size = 0, requested = 0 } = growth?.memory ?? {}
+  return {
+    guestAtBoot: mebibytes(memoryBytes),
+    guestCurrent: mebibytes(memoryBytes + size),
+    guestRequested: mebibytes(memoryBytes + requested),
   }
 }
 
@@ -120,6 +131,7 @@ function conditions(object: StoredObject, observed: Observed, now: number): Cond
   if (problem?.reason === 'Unschedulable') wanted.push({ type: 'PodScheduled', status: 'False', ...problem })
   if (started && running) {
     wanted.push(migratableCondition(object, started))
+    wanted.push(...resizeConditions(specOf(object), started, observed.resizeProblems))
     if (paused) wanted.push({ type: 'Paused', status: 'True', ...paused })
     if (observed.agent) wanted.push({ type: 'AgentConnected', status: 'True' })
   }

@@ -1,7 +1,12 @@
 // What KubeVirt's webhooks fill in (pkg/virt-api/webhooks/mutating-webhook and pkg/defaults, KubeVirt 1.7, amd64).
 
 import type { ApiObject } from '../../api/meta.ts'
-import { quantityValue, tryParseQuantity } from '../../api/quantity.ts'
+import { formatQuantity, quantityOf, quantityValue, tryParseQuantity } from '../../api/quantity.ts'
+import { memoryChangeProblem } from './live-changes.ts'
+
+const growthRatio = 4
+/** What QEMU's machines take. */
+const mostProcessors = 255
 
 /** For the template of a VirtualMachine: what would otherwise change the guest when a newer Tandem starts it. */
 export function defaultTemplate(spec: any, isPreferred = false): void {
@@ -59,6 +64,11 @@ function defaultCpu(domain: any): void {
   cpu.sockets ||= 1
   cpu.threads ||= 1
   cpu.model ||= 'host-model'
+  // Room to grow without a restart (pkg/defaults setupCPUHotplug: four times as many sockets).
+  if (!cpu.maxSockets && !cpu.dedicatedCpuPlacement && !cpu.numa && !cpu.realtime) {
+    const most = Math.floor(mostProcessors / (cpu.cores * cpu.threads))
+    cpu.maxSockets = Math.max(cpu.sockets, Math.min(cpu.sockets * growthRatio, most))
+  }
 }
 
 /** memory.guest and requests.memory stand for each other when only one is given. */
@@ -69,6 +79,11 @@ function defaultMemory(domain: any): void {
   if (domain.memory.guest === undefined && asked !== undefined) domain.memory.guest = asked
   if (domain.memory.guest !== undefined && asked === undefined)
     resources.requests = { ...resources.requests, memory: domain.memory.guest }
+  const guest = tryParseQuantity(String(domain.memory.guest ?? ''))
+  if (domain.memory.maxGuest !== undefined || domain.memory.hugepages || !guest) return
+  if (domain.features?.acpi?.enabled === false) return
+  const most = quantityOf(quantityValue(guest) * BigInt(growthRatio), 'BinarySI')
+  if (!memoryChangeProblem(guest, most)) domain.memory.maxGuest = formatQuantity(most)
 }
 
 /** A volume that no disk names becomes a plain disk; SATA is what every guest can boot from. */

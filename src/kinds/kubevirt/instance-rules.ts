@@ -7,7 +7,7 @@ import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } fro
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateDisks } from './disk-rules.ts'
 import { validateFirmware } from './firmware-rules.ts'
-import { validateHotDisks } from './live-changes.ts'
+import { memoryChangeProblem, validateHotDisks } from './live-changes.ts'
 import { validateNetwork } from './network-rules.ts'
 import { validateProcessors } from './processor-rules.ts'
 import { validateSupported } from './supported.ts'
@@ -63,6 +63,7 @@ function validateMemory(domain: any, field: string): FieldError[] {
   const guest = quantity(domain.memory?.guest)
   const request = quantity(domain.resources?.requests?.memory)
   const limit = quantity(domain.resources?.limits?.memory)
+  const most = quantity(domain.memory?.maxGuest)
   const shown = (value: unknown) => String(value)
   const errors: FieldError[] = []
   const { requests, limits } = domain.resources ?? {}
@@ -70,6 +71,10 @@ function validateMemory(domain: any, field: string): FieldError[] {
     return [
       requiredValue(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory'),
     ]
+  if (most && domain.memory.hugepages)
+    errors.push(forbidden(`${field}.memory.maxGuest`, 'a guest in huge pages does not grow while it runs'))
+  const problem = guest && most && memoryChangeProblem(guest, most)
+  if (problem) errors.push(invalidValue(`${field}.memory.guest`, shown(domain.memory.guest), problem))
   if (guest && compareQuantities(guest, leastMemory) < 0)
     errors.push(invalidValue(`${field}.memory.guest`, shown(domain.memory.guest), 'must be at least 4Mi'))
   if (request && request.nanos < 0n)
@@ -105,6 +110,14 @@ function validateCpu({ cpu = {}, resources = {} }: any, field: string): FieldErr
     if (typeof cpu[name] === 'number' && (cpu[name] < 0 || cpu[name] > 1024))
       errors.push(invalidValue(`${field}.cpu.${name}`, cpu[name], 'must be between 1 and 1024'))
   }
+  if (cpu.maxSockets && cpu.sockets > cpu.maxSockets)
+    errors.push(
+      invalidValue(
+        `${field}.cpu.sockets`,
+        cpu.sockets,
+        'Number of sockets in CPU topology is greater than the maximum sockets allowed',
+      ),
+    )
   const request = quantity(resources.requests?.cpu)
   const limit = quantity(resources.limits?.cpu)
   if (request && limit && compareQuantities(limit, request) < 0)

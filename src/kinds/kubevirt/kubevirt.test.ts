@@ -29,14 +29,14 @@ test('a bare instance gets what KubeVirt gives it', () => {
     architecture: 'amd64',
     evictionStrategy: 'None',
     domain: {
-      cpu: { cores: 1, sockets: 1, threads: 1, model: 'host-model' },
+      cpu: { cores: 1, sockets: 1, threads: 1, maxSockets: 4, model: 'host-model' },
       devices: {
         disks: [{ name: 'root', disk: { bus: 'sata' } }],
         interfaces: [{ name: 'default', bridge: {} }],
       },
       features: { acpi: { enabled: true } },
       machine: { type: 'q35' },
-      memory,
+      memory: { ...memory, maxGuest: '4Gi' },
       resources: { requests: { memory: '1Gi' } },
     },
     networks: [{ name: 'default', pod: {} }],
@@ -47,7 +47,7 @@ test('a bare instance gets what KubeVirt gives it', () => {
 test('requests stand for guest memory and processors', () => {
   const { domain } = defaulted({ domain: { resources: { requests: { cpu: '1500m', memory: '2Gi' } } } })
   assert.equal(domain.memory.guest, '2Gi')
-  assert.deepEqual(domain.cpu, { cores: 1, sockets: 2, threads: 1, model: 'host-model' })
+  assert.deepEqual(domain.cpu, { cores: 1, sockets: 2, threads: 1, maxSockets: 8, model: 'host-model' })
 })
 
 test('no interface where none is wanted', () => {
