@@ -174,6 +174,11 @@ test('nothing of it is changed through it; one that waits for a migration has no
     await tandem.refused(403, 'PATCH', `${pods}/${tandem.pod}`, { metadata: { labels: { a: 'b' } } }, patch),
     /it shows the VirtualMachineInstance "db"/,
   )
+  const addition = { spec: { ephemeralContainers: [{ name: 'd', image: 'i' }] } }
+  assert.match(
+    await tandem.refused(403, 'PATCH', `${pods}/${tandem.pod}/ephemeralcontainers`, addition, patch),
+    /no container runs beside the guest .* use kubectl exec/,
+  )
   const annotations = { 'kubevirt.io/create-migration-target': 'true' }
   const instance = await tandem.ok('GET', `${instances}/db`)
   await tandem.ok('PUT', `${instances}/db`, { ...instance, metadata: { ...instance.metadata, annotations } })

@@ -200,7 +200,7 @@ export function serveMachinePod(call: Call): Promise<ApiResponse> | ApiResponse 
   if (!machine) return undefined
   if (info.verb === 'delete' && !info.subresource) return deleteMachinePod(call, machine, deleteOptions(call))
   if (info.verb === 'create' && info.subresource === 'eviction') return evictMachine(call, machine)
-  throw noWriteThrough(machine)
+  throw info.subresource === 'ephemeralcontainers' ? noContainers(machine) : noWriteThrough(machine)
 }
 
 const shown = (call: Call, pod: StoredObject): Stored => ({
@@ -280,4 +280,11 @@ const noWriteThrough = ({ pod, instance }: MachinePod): ApiError =>
   new ApiError(
     'Forbidden',
     `pods "${pod.metadata.name}" is forbidden: it shows the VirtualMachineInstance "${instance.object.metadata.name}" and has nothing of its own to change; change its VirtualMachine`,
+  )
+
+/** kubectl debug asks for one. */
+const noContainers = ({ pod, instance }: MachinePod): ApiError =>
+  new ApiError(
+    'Forbidden',
+    `pods "${pod.metadata.name}" is forbidden: no container runs beside the guest of the VirtualMachineInstance "${instance.object.metadata.name}"; use kubectl exec, which runs commands in the guest, kubectl attach, or a Pod of your own on the same network (kubectl run -it --rm --image=…)`,
   )

@@ -2,6 +2,9 @@
 // name, and still do after a Pod was deleted and the guest was rebooted.
 
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { openShell } from './console.fixture.ts'
 import { home, run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
@@ -49,6 +52,41 @@ test('again, it changes nothing', async () => {
   const { code, stderr } = await demo()
   assert.equal(code, 0, stderr)
   assert.equal(await versions(), before)
+})
+
+test('the machine is a Pod to kubectl: get, exec, cp, logs', async () => {
+  const selector = ['-l', 'vm.kubevirt.io/name=db']
+  assert.match(await tandem.kubectl('get', 'pods', ...selector), /virt-launcher-db-\w{5} +1\/1 +Running +0 /)
+  await tandem.kubectl('wait', '--for=condition=AgentConnected', 'vmi/db', '--timeout=120s')
+  const asked = await tandem.tryKubectl([
+    'exec',
+    'db',
+    '--',
+    'sh',
+    '-c',
+    'hostname; echo "to $1" >&2; exit 3',
+    'sh',
+    'err',
+  ])
+  assert.deepEqual([asked.code, asked.stdout], [3, 'db\n'])
+  assert.match(asked.stderr, /^to err\n/)
+  assert.equal(
+    (await tandem.tryKubectl(['exec', '-i', 'db', '--', 'cat'], 'through the guest')).stdout,
+    'through the guest',
+  )
+  const there = join(tandem.stateDir, 'there')
+  const back = join(tandem.stateDir, 'back')
+  writeFileSync(there, randomBytes(300_000))
+  await tandem.kubectl('cp', there, 'db:/tmp/copy')
+  await tandem.kubectl('cp', 'db:/tmp/copy', back)
+  assert.ok(readFileSync(back).equals(readFileSync(there)))
+  assert.match(await tandem.kubectl('logs', 'db', '--tail=200'), /login:/)
+  // One machine, counted once.
+  const slices = ['get', 'endpointslices', '-l', 'kubernetes.io/service-name=db']
+  assert.equal(
+    await tandem.kubectl(...slices, '-o', 'jsonpath={.items[*].endpoints[*].targetRef.kind}'),
+    'VirtualMachineInstance',
+  )
 })
 
 test('wait, names in both directions, a deleted Pod, a rebooted guest', async () => {

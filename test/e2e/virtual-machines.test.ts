@@ -13,7 +13,7 @@ import { type GuestConsole, type GuestShell, openConsole, openShell } from './co
 import { buildDiskImage } from './disk-image.fixture.ts'
 import { guestDisk, guestKeys } from './machines-guest.ts'
 import { registryUser, startRegistry } from './registry.fixture.ts'
-import { isAlive, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+import { isAlive, kubectlOf, start, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const image = 'tandem.dev/minimal-vm:1'
 
@@ -245,6 +245,26 @@ describe('virtual machines', () => {
     await again.run('test ! -e /before')
     assert.equal(await again.run('wget -qO- http://web/'), 'Hello from the Pod')
     assert.deepEqual([await pid('plain'), await address('plain'), await uid('plain')], before)
+  })
+
+  test('the Pod of a machine: its log, its console, no exec without an agent; deleting it restarts the machine', async () => {
+    const launcher = await tandem.kubectl('get', 'pod', '-l', 'vm.kubevirt.io/name=nat', '-o', 'name')
+    const pod = launcher.trim()
+    assert.match(pod, /^pod\/virt-launcher-nat-\w{5}$/)
+    assert.match(await tandem.kubectl('logs', pod), /tandem-minimal: ready at/)
+    const refused = await tandem.tryKubectl(['exec', 'nat', '--', 'true'])
+    assert.match(refused.stderr, /VMI does not have guest agent connected/)
+    const environment = { ...process.env, KUBECONFIG: tandem.kubeconfig }
+    const attached = start(kubectlOf('trixie'), ['attach', '-i', 'nat'], environment)
+    attached.child.stdin.write('echo "<$((6*7))>"\r')
+    await until('the console answers', () => attached.output.includes('<42>'))
+    attached.child.kill()
+    const first = await uid('nat')
+    await tandem.kubectl('delete', pod)
+    await replaced('nat', first)
+    await ready('nat')
+    const events = await tandem.kubectl('events', '--for', 'vmi/nat')
+    assert.match(events, /ShuttingDown .*Signaled Graceful Shutdown/)
   })
 
   test('Halted shuts it down, Always starts it with its address and its data', async () => {
