@@ -12,7 +12,7 @@ export const migrationDefaults = {
   allowWorkloadDisruption: false,
   bandwidthPerMigration: '0',
   completionTimeoutPerGiB: 150,
-  maxDowntimeMs: 100,
+  maxDowntimeMs: 50,
   parallelMigrationsPerCluster: 5,
   parallelOutboundMigrationsPerNode: 2,
   progressTimeout: 150,

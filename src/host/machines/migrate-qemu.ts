@@ -22,7 +22,7 @@ export interface TransferSettings {
 
 const noLimit = 2 ** 50
 const pollMs = 100
-/** The source reports within that time after its last byte has arrived, or something is wrong. */
+/** QEMU gives a migration up within that time, or something is wrong. */
 const lastWordMs = 10_000
 
 const capabilities = (qmp: Qmp, wanted: Record<string, boolean>): Promise<unknown> =>
@@ -60,20 +60,29 @@ export const forgetCapabilities = (qmp: Qmp): Promise<unknown> =>
 
 export type Transferred = { pausedByUs: boolean }
 
+/** The statuses of a QEMU's migration, as events of that name. */
+export function hearStatus(says: EventTarget, event: QmpEvent): void {
+  const name = event.event === 'MIGRATION' ? String(event.data?.status) : event.event
+  says.dispatchEvent(Object.assign(new Event(name), { from: event }))
+}
+
 /**
- * Waits until both sides have completed. `targetSays` has the target's events.
+ * Waits until both sides have completed; `says` has the events of each.
  * @throws Error why it cannot; the source may still be sending then
  */
 export async function transferred(
   source: Qmp,
-  targetSays: EventTarget,
+  says: { source: EventTarget; target: EventTarget },
   settings: TransferSettings,
   signal: AbortSignal,
 ): Promise<Transferred> {
   const began = Date.now()
   let [best, bestAt, pausedByUs] = [Number.POSITIVE_INFINITY, began, false]
   const ended = new AbortController()
-  const arrived = once(targetSays, 'completed', { signal: ended.signal }).then(
+  // The guest stands still by now: nothing is asked that is told anyway.
+  const arrived = Promise.all(
+    [says.source, says.target].map((side) => once(side, 'completed', { signal: ended.signal })),
+  ).then(
     () => true,
     () => false,
   )
@@ -95,20 +104,10 @@ export async function transferred(
       await source.execute('stop')
       pausedByUs = true
     }
-    await sourceCompleted(source, signal)
+    signal.throwIfAborted()
     return { pausedByUs }
   } finally {
     ended.abort()
-  }
-}
-
-async function sourceCompleted(source: Qmp, signal: AbortSignal): Promise<void> {
-  for (const deadline = Date.now() + lastWordMs; ; await sleep(1)) {
-    signal.throwIfAborted()
-    const { status, 'error-desc': problem } = await migrationStatus(source)
-    if (status === 'completed') return
-    if (status === 'failed' || status === 'cancelled') throw new Error(problem ?? `QEMU: ${status}`)
-    if (Date.now() > deadline) throw new Error('the former QEMU does not say that it has sent everything')
   }
 }
 

@@ -14,6 +14,7 @@ import {
   endTransfer,
   eventMs,
   forgetCapabilities,
+  hearStatus,
   openTarget,
   type TransferSettings,
   transferred,
@@ -21,7 +22,7 @@ import {
 import { makeWay, pin, takenCpus } from './placement.ts'
 import { machineFiles } from './plan.ts'
 import { isAlive, killAndWait, type ProcessIdentity } from './process.ts'
-import { openQmp, type Qmp, QmpError } from './qmp.ts'
+import { openQmp, type Qmp, QmpError, type QmpEvent } from './qmp.ts'
 import { type MachineRecord, type StartedMachine, writeRecord } from './record.ts'
 import { withSocketPath } from './socket-path.ts'
 import { launchMachine, limit, type PreparedMachine, prepareMachine, type StartRooms } from './start.ts'
@@ -80,8 +81,10 @@ export async function move(
   let sending = false
   let consoles: { follow(): void; stay(): void } | undefined
   let stoppedAt: number | undefined
+  const sourceSays = new EventTarget()
   machine.eavesdrop = (event) => {
     if (event.event === 'STOP') stoppedAt = eventMs(event)
+    hearStatus(sourceSays, event)
   }
   try {
     second = await startSecond(rooms, machine, object, twin, order.signal)
@@ -93,7 +96,12 @@ export async function move(
     await beginTransfer(source, order.settings)
     sending = true
     order.onBegin()
-    const { pausedByUs } = await transferred(source, second.says, order.settings, order.signal)
+    const { pausedByUs } = await transferred(
+      source,
+      { source: sourceSays, target: second.says },
+      order.settings,
+      order.signal,
+    )
     const goesOn = !paused || pausedByUs
     await commit(machine, second, twin, goesOn, { uid: order.uid, started, ended: order.now() })
   } catch (error) {
@@ -175,10 +183,7 @@ async function connect(directory: string, identity: ProcessIdentity): Promise<Pi
   const path = join(directory, waitingName(machineFiles.qmp))
   const says = new EventTarget()
   const handlers = {
-    onEvent(event: { event: string; data?: Record<string, any> }) {
-      const name = event.event === 'MIGRATION' ? String(event.data?.status) : event.event
-      says.dispatchEvent(Object.assign(new Event(name), { from: event }))
-    },
+    onEvent: (event: QmpEvent) => hearStatus(says, event),
     onClose: () => {},
   }
   for (const deadline = Date.now() + answerTimeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 10)))

@@ -71,7 +71,7 @@ test('settings: KubeVirt’s defaults, and what a policy changes', () => {
   assert.deepEqual(transferSettings(undefined, 2 ** 29), {
     bandwidth: 0,
     autoConverge: false,
-    downtimeMs: 100,
+    downtimeMs: 50,
     completionTimeoutMs: 150_000,
     progressTimeoutMs: 150_000,
     mayPause: false,

@@ -31,7 +31,7 @@ export interface Migrations {
 /** What the source says when a migration was cancelled. */
 const abortedText = 'Live migration has been aborted'
 /** A pause of that length at most, by QEMU's estimate; the handing over comes on top. */
-const downtimeMs = 100
+const downtimeMs = 50
 /** KubeVirt's defaults (pkg/virt-config, 1.9). */
 const completionSecondsPerGiB = 150
 const progressTimeoutMs = 150_000

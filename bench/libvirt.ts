@@ -1,0 +1,146 @@
+// libvirt as it comes with Debian, beside Tandem: a daemon of our own configuration and sockets, one network, and domains
+// that have what the machines of the bench have. Nothing of it is left at the end.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { run } from '../src/host/exec.ts'
+
+export interface Libvirt {
+  /** As `virsh define`: a guest with this disk below its own, 128 MiB, one processor and a card on a network with DHCP. */
+  define(name: string): Promise<Domain>
+  /** Resident memory of the daemons, in KiB. */
+  daemonsKb(): number
+  close(): Promise<void>
+}
+
+export interface Domain {
+  /** Resolves as `virsh start` does. */
+  start(): Promise<void>
+  log: string
+  pid(): number
+  destroy(): Promise<void>
+}
+
+const bridge = 'tdbench0'
+const subnet = '10.231.7'
+
+/** What has to be installed first, or undefined. */
+export function missing(): string | undefined {
+  const programs = { libvirtd: '/usr/sbin/libvirtd', virtlogd: '/usr/sbin/virtlogd', virsh: '/usr/bin/virsh' }
+  const absent = Object.entries(programs).filter(([, path]) => !existsSync(path))
+  if (!absent.length) return undefined
+  return `libvirt is not measured: ${absent.map(([name]) => name).join(', ')} not found; install libvirt-daemon-system and libvirt-clients`
+}
+
+export async function startLibvirt(directory: string, disk: { path: string; format: string }): Promise<Libvirt> {
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const conf = (name: string, lines: string[]): string => {
+    const path = join(directory, name)
+    writeFileSync(path, `${lines.join('\n')}\n`)
+    return path
+  }
+  const sockets = join(directory, 'sockets')
+  mkdirSync(sockets, { recursive: true })
+  const pidFile = (name: string) => ['--pid-file', join(directory, `${name}.pid`)]
+  const daemons: ChildProcess[] = [
+    spawn('/usr/sbin/virtlogd', [...pidFile('virtlogd')], { stdio: 'ignore' }),
+    spawn(
+      '/usr/sbin/libvirtd',
+      [
+        ...['--config', conf('libvirtd.conf', [`unix_sock_dir = "${sockets}"`, 'auth_unix_rw = "none"'])],
+        ...pidFile('libvirtd'),
+      ],
+      { stdio: 'ignore' },
+    ),
+  ]
+  const uri = `qemu+unix:///system?socket=${join(sockets, 'libvirt-sock')}`
+  const virsh = (...argv: string[]) => run(['virsh', '--quiet', '--connect', uri, ...argv], { timeoutMs: 120_000 })
+  const close = async () => {
+    await virsh('net-destroy', 'tandem-bench').catch(() => {})
+    await virsh('net-undefine', 'tandem-bench').catch(() => {})
+    for (const daemon of daemons) daemon.kill('SIGTERM')
+    await Promise.all(daemons.map((daemon) => daemon.exitCode ?? new Promise((done) => daemon.once('exit', done))))
+  }
+  try {
+    for (let tries = 0; ; tries++)
+      try {
+        await virsh('version')
+        break
+      } catch (error) {
+        if (tries > 100) throw error
+        await sleep(100)
+      }
+    await virsh('net-define', conf('network.xml', [networkXml]))
+    await virsh('net-start', 'tandem-bench')
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    async define(name) {
+      const overlay = join(directory, `${name}.qcow2`)
+      const log = join(directory, `${name}.log`)
+      await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', disk.path, '-F', disk.format, overlay])
+      const xml = conf(`${name}.xml`, [domainXml(name, overlay, log, disk)])
+      const pidPath = `/run/libvirt/qemu/${name}.pid`
+      return {
+        log,
+        pid: () => Number(readFileSync(pidPath, 'utf8')),
+        async start() {
+          await virsh('start', name)
+        },
+        async destroy() {
+          await virsh('destroy', name)
+          await virsh('undefine', name)
+        },
+        ...(await virsh('define', xml).then(() => ({}))),
+      }
+    },
+    daemonsKb: () => daemons.reduce((sum, { pid }) => sum + residentKb(pid!), 0),
+    close,
+  }
+}
+
+export const residentKb = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+
+const networkXml = `<network>
+  <name>tandem-bench</name>
+  <forward mode='nat'/>
+  <bridge name='${bridge}' stp='off' delay='0'/>
+  <ip address='${subnet}.1' netmask='255.255.255.0'>
+    <dhcp><range start='${subnet}.10' end='${subnet}.250'/></dhcp>
+  </ip>
+</network>`
+
+const domainXml = (name: string, overlay: string, log: string, disk: { path: string; format: string }): string => {
+  const kvm = existsSync('/dev/kvm') && process.env.BENCH_ACCELERATOR !== 'tcg'
+  return `<domain type='${kvm ? 'kvm' : 'qemu'}'>
+  <name>${name}</name>
+  <memory unit='MiB'>128</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <features><acpi/></features>
+  <cpu mode='${kvm ? 'host-passthrough' : 'maximum'}'/>
+  <on_poweroff>destroy</on_poweroff>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' cache='writeback' discard='unmap'/>
+      <source file='${overlay}'/>
+      <backingStore type='file'><format type='${disk.format}'/><source file='${disk.path}'/><backingStore/></backingStore>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='network'><source network='tandem-bench'/><model type='virtio'/></interface>
+    <serial type='pty'><log file='${log}' append='off'/><target port='0'/></serial>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <graphics type='vnc' socket='${overlay}.vnc'/>
+    <video><model type='vga' vram='16384'/></video>
+    <memballoon model='virtio' freePageReporting='on'/>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <panic model='isa'/>
+  </devices>
+</domain>`
+}
