@@ -14,6 +14,7 @@ import {
   runningMessage,
   runningReason,
 } from '../kinds/cdi/annotations.ts'
+import { type StampedCondition as Condition, stamped } from './data-conditions.ts'
 
 export interface DataVolumeEvent {
   type: 'Normal' | 'Warning'
@@ -31,15 +32,6 @@ export interface DataVolumeFacts {
   /** Why there is no claim yet. */
   problem?: DataVolumeEvent | undefined
   now: number
-}
-
-interface Condition {
-  type: string
-  status: 'True' | 'False' | 'Unknown'
-  reason?: string
-  message?: string
-  lastTransitionTime?: string
-  lastHeartbeatTime?: string
 }
 
 type Work = 'Import' | 'Upload' | 'Clone'
@@ -110,14 +102,6 @@ function eventOf({ volume, claim, source }: DataVolumeFacts, phase: string): Dat
   return texts[phase]
 }
 
-/** A condition as it was, with new words, and a new time when the status is another one. */
-function updated(before: Condition[], next: Condition, time: string): Condition {
-  const old = before.find(({ type }) => type === next.type)
-  if (!old || old.status !== next.status) return { ...next, lastTransitionTime: time, lastHeartbeatTime: time }
-  const isSame = (old.message ?? '') === (next.message ?? '') && (old.reason ?? '') === (next.reason ?? '')
-  return isSame ? old : { ...old, ...next, lastHeartbeatTime: time }
-}
-
 function boundCondition(claim: StoredObject | undefined, problem: DataVolumeEvent | undefined): Condition {
   const type = 'Bound'
   if (!claim)
@@ -153,7 +137,7 @@ function conditionsOf({ volume, claim, problem, now }: DataVolumeFacts, phase: s
     status: isRunning ? 'True' : 'False',
     ...words(annotation(claim, runningReason), annotation(claim, runningMessage)),
   } as const
-  return [boundCondition(claim, problem), ready, running].map((condition) => updated(before, condition, time))
+  return [boundCondition(claim, problem), ready, running].map((condition) => stamped(before, condition, time))
 }
 
 export interface DataVolumeOutcome {

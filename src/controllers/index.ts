@@ -7,6 +7,7 @@ import type { ControllerDefinition } from './controller.ts'
 import { cronJob } from './cronjob.ts'
 import { csrApprover, csrCleaner, csrSigner } from './csr.ts'
 import { daemonSet } from './daemonset.ts'
+import { dataSource } from './data-source.ts'
 import { dataVolume } from './data-volume.ts'
 import { deployment } from './deployment.ts'
 import { disruption } from './disruption.ts'
@@ -17,6 +18,7 @@ import { virtualMachineExport } from './export.ts'
 import { flowSchemas } from './flow-schemas.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler } from './hpa.ts'
+import { dataImportCron } from './import-cron.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
@@ -85,6 +87,8 @@ export const controllers: ControllerDefinition[] = [
   storageProfile,
   cdiConfig,
   dataVolume,
+  dataSource,
+  dataImportCron,
   endpoint,
   endpointSlice,
   endpointMirror,

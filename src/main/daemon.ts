@@ -11,6 +11,7 @@ import { createEviction } from '../host/eviction/eviction.ts'
 import { signalsOf } from '../host/eviction/signals.ts'
 import { createOpenClaim } from '../host/exports/open-claim.ts'
 import { createHost, machineHosting, podHosting } from '../host/host.ts'
+import { createImagePoller } from '../host/imports/image-poller.ts'
 import { createImporter } from '../host/imports/importer.ts'
 import { runInThread } from '../host/imports/thread.ts'
 import { createUploads } from '../host/imports/uploads.ts'
@@ -188,8 +189,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     keepSavedStates({ informers, paths }),
     keepPersistentStates({ informers, paths }),
   ])
-  const importer = createImporter({
-    paths,
+  const importTools = {
     client,
     informers,
     images,
@@ -197,11 +197,12 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     clusterDomain,
     architecture: { x64: 'amd64' }[process.arch as string] ?? process.arch,
     record: platform.recorder('import-controller'),
-    run: runInThread,
     clock: realClock,
     log: log.child('imports'),
-  })
-  await importer.start()
+  }
+  const importer = createImporter({ ...importTools, paths, run: runInThread })
+  const poller = createImagePoller(importTools)
+  await Promise.all([importer.start(), poller.start()])
   const host = createHost({
     client,
     informers,
@@ -275,6 +276,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
       staticPods.stop()
       agent.stop()
       await snapshots.stop()
+      await poller.stop()
       await importer.stop()
       await host.stop()
       await front.stop()

@@ -5,7 +5,7 @@ import type { ResourceRef, StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
 import type { CloneSource } from '../../kinds/cdi/clone-source.ts'
-import { type ImagePullAuth, type Images, normalizeImageName } from '../images/images.ts'
+import { type Image, type ImagePullAuth, type Images, normalizeImageName } from '../images/images.ts'
 import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ImportError } from './failure.ts'
 import type { HttpOrder, Order, RegistryOrder } from './order.ts'
@@ -80,19 +80,24 @@ export function createMaterials(tools: MaterialTools) {
     }
   }
 
+  async function image(namespace: string, name: string, secret: string | undefined): Promise<Image> {
+    const login = secret ? await credentials(namespace, secret) : undefined
+    const serverAddress = normalizeImageName(name).split('/')[0]!
+    const auths: ImagePullAuth[] = login ? [{ username: login.user, password: login.password, serverAddress }] : []
+    try {
+      return await images.pull(name, auths)
+    } catch (error) {
+      // An image that was loaded by hand is in no registry.
+      const there = await images.find(name).catch(() => undefined)
+      if (there) return there
+      throw new ImportError(`failed to pull image: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
   async function registry(namespace: string, order: RegistryOrder): Promise<Material> {
     if (order.architecture && order.architecture !== tools.architecture)
       throw new ImportError(`this machine pulls images for ${tools.architecture}, not for ${order.architecture}`)
-    const login = order.secret ? await credentials(namespace, order.secret) : undefined
-    const serverAddress = normalizeImageName(order.image).split('/')[0]!
-    const auths: ImagePullAuth[] = login ? [{ username: login.user, password: login.password, serverAddress }] : []
-    try {
-      await images.pull(order.image, auths)
-    } catch (error) {
-      // An image that was loaded by hand is in no registry.
-      if (!(await images.find(order.image).catch(() => undefined)))
-        throw new ImportError(`failed to pull image: ${(error as Error).message}`, { cause: error })
-    }
+    await image(namespace, order.image, order.secret)
     const { path, format } = await images.containerDisk(order.image)
     return { kind: 'image', path, format }
   }
@@ -111,6 +116,8 @@ export function createMaterials(tools: MaterialTools) {
 
   return {
     checkUnused,
+    /** The image, pulled when it can be. @throws VolumeNotReady, ImportError */
+    image,
     /** @throws VolumeNotReady for what may still come; ImportError */
     async find(claim: StoredObject, order: Order, source: CloneSource | undefined): Promise<Material> {
       const namespace = claim.metadata.namespace!

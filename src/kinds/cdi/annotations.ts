@@ -29,16 +29,13 @@ export const uploadTarget = at('storage.upload.target')
 export const bindImmediately = at('storage.bind.immediate.requested')
 /** A claim of the same name that was there before may become the DataVolume's. */
 export const allowClaimAdoption = at('allowClaimAdoption')
-/** On a claim that was cloned. */
-export const cloneOf = 'k8s.io/CloneOf'
-export const cloneType = at('cloneType')
 
 /** On a DataImportCron: what its source holds now, when it was looked at last and when it is looked at next. */
 export const desiredDigest = at('storage.import.sourceDesiredDigest')
 export const lastCronTime = at('storage.import.lastCronTime')
 export const nextCronTime = at('storage.import.nextCronTime')
-export const lastUseTime = at('storage.import.lastUseTime')
-export const cronStorageClass = at('storage.import.storageClass')
+/** The name by which just that content is got. */
+export const pinnedReference = at('storage.import.imageStreamDockerRef')
 
 /** Labels. */
 export const appLabel = { app: 'containerized-data-importer' }
