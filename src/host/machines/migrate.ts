@@ -167,7 +167,7 @@ async function startSecond(
 /** What came while the guest ran is in today's argv only; a Tandem that knows of it made the rest of it, too. */
 function argsFor({ record }: Machine, { plan, started, disks }: PreparedMachine): string[] {
   const today = qemuArgs(plan)
-  if (record.started?.plugged) return today
+  if (record.started?.plugged || record.started?.growth) return today
   const source = record.process!
   return withHardwareOf(argsOf(source), today, started.machineType, filesOf(source, disks.files))
 }
