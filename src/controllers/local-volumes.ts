@@ -1,4 +1,5 @@
-// Volumes of the local StorageClass: a directory of this machine for each claim. Pure.
+// Volumes of the local StorageClass: a directory of this machine for each claim; in that of a raw one is the file that holds
+// its bytes. Pure.
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 
@@ -10,8 +11,6 @@ export const localVolumeName = (claim: StoredObject): string => `pvc-${claim.met
 
 /** Why a claim cannot be served; undefined when it can. */
 export function refusal(claim: StoredObject): string | undefined {
-  if (claim.spec.volumeMode === 'Block')
-    return `provisioner ${localProvisioner} makes directories, not block devices: set volumeMode to Filesystem`
   if (claim.spec.dataSource || claim.spec.dataSourceRef)
     return `provisioner ${localProvisioner} makes empty volumes only: remove dataSource and dataSourceRef`
   return undefined

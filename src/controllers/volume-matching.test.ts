@@ -51,7 +51,8 @@ test('a local volume is a directory of its own, and only such a directory is eve
   for (const path of ['/etc', '/volumes', '/volumes/', '/volumes/..', '/volumes/a/../../etc', '/volumesx/a', undefined])
     assert.equal(localVolumePath({ ...made, spec: { ...made.spec, local: { path } } }, '/volumes'), undefined)
   assert.equal(localVolumePath(volume('v', '1Gi', { local: { path: '/volumes/a' } }), '/volumes'), undefined)
-  assert.match(refusal(claim({ volumeMode: 'Block' }))!, /volumeMode/)
+  assert.equal(refusal(claim({ volumeMode: 'Block' })), undefined)
+  assert.match(refusal(claim({ dataSource: { kind: 'PersistentVolumeClaim', name: 'x' } }))!, /dataSource/)
 })
 
 test('the newest default class counts', () => {

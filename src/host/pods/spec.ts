@@ -4,7 +4,14 @@
 import { join } from 'node:path'
 import type { VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Encodable } from '../../wire/protobuf.ts'
-import { type ContainerConfig, type Mount, type PodSandboxConfig, propagation, protocol } from './cri/messages.ts'
+import {
+  type ContainerConfig,
+  type Device,
+  type Mount,
+  type PodSandboxConfig,
+  propagation,
+  protocol,
+} from './cri/messages.ts'
 import type { Resolver } from './dns.ts'
 import { expand } from './env.ts'
 import type { NodeFacts } from './field-values.ts'
@@ -111,7 +118,7 @@ export function containerConfig(
     workingDir: container.workingDir ?? '',
     envs: [...input.env].map(([key, value]) => ({ key, value })),
     mounts: mounts(container, input),
-    devices: [],
+    devices: devices(container, input),
     labels: { [labels.containerName]: container.name, ...podLabels(pod) },
     annotations: containerAnnotations(pod, container, input.restartCount),
     logPath: logPath(container.name, input.restartCount),
@@ -153,6 +160,18 @@ function mounts(container: AnyContainer, input: ContainerInput): Encodable<typeo
   if (messagePath && !has(messagePath))
     list.push({ containerPath: messagePath, hostPath: input.terminationMessageFile })
   return list
+}
+
+function devices({ name, ...container }: AnyContainer, { volumes }: ContainerInput): Encodable<typeof Device>[] {
+  return (container.volumeDevices ?? []).map((device) => {
+    const volume = volumes.get(device.name)
+    if (!volume)
+      throw new ContainerProblem(
+        'CreateContainerConfigError',
+        `container ${name} uses volume "${device.name}", which the Pod does not have`,
+      )
+    return { containerPath: device.devicePath, hostPath: volume.path, permissions: volume.readOnly ? 'mr' : 'mrw' }
+  })
 }
 
 function volumeMount(

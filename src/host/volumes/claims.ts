@@ -18,6 +18,8 @@ export interface BoundVolume {
   path: string
   capacityBytes: number
   readOnly: boolean
+  /** A raw volume: `path` is a block device or the directory of the file that holds its bytes. */
+  isBlock: boolean
 }
 
 async function boundVolume(client: Client, namespace: string, name: string): Promise<[StoredObject, StoredObject]> {
@@ -47,12 +49,11 @@ function directoryOf(volume: StoredObject): string {
   const path = (spec.local?.path ?? spec.hostPath?.path) as string | undefined
   if (!path)
     throw new Error(`volume ${name} is neither "local" nor "hostPath": Tandem has no driver for it on this machine`)
-  if (spec.volumeMode === 'Block')
-    throw new Error(`volume ${name} has volumeMode Block, which is not supported: use Filesystem`)
   if (!isAbsolute(path) || path.split('/').includes('..'))
     throw new Error(`volume ${name}: ${path} is not an absolute path without '..'`)
   if (spec.hostPath) checkHostPath(path, (spec.hostPath.type ?? '') as HostPathType)
   if (!existsSync(path)) throw new VolumeNotReady(`path "${path}" of volume "${name}" does not exist`)
+  if (spec.volumeMode === 'Block' && statSync(path).isBlockDevice()) return realpathSync(path)
   if (!statSync(path).isDirectory()) throw new VolumeNotReady(`path "${path}" of volume "${name}" is not a directory`)
   return realpathSync(path)
 }
@@ -74,6 +75,7 @@ export async function findClaim(
     claim,
     path: directoryOf(volume),
     capacityBytes: Number(quantityValue(parseQuantity(`${capacity}`))),
+    isBlock: volume.spec?.volumeMode === 'Block',
     readOnly: modes.length > 0 && modes.every((mode) => mode === 'ReadOnlyMany'),
   }
 }

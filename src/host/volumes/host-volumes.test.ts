@@ -18,6 +18,7 @@ import { notFound } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import { silentLogger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
+import type { Loops } from './block-devices.ts'
 import { createVolumes } from './host-volumes.ts'
 import { type Mounts, mountPoints } from './mounts.ts'
 import { VolumeNotReady, type Volumes } from './volumes.ts'
@@ -33,6 +34,15 @@ const fakeMounts: Mounts = {
   tmpfs: async (path) => void mounted.add(path),
   below: (directory) => [...mounted].filter((path) => path === directory || path.startsWith(`${directory}/`)),
   unmount: async (path) => void mounted.delete(path),
+}
+
+let looped: Set<string>
+const fakeLoops: Loops = {
+  async attach(file) {
+    looped.add(file)
+    return `/dev/loop of ${file}`
+  },
+  detach: async (file) => void looped.delete(file),
 }
 
 const client = {
@@ -52,6 +62,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'tandem-volumes-'))
   objects = new Map()
   mounted = new Set()
+  looped = new Set()
   asked = []
   now = Date.UTC(2026, 0, 1)
   volumes = createVolumes({
@@ -60,6 +71,7 @@ beforeEach(async () => {
     node: () => ({ name: 'node', addresses: ['192.0.2.2'], cpu: 2, memoryBytes: 1024 ** 3 }),
     log: silentLogger,
     mounts: fakeMounts,
+    loops: fakeLoops,
     now: () => now,
   })
   await volumes.start()
@@ -311,8 +323,36 @@ test('a claim cannot take a volume that belongs to another one (S18)', async () 
 
 test('a volume that cannot be had here says what can', async () => {
   await failsWith(volumes.mount(pod(), { name: 'n', nfs: { server: 'x' } }), /nfs is not supported.*use emptyDir/, true)
-  bindClaim('block', { volumeMode: 'Block' })
-  await failsWith(volumes.claimPath('default', 'block'), /volumeMode Block/, true)
+})
+
+test('a raw volume is a device as long as it says, gone with the last Pod that has it', async () => {
+  const path = bindClaim('raw', { volumeMode: 'Block' })
+  const volume = { name: 'v', persistentVolumeClaim: { claimName: 'raw' } }
+  const user = (uid: string, use: object) => pod({ containers: [{ name: 'c', ...use }] }, { uid })
+  const devices = { volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] }
+  const device = { name: 'v', path: `/dev/loop of ${path}/disk.img`, readOnly: false }
+  assert.deepEqual(await volumes.mount(user('u-1', devices), volume), device)
+  assert.deepEqual(await volumes.mount(user('u-2', devices), volume), device)
+  assert.equal(statSync(join(path, 'disk.img')).size, 1024 ** 3)
+  await volumes.unmountAll('u-1')
+  assert.deepEqual([...looped], [join(path, 'disk.img')])
+  await volumes.unmountAll('u-2')
+  assert.deepEqual([...looped], [])
+  assert.ok(existsSync(join(path, 'disk.img')), 'the bytes outlive the Pods')
+  await failsWith(
+    volumes.mount(user('u-3', { volumeMounts: [{ name: 'v', mountPath: '/x' }] }), volume),
+    /volume v has volumeMode Block, but is specified in volumeMounts/,
+  )
+  bindClaim('files')
+  await failsWith(
+    volumes.mount(user('u-3', devices), { name: 'v', persistentVolumeClaim: { claimName: 'files' } }),
+    /volume v has volumeMode Filesystem, but is specified in volumeDevices/,
+  )
+  symlinkSync('/etc/passwd', join(bindClaim('link', { volumeMode: 'Block' }), 'disk.img'))
+  await assert.rejects(
+    volumes.mount(user('u-4', devices), { name: 'v', persistentVolumeClaim: { claimName: 'link' } }),
+    /ELOOP/,
+  )
 })
 
 test('names that are no names never become paths (S12)', async () => {

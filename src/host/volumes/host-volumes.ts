@@ -11,6 +11,7 @@ import type { Client } from '../../client/client.ts'
 import type { NodeFacts } from '../pods/field-values.ts'
 import type { StatePaths } from '../state.ts'
 import { writePayload } from './atomic-writer.ts'
+import { createBlockDevices, type Loops } from './block-devices.ts'
 import { findClaim } from './claims.ts'
 import { checkHostPath, type HostPathType } from './host-path.ts'
 import { type Mounts, removeEmpty, systemMounts } from './mounts.ts'
@@ -27,6 +28,7 @@ export interface VolumesOptions {
   node: () => NodeFacts
   log: Logger
   mounts?: Mounts
+  loops?: Loops
   now?: () => number
 }
 
@@ -37,6 +39,7 @@ const secretBytes = 64 * 1024 * 1024
 
 export function createVolumes(options: VolumesOptions): Volumes {
   const { paths, client, mounts = systemMounts } = options
+  const devices = createBlockDevices(paths.pods, options.loops)
   const tokens = createTokens(client, options.now)
   const gatherer = createGatherer({ client, tokens, node: options.node })
   const podDir = (uid: string) => join(paths.pods, checkUid(uid))
@@ -82,6 +85,11 @@ export function createVolumes(options: VolumesOptions): Volumes {
         `PVC ${pod.metadata.namespace}/${claimName} was not created for pod ${pod.metadata.name} (pod is not owner)`,
       )
     const readOnly = Boolean(source?.readOnly) || bound.readOnly
+    checkUse(pod, name, bound.isBlock)
+    if (bound.isBlock) {
+      const device = await devices.attach(checkUid(pod.metadata.uid), checkName(name), bound.path, bound.capacityBytes)
+      return { name, path: device, readOnly }
+    }
     if (!readOnly) await shareWithGroup(pod, bound.path)
     return { name, path: bound.path, readOnly }
   }
@@ -141,6 +149,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 
   async function unmountAll(podUid: string): Promise<void> {
     tokens.forget(podUid)
+    await devices.detachAll(checkUid(podUid))
     const directory = volumesDir(podUid)
     for (const point of mounts.below(directory)) await mounts.unmount(point)
     // Removing through a mount that is still there would delete what is not the Pod's.
@@ -159,9 +168,26 @@ export function createVolumes(options: VolumesOptions): Volumes {
     unmountAll,
     async claimPath(namespace, claim, toFill) {
       const { path, capacityBytes, readOnly } = await findClaim(client, namespace, claim, toFill)
+      if (!statSync(path).isDirectory())
+        throw new Error(
+          `claim ${namespace}/${claim} is a block device: disks of machines are files, use the class "local"`,
+        )
       return { path, capacityBytes, readOnly }
     },
   }
+}
+
+/** A raw volume is a device for containers, any other one is mounted (the kubelet's words). */
+function checkUse(pod: StoredObject, volume: string, isBlock: boolean): void {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {}
+  const names = (field: string) =>
+    [...containers, ...initContainers, ...ephemeralContainers].some((container) =>
+      container[field]?.some(({ name }: { name: string }) => name === volume),
+    )
+  if (isBlock && names('volumeMounts'))
+    throw new VolumeNotReady(`volume ${volume} has volumeMode Block, but is specified in volumeMounts`)
+  if (!isBlock && names('volumeDevices'))
+    throw new VolumeNotReady(`volume ${volume} has volumeMode Filesystem, but is specified in volumeDevices`)
 }
 
 /** Names become parts of paths. */

@@ -15,7 +15,7 @@ export class VolumeNotReady extends Error {
 
 export interface MountedVolume {
   name: string
-  /** Host path of a directory, file or socket, to bind into containers. */
+  /** Host path of a directory, file or socket, to bind into containers, or of the block device of a raw volume. */
   path: string
   readOnly: boolean
 }

@@ -13,6 +13,8 @@ import { validateContainerSecurity } from './security-rules.ts'
 export interface PodContext {
   /** Names of the Pod's volumes. */
   volumes: Set<string>
+  /** Of those that are claims. */
+  claims: Set<string>
   hostNetwork: boolean
   restartPolicy: string
   /** terminationGracePeriodSeconds */
@@ -267,8 +269,31 @@ function validateMounts(container: any, field: string, context: PodContext): Fie
       )
     errors.push(...validateRecursiveReadOnly(mount, `${field}.volumeMounts.recursiveReadOnly`))
   }
-  if (container.volumeDevices?.length)
-    errors.push(forbidden(`${field}.volumeDevices`, 'raw block volumes are not supported for containers here'))
+  return [...errors, ...validateDevices(container, `${field}.volumeDevices`, context)]
+}
+
+function validateDevices(container: any, field: string, { volumes, claims }: PodContext): FieldError[] {
+  const errors: FieldError[] = []
+  const mounts: any[] = container.volumeMounts ?? []
+  const [names, paths] = [new Set<string>(), new Set<string>()]
+  for (const [index, { name, devicePath }] of (container.volumeDevices ?? []).entries()) {
+    const at = `${field}[${index}]`
+    const bad = (part: 'name' | 'devicePath', why: string) =>
+      errors.push(invalidValue(`${at}.${part}`, part === 'name' ? name : devicePath, why))
+    if (!name) errors.push(requiredValue(`${at}.name`))
+    if (names.has(name)) bad('name', 'must be unique')
+    if (!volumes.has(name)) errors.push(notFound(`${at}.name`, name))
+    else if (!claims.has(name))
+      bad('name', 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode')
+    if (!devicePath) errors.push(requiredValue(`${at}.devicePath`))
+    if (paths.has(devicePath)) bad('devicePath', 'must be unique')
+    if (devicePath?.split('/').includes('..')) bad('devicePath', "can not contain backsteps ('..')")
+    if (mounts.some((mount) => mount.name === name)) bad('name', 'must not already exist in volumeMounts')
+    if (mounts.some((mount) => mount.mountPath === devicePath))
+      bad('devicePath', 'must not already exist as a path in volumeMounts')
+    names.add(name)
+    paths.add(devicePath)
+  }
   return errors
 }
 

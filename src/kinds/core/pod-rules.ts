@@ -17,6 +17,9 @@ export function validatePodSpec(spec: any, field: string): FieldError[] {
   const volumes: any[] = spec.volumes ?? []
   const context = {
     volumes: new Set(volumes.map((volume) => volume.name)),
+    claims: new Set(
+      volumes.filter((volume) => volume.persistentVolumeClaim || volume.ephemeral).map((volume) => volume.name),
+    ),
     hostNetwork: spec.hostNetwork === true,
     restartPolicy: spec.restartPolicy ?? 'Always',
     grace: spec.terminationGracePeriodSeconds,
