@@ -6,7 +6,7 @@ import type { KindDefinition } from '../api/kind.ts'
 import type { ApiObject, ResourceRef } from '../api/meta.ts'
 import type { Client } from '../client/client.ts'
 import { localClass, localProvisioner } from './local-volumes.ts'
-import { priorityClasses, runtimeClasses, storageClasses } from './resources.ts'
+import { kubevirts, namespaces, priorityClasses, runtimeClasses, storageClasses } from './resources.ts'
 
 const priorityClass = (name: string, value: number, description: string): ApiObject => ({
   apiVersion: 'scheduling.k8s.io/v1',
@@ -44,9 +44,23 @@ export const defaultObjects: { ref: ResourceRef; object: ApiObject }[] = [
   },
 ]
 
+/** Where clients of virtual machines look for what they talk to. */
+const installation: { ref: ResourceRef; object: ApiObject }[] = [
+  { ref: namespaces, object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kubevirt' } } },
+  {
+    ref: kubevirts,
+    object: {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'KubeVirt',
+      metadata: { name: 'kubevirt', namespace: 'kubevirt' },
+      spec: {},
+    },
+  },
+]
+
 /** Creates what is missing, of the kinds that the server serves. */
 export async function bootstrap(client: Client, kinds: readonly KindDefinition[]): Promise<void> {
-  for (const { ref, object } of defaultObjects) {
+  for (const { ref, object } of [...defaultObjects, ...installation]) {
     if (!kinds.some((kind) => kind.group === ref.group && kind.plural === ref.resource)) continue
     try {
       await client.create(ref, object)

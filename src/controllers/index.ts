@@ -22,6 +22,7 @@ import { dataImportCron } from './import-cron.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
+import { kubevirt } from './kubevirt.ts'
 import { memoryDump } from './memory-dump.ts'
 import { virtualMachineInstanceMigration } from './migration.ts'
 import { namespaceLifecycle } from './namespace.ts'
@@ -79,6 +80,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachineClone,
   virtualMachineExport,
   memoryDump,
+  kubevirt,
   volumeBinder,
   ephemeralVolumes,
   volumeExpander,

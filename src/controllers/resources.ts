@@ -39,6 +39,7 @@ export const runtimeClasses: ResourceRef = { group: 'node.k8s.io', version: 'v1'
 export const priorityClasses: ResourceRef = { group: 'scheduling.k8s.io', version: 'v1', resource: 'priorityclasses' }
 export const virtualMachines = kubevirt('virtualmachines')
 export const virtualMachineInstances = kubevirt('virtualmachineinstances')
+export const kubevirts = kubevirt('kubevirts')
 export const virtualMachineInstanceMigrations = kubevirt('virtualmachineinstancemigrations')
 export const migrationPolicies: ResourceRef = {
   group: 'migrations.kubevirt.io',

@@ -62,6 +62,7 @@ import { httpRoute } from './gateway/httproute.ts'
 import { referenceGrant, referenceGrantV1 } from './gateway/referencegrant.ts'
 import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
+import { kubevirt } from './kubevirt/kubevirt.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { virtualMachineInstanceMigration } from './kubevirt/virtualmachineinstancemigration.ts'
@@ -183,6 +184,7 @@ export const kinds: KindDefinition[] = [
   virtualMachineClusterInstancetype,
   virtualMachinePreference,
   virtualMachineClusterPreference,
+  kubevirt,
   virtualMachineExport,
   virtualMachineExportV1beta1,
   virtualMachineSnapshot,
