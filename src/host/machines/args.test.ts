@@ -155,6 +155,15 @@ machines['io-threads'] = planOf(
   },
   { disks: poolDisks },
 )
+machines['host-devices'] = planOf(
+  {},
+  {
+    hostDevices: [
+      { name: 'gpu', pci: '0000:01:00.0' },
+      { name: 'vgpu', mdev: '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001' },
+    ],
+  },
+)
 machines['two-networks'] = planOf(
   {},
   {

@@ -5,6 +5,7 @@ import { memoryArgs, memoryBackend } from './args-memory.ts'
 import { networkArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
 import { filesystemArgs } from './filesystems.ts'
+import { hostDeviceArgs } from './host-devices.ts'
 import { hotplugPortArgs, pluggedArgs } from './hotplug-plan.ts'
 import { kernelArgs } from './kernel-boot.ts'
 import { Inexpressible, option } from './option.ts'
@@ -27,6 +28,7 @@ export function qemuArgs(plan: MachinePlan): string[] {
     ...growthArgs(plan.growth),
     ...pluggedArgs(plan),
     ...filesystemArgs(plan.spec),
+    ...hostDeviceArgs(plan.hostDevices),
     ...deviceArgs(plan),
     ...tpmArgs(plan.spec),
   ]

@@ -11,6 +11,7 @@ import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
 import { ensureImage, unlessAborted } from './container-image.ts'
 import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
+import { openHostDisk } from './host-disk.ts'
 import { isoImage } from './iso9660.ts'
 import type { DiskFormat, PreparedDisk, PreparedPlug } from './plan.ts'
 import { firstFile } from './process.ts'
@@ -127,6 +128,7 @@ async function prepare(work: Work, index: number, disk: Disk, volume: Volume): P
   if (volume.ephemeral) return await ephemeralClaim(work, `${name}.qcow2`, volume)
   const claim = volume.persistentVolumeClaim?.claimName ?? volume.dataVolume?.name
   if (claim) return await claimDisk(work, disk, claim, readOnly || volume.persistentVolumeClaim?.readOnly === true)
+  if (volume.hostDisk) return await hostDisk(work, disk, volume, readOnly)
   if (volume.cloudInitNoCloud || volume.cloudInitConfigDrive)
     return await seedDisk(
       work,
@@ -175,6 +177,14 @@ async function claimDisk(work: Work, disk: Disk, claim: string, readOnly: boolea
   const path = handOver(work, file, !fixed, disk.shareable)
   const direct = (disk.cache || 'none') === 'none' && canBypassCache(file)
   return { format: 'raw', file: path, readOnly: fixed, direct, ephemeral: false, status: claimStatus(claim, bound) }
+}
+
+async function hostDisk(work: Work, disk: Disk, volume: Volume, readOnly: boolean): Promise<Prepared> {
+  const { featureGates } = await work.rooms.sources.configuration()
+  const file = openHostDisk(volume.hostDisk!, featureGates, readOnly)
+  const path = handOver(work, file, !readOnly, disk.shareable || volume.hostDisk!.shared)
+  const direct = (disk.cache || 'none') === 'none' && canBypassCache(file)
+  return { format: 'raw', file: path, readOnly, direct, ephemeral: false, status: { size: fstatSync(file).size } }
 }
 
 async function ephemeralClaim(work: Work, name: string, volume: Volume): Promise<Prepared> {

@@ -1,6 +1,7 @@
 // Everything that a machine is made of once its disks, network and firmware are prepared: the input of args.ts.
 
 import type { NumaNode } from './args-memory.ts'
+import type { HostDevice } from './host-devices.ts'
 import type { PluggedDisk } from './hotplug-plan.ts'
 import type { KernelBoot } from './kernel-boot.ts'
 import type { Growth, Room } from './resize-plan.ts'
@@ -70,6 +71,7 @@ export interface MachinePlan {
   firmware?: Firmware
   /** Booted instead of a disk. */
   kernel?: KernelBoot
+  hostDevices?: HostDevice[]
   /** The guest's processors and memory lie on these nodes of the machine; absent: it is one piece. */
   numa?: NumaNode[]
   /** The file that the guest's memory is mapped from: shared, or each page copied when it is written. */

@@ -2,6 +2,7 @@
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { HostDevice } from './host-devices.ts'
 import type { Plugged } from './hotplug-plan.ts'
 import type { Placement } from './placement.ts'
 import { machineFiles } from './plan.ts'
@@ -27,6 +28,7 @@ export interface StartedMachine {
   network?: { address: string; mac: string }
   /** Cards on further networks. */
   secondaries?: { name: string; mac: string; podInterface: string; addresses: string[] }[]
+  hostDevices?: HostDevice[]
   /** Processors that it has for itself. */
   placement?: Placement
   volumes: Record<string, unknown>[]

@@ -9,6 +9,7 @@ import type { ConfList } from '../network/cni.ts'
 import { readNetwork } from '../network/read-network.ts'
 import { fieldValue } from '../pods/field-values.ts'
 import type { PodObject } from '../pods/pod.ts'
+import { type Configuration, readConfiguration } from './configuration.ts'
 import type { IsoFile } from './iso9660.ts'
 import { configDriveSeed, noCloudSeed, type Seed } from './seed.ts'
 import { type CloudInit, hostnameOf, type KeyedSource, specOf, type Volume } from './vmi.ts'
@@ -33,6 +34,8 @@ export interface Sources {
   /** What the machine's own object says, as files: it is written when the machine starts. */
   downward(machine: StoredObject, volume: Volume): Seed
   pullAuths(machine: StoredObject, secretName: string | undefined): Promise<ImagePullAuth[]>
+  /** What the administrator allows. */
+  configuration(): Promise<Configuration>
   /** How the plugin of a further network is to be called. */
   network(namespace: string, name: string): Promise<ConfList>
 }
@@ -164,6 +167,8 @@ export function createSources(client: Client): Sources {
       })
       return { label: volumeLabel || 'cfgdata', files }
     },
+
+    configuration: () => readConfiguration(client),
 
     network: (namespace, name) =>
       readNetwork(client, networkReference(name, namespace)).catch((error) => {

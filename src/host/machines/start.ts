@@ -17,6 +17,7 @@ import { type DiskRooms, type PreparedDisks, prepareDisks } from './disks.ts'
 import { startFilesystems } from './filesystems.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
+import { asksForDevices, chooseDevices, giveGroups, type HostDevice, keyOf, takeInventory } from './host-devices.ts'
 import { requireHugePages } from './huge-pages.ts'
 import { firmwareUuid } from './identity.ts'
 import { prepareKernel } from './kernel-boot.ts'
@@ -168,6 +169,7 @@ export async function prepareMachine(
   if (firmware?.file !== undefined) firmware.vars = handOver(firmware.file)
   if (kernel) disks.shared.push(...kernel.shared)
   const others = [...rooms.machines()].filter((one) => one !== machine)
+  const hostDevices = await devicesFor(rooms, spec, others)
   const placement = planPlacement(spec, topology, machineCpus(), takenCpus(others))
   const plan: MachinePlan = {
     title: `${object.metadata.namespace}/${object.metadata.name}`,
@@ -184,6 +186,7 @@ export async function prepareMachine(
     scsiPort: before?.plugged?.scsiPort,
     cards: network?.cards ?? [],
     firmware,
+    hostDevices,
     ...(placement?.numa && { numa: placement.numa }),
     ...(kernel && {
       kernel: {
@@ -202,6 +205,7 @@ export async function prepareMachine(
     topology,
     ...network?.started,
     ...(placement && { placement }),
+    ...(hostDevices && { hostDevices }),
     volumes: disks.volumes,
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
@@ -210,6 +214,19 @@ export async function prepareMachine(
     ...(growth && { growth }),
   }
   return { plan, started, disks, network, accelerator }
+}
+
+async function devicesFor(
+  rooms: StartRooms,
+  { domain }: VmiSpec,
+  others: Machine[],
+): Promise<HostDevice[] | undefined> {
+  if (!asksForDevices(domain)) return undefined
+  const taken = others.flatMap(({ record: { started, result } }) => (result ? [] : (started?.hostDevices ?? [])))
+  const configuration = await rooms.sources.configuration()
+  const chosen = chooseDevices(domain, configuration, takeInventory(), new Set(taken.map(keyOf)))
+  giveGroups(chosen, rooms.user)
+  return chosen
 }
 
 export function launchMachine(
@@ -228,7 +245,8 @@ export function launchMachine(
       hidden: rooms.paths.root,
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files: disks.files,
-      locksMemory: plan.spec.domain.cpu?.realtime !== undefined,
+      // What a device of the machine writes into must stay where it is.
+      locksMemory: plan.spec.domain.cpu?.realtime !== undefined || plan.hostDevices !== undefined,
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
   )

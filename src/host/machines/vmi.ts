@@ -67,6 +67,7 @@ export interface Volume {
   secret?: KeyedSource
   downwardAPI?: { fields?: { path: string; fieldRef?: { fieldPath: string } }[]; volumeLabel?: string }
   serviceAccount?: { serviceAccountName: string }
+  hostDisk?: { path: string; type: string; capacity?: string | number; shared?: boolean }
   sysprep?: { configMap?: { name?: string }; secret?: { name?: string } }
 }
 
@@ -157,6 +158,8 @@ export interface Domain {
     inputs?: { name: string; type: string; bus?: string }[]
     watchdog?: { name: string; i6300esb?: { action?: string } }
     rng?: object
+    hostDevices?: { name: string; deviceName?: string }[]
+    gpus?: { name: string; deviceName?: string }[]
     tpm?: { enabled?: boolean; persistent?: boolean }
     video?: { type?: string }
     autoattachPodInterface?: boolean

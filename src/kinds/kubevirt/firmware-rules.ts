@@ -9,6 +9,9 @@ export function validateFirmware(spec: any, field: string): FieldError[] {
   return [
     ...(kernelBoot ? validateKernelBoot(kernelBoot, `${field}.domain.firmware.kernelBoot`) : []),
     ...validateFilesystems(spec, field),
+    ...['gpus', 'hostDevices'].flatMap((kind) =>
+      validateHostDevices(spec.domain.devices?.[kind], `${field}.domain.devices.${kind}`),
+    ),
     ...['readinessProbe', 'livenessProbe'].flatMap((name) => validateProbe(spec[name], `${field}.${name}`)),
   ]
 }
@@ -68,6 +71,12 @@ function validateFilesystems({ domain, volumes = [] }: any, field: string): Fiel
     if (!filesystem?.virtiofs) errors.push(requiredValue(`${at}.virtiofs`))
   }
   return errors
+}
+
+function validateHostDevices(devices: any[] = [], field: string): FieldError[] {
+  return devices.flatMap((device, index) =>
+    ['name', 'deviceName'].flatMap((name) => (device?.[name] ? [] : [requiredValue(`${field}[${index}].${name}`)])),
+  )
 }
 
 const handlers = ['httpGet', 'tcpSocket', 'exec', 'guestAgentPing']

@@ -67,6 +67,10 @@ test("the machine's identity is made once", () => {
 
 test('what is wrong is said by field', () => {
   const network = { networks: [{ name: 'n', pod: {} }] }
+  const lab = { name: 'n', multus: { networkName: 'lab' } }
+  const claimed = { name: 'f', persistentVolumeClaim: { claimName: 'c' } }
+  const hostDisk = (type: string, capacity?: string) => ({ name: 'h', hostDisk: { path: '/disk.img', type, capacity } })
+  const devices = 'spec.domain.devices'
   const cases: [spec: object, wrong: string[]][] = [
     [{ domain: { memory } }, []],
     [{ domain: {} }, ['spec.domain.memory.guest']],
@@ -89,7 +93,40 @@ test('what is wrong is said by field', () => {
       { domain: { memory, devices: { interfaces: [{ name: 'n' }] } }, ...network },
       ['spec.domain.devices.interfaces[0]'],
     ],
-    [{ domain: { memory, devices: { gpus: [{ name: 'g' }] } } }, ['spec.domain.devices.gpus']],
+    [{ domain: { memory, devices: { gpus: [{ name: 'g' }] } } }, ['spec.domain.devices.gpus[0].deviceName']],
+    [{ domain: { memory, devices: { sound: { name: 's' } } } }, ['spec.domain.devices.sound']],
+    [
+      { domain: { memory, devices: { interfaces: [{ name: 'n', masquerade: {} }] } }, networks: [lab] },
+      ['spec.domain.devices.interfaces[0].name'],
+    ],
+    [{ domain: { memory, devices: { interfaces: [{ name: 'n', bridge: {} }] } }, networks: [lab] }, []],
+    [
+      { domain: { memory, firmware: { kernelBoot: { container: { image: 'i' } } } } },
+      ['spec.domain.firmware.kernelBoot.container'],
+    ],
+    [
+      { domain: { memory, firmware: { kernelBoot: { container: { image: 'i', kernelPath: '/a/../b' } } } } },
+      ['spec.domain.firmware.kernelBoot.container.kernelPath'],
+    ],
+    [
+      { domain: { memory, devices: { filesystems: [{ name: 'f', virtiofs: {} }] } } },
+      [`${devices}.filesystems[0].name`],
+    ],
+    [{ domain: { memory, devices: { filesystems: [{ name: 'f', virtiofs: {} }] } }, volumes: [claimed] }, []],
+    [{ domain: { memory, cpu: { isolateEmulatorThread: true } } }, ['spec.domain.cpu.isolateEmulatorThread']],
+    [
+      { domain: { memory, cpu: { dedicatedCpuPlacement: true, numa: { guestMappingPassthrough: {} } } } },
+      ['spec.domain.cpu.numa.guestMappingPassthrough'],
+    ],
+    [
+      { domain: { memory: { guest: '65Mi', hugepages: { pageSize: '2Mi' } } } },
+      ['spec.domain.resources.requests.memory'],
+    ],
+    [{ domain: { memory, ioThreadsPolicy: 'none' } }, ['spec.domain.ioThreadsPolicy']],
+    [{ domain: { memory }, volumes: [hostDisk('Disk', '1Gi')] }, ['spec.volumes[0].hostDisk.capacity']],
+    [{ domain: { memory }, volumes: [hostDisk('File')] }, ['spec.volumes[0].hostDisk.type']],
+    [{ domain: { memory }, readinessProbe: { initialDelaySeconds: 1 } }, ['spec.readinessProbe']],
+    [{ domain: { memory }, readinessProbe: { exec: { command: ['true'] } } }, []],
     [{ domain: { memory, devices: { gpus: [] }, cpu: { dedicatedCpuPlacement: false } } }, []],
     [{ domain: { memory, machine: { type: 'microvm' } } }, ['spec.domain.machine.type']],
     [{ domain: { memory, firmware: { bootloader: { efi: {} } } } }, ['spec.domain.firmware.bootloader.efi.secureBoot']],

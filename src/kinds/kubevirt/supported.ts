@@ -52,6 +52,8 @@ const networkInterface: Known = {
 
 const devices: Known = {
   disks: [disk],
+  hostDevices: [{ name: true, deviceName: true }],
+  gpus: [{ name: true, deviceName: true }],
   filesystems: [{ name: true, virtiofs: true }],
   interfaces: [networkInterface],
   inputs: [{ name: true, type: true, bus: true }],
@@ -137,6 +139,7 @@ const volume: Known = {
   configMap: { name: true, optional: true, volumeLabel: true },
   secret: { secretName: true, optional: true, volumeLabel: true },
   downwardAPI: { fields: [{ path: true, fieldRef: { apiVersion: true, fieldPath: true } }], volumeLabel: true },
+  hostDisk: { path: true, type: true, capacity: true, shared: true },
   serviceAccount: { serviceAccountName: true },
   sysprep: { configMap: { name: true }, secret: { name: true } },
 }

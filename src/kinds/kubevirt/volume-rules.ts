@@ -49,6 +49,7 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
     return source.persistentVolumeClaim?.claimName ? [] : [requiredValue(`${field}.persistentVolumeClaim.claimName`)]
   if (kind === 'configMap') return source.name ? [] : [requiredValue(`${field}.name`)]
   if (kind === 'secret') return source.secretName ? [] : [requiredValue(`${field}.secretName`)]
+  if (kind === 'hostDisk') return validateHostDisk(source, field)
   if (kind === 'serviceAccount') return source.serviceAccountName ? [] : [requiredValue(`${field}.serviceAccountName`)]
   if (kind === 'downwardAPI') return validateDownward(source.fields ?? [], `${field}.fields`)
   if (kind === 'sysprep')
@@ -57,6 +58,29 @@ function validateSource(kind: string, source: any, field: string): FieldError[] 
       : [invalidValue(field, '', `${field} must have exactly one of configMap and secret`)]
   if (kind === 'dataVolume') return source.name ? [] : [requiredValue(`${field}.name`, "DataVolume 'name' must be set")]
   return kind.startsWith('cloudInit') ? validateCloudInit(source, field) : []
+}
+
+function validateHostDisk({ path, type, capacity }: any, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (!path) errors.push(requiredValue(`${field}.path`, `${field}.path is required for hostDisk volume`))
+  else if (!path.startsWith('/')) errors.push(invalidValue(`${field}.path`, path, 'must be an absolute path to a file'))
+  if (type !== 'Disk' && type !== 'DiskOrCreate')
+    errors.push(
+      invalidValue(
+        `${field}.type`,
+        type ?? '',
+        `${field}.type has invalid value '${type ?? ''}', allowed are 'Disk' or 'DiskOrCreate'`,
+      ),
+    )
+  if (type === 'Disk' && capacity !== undefined && tryParseQuantity(String(capacity))?.nanos)
+    errors.push(
+      invalidValue(
+        `${field}.capacity`,
+        String(capacity),
+        `${field}.capacity is allowed to pass only with ${field}.type equal to 'DiskOrCreate'`,
+      ),
+    )
+  return errors
 }
 
 const downwardField = /^metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['[^']+'\])$/
