@@ -100,8 +100,15 @@ export function forwardRequest(
     asked.once('response', (answer) => {
       const passed = responseHeaders(answer.headers)
       const status = answer.statusCode ?? 502
-      const changes = forwarding.answer?.(status, passed) ?? []
-      response.writeHead(status, passed)
+      let changes: Transform[]
+      try {
+        changes = forwarding.answer?.(status, passed) ?? []
+        response.writeHead(status, passed)
+      } catch (error) {
+        // A header that this side's protocol does not have.
+        asked.destroy()
+        return reject(error)
+      }
       response.flushHeaders?.()
       const ends = [answer, ...changes]
       for (const [index, change] of changes.entries()) ends[index]!.pipe(change)

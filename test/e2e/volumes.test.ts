@@ -2,13 +2,15 @@
 // Run: node --test test/e2e/volumes.test.ts
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { StoredObject } from '../../src/api/meta.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Client } from '../../src/client/client.ts'
+import { run } from '../../src/host/exec.ts'
+import { createBlockDevices } from '../../src/host/volumes/block-devices.ts'
 import { createVolumes } from '../../src/host/volumes/host-volumes.ts'
 import { removeAllVolumes } from '../../src/host/volumes/teardown.ts'
 import type { Volumes } from '../../src/host/volumes/volumes.ts'
@@ -76,4 +78,20 @@ test('a teardown unmounts what a killed Tandem left and keeps what is on disk', 
   await removeAllVolumes({ pods: join(dir, 'pods') })
   assert.deepEqual(mountsLeft(), [])
   assert.ok(existsSync(join(disk.path, 'kept')))
+})
+
+test('a raw volume is one loop device for all its Pods, as long as the volume', async () => {
+  const mi = 1024 * 1024
+  const path = join(dir, 'volumes', 'raw')
+  mkdirSync(path)
+  const devices = createBlockDevices(join(dir, 'pods'))
+  const device = await devices.attach('u-2', 'v', path, mi)
+  assert.ok(statSync(device).isBlockDevice())
+  assert.equal(await devices.attach('u-3', 'v', path, 2 * mi), device)
+  assert.equal((await run(['blockdev', '--getsize64', device])).stdout.trim(), `${2 * mi}`)
+  const attached = async () => (await run(['losetup', '--associated', join(path, 'disk.img')])).stdout.trim()
+  await devices.detachAll('u-2')
+  assert.notEqual(await attached(), '')
+  await devices.detachAll('u-3')
+  assert.equal(await attached(), '')
 })

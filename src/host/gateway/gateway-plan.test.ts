@@ -152,6 +152,16 @@ test('what is not done is said by name, and such a route is not served', () => {
     'False UnsupportedValue',
     0,
   ])
+  const changing = (name: string, value: string) => [
+    { filters: [{ type: 'ResponseHeaderModifier', responseHeaderModifier: { set: [{ name, value }] } }] },
+  ]
+  assert.deepEqual(verdict(changing('Transfer-Encoding', 'chunked')), ['False UnsupportedValue', 0])
+  assert.deepEqual(verdict(changing('x', 'a\r\nb: c')), ['False UnsupportedValue', 0])
+  const path = { type: 'ReplaceFullPath', replaceFullPath: '/a b' }
+  assert.deepEqual(verdict([{ filters: [{ type: 'URLRewrite', urlRewrite: { path } }] }]), [
+    'False UnsupportedValue',
+    0,
+  ])
   assert.deepEqual(verdict([{ backendRefs: [{ name: 'none', port: 80 }] }]), [
     'True Accepted',
     'False BackendNotFound',

@@ -39,6 +39,36 @@ export interface RuleFacts {
 const served = ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite', 'RequestMirror']
 const servedOfBackends = ['RequestHeaderModifier', 'ResponseHeaderModifier']
 
+/** What belongs to a connection and not to what is said on it. */
+const ofConnection = [
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+const headerValue = /^[\t -~\x80-\xff]*$/
+const pathText = /^[!-~]*$/
+
+/** What HTTP could not carry, or would take for the end of a message. */
+function badFilter(filter: RouteFilter): string | undefined {
+  for (const change of [filter.requestHeaderModifier, filter.responseHeaderModifier]) {
+    const written = [...(change?.set ?? []), ...(change?.add ?? [])]
+    const names = [...written.map(({ name }) => name), ...(change?.remove ?? [])]
+    const own = names.find((name) => ofConnection.includes(name.toLowerCase()))
+    if (own) return `header ${own} belongs to the connection and is not changed`
+    const odd = written.find(({ value }) => !headerValue.test(value))
+    if (odd) return `the value of header ${odd.name} has characters that a header cannot have`
+  }
+  for (const path of [filter.requestRedirect?.path, filter.urlRewrite?.path])
+    if (!pathText.test(`${path?.replaceFullPath ?? ''}${path?.replacePrefixMatch ?? ''}`))
+      return 'the path has characters that must be percent-encoded'
+  return undefined
+}
+
 /** Names the first field that asks for what is not done here. */
 export function unsupportedValue(route: StoredObject): string | undefined {
   const { rules = [] } = route.spec as unknown as RouteSpec
@@ -46,6 +76,8 @@ export function unsupportedValue(route: StoredObject): string | undefined {
     const at = `spec.rules[${index}]`
     const filter = filters.find(({ type }) => !served.includes(type))
     if (filter) return `${at}.filters: filters of type ${filter.type} are not served`
+    const bad = [...filters, ...backendRefs.flatMap((backend) => backend.filters ?? [])].map(badFilter).find(Boolean)
+    if (bad) return `${at}: ${bad}`
     const inner = backendRefs.flatMap((backend) => backend.filters ?? [])
     const other = inner.find(({ type }) => !servedOfBackends.includes(type))
     if (other) return `${at}.backendRefs: filters of type ${other.type} are served for rules, not for backends`
