@@ -277,7 +277,7 @@ async function until(what: string, holds: () => Promise<boolean>, explain: () =>
 }
 
 /** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
