@@ -29,6 +29,7 @@ import { namespaceLifecycle } from './namespace.ts'
 import { nodeLifecycle } from './node-lifecycle.ts'
 import { podCollector } from './pod-collector.ts'
 import { policyStatus } from './policy-status.ts'
+import { machineTemplate } from './machine-template.ts'
 import { virtualMachinePool } from './pool.ts'
 import { replicaSet, replicationController } from './replicaset.ts'
 import { resourceClaims } from './resource-claims.ts'
@@ -78,6 +79,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachineSnapshot,
   virtualMachineRestore,
   virtualMachineClone,
+  machineTemplate,
   virtualMachineExport,
   memoryDump,
   kubevirt,

@@ -15,6 +15,7 @@ import {
 } from './machine-plan.ts'
 import { moment } from './moment.ts'
 import { isFinished, isReady } from './pod-state.ts'
+import { volumeSnapshotStatuses } from './snapshot-plan.ts'
 import { claimsOfMachine } from './volume-matching.ts'
 
 const firstBackoffMs = 10_000
@@ -194,6 +195,7 @@ export function machineStatus(facts: MachineFacts): Record<string, unknown> {
     // Tells whether it was ever started: set with the first instance.
     ...((machine.status?.runStrategy || instance) && { runStrategy: strategyOf(machine) }),
     conditions: conditionsOf(facts),
+    volumeSnapshotStatuses: volumeSnapshotStatuses(machine, facts.claims),
     desiredGeneration: generation,
     observedGeneration: Number(instance?.metadata.annotations?.[generationAnnotation] ?? generation),
     ...(startFailed && { startFailure: startFailed }),

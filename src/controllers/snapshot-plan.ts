@@ -59,6 +59,18 @@ export function claimsByVolume(machine: any): Map<string, string> {
 const isSnapshotable = (volume: any): boolean =>
   Boolean(volume.persistentVolumeClaim || volume.dataVolume || volume.memoryDump)
 
+/** status.volumeSnapshotStatuses of a machine: which of its volumes a snapshot holds. */
+export function volumeSnapshotStatuses(machine: StoredObject, claims: (StoredObject | undefined)[]) {
+  const found = new Set(claims.map((claim) => claim?.metadata.name))
+  const names = claimsByVolume(machine)
+  return (machine.spec.template?.spec?.volumes ?? []).map((volume: any) => {
+    const { name } = volume
+    if (!isSnapshotable(volume))
+      return { name, enabled: false, reason: `Snapshot is not supported for this volumeSource type [${name}]` }
+    return found.has(names.get(name)) ? { name, enabled: true } : { name, enabled: false, reason: 'PVC not found' }
+  })
+}
+
 const simplified = ({ managedFields: _, ...metadata }: StoredObject['metadata']) => metadata
 
 /** `claims`: those of the machine's volumes that are bound. */

@@ -44,6 +44,8 @@ function rooms(options: { ready?: boolean; backups?: object[]; emulator?: string
 test('two machines of one template differ in who they are, and in nothing else', () => {
   const hardware = (...of: Parameters<typeof domain>) => anonymous(hardwareOf({ domain: domain(...of) } as any))
   assert.equal(hardware('u', '02:00:00:00:00:01'), hardware('v', '02:00:00:00:00:02'))
+  const turned = Object.fromEntries(Object.entries(domain('u', '02:00:00:00:00:01')).reverse())
+  assert.equal(anonymous(hardwareOf({ domain: turned } as any)), hardware('u', '02:00:00:00:00:01'))
   assert.notEqual(hardware('u', '02:00:00:00:00:01'), hardware('u', '02:00:00:00:00:01', '128Mi'))
 })
 

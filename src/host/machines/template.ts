@@ -61,7 +61,13 @@ export function anonymous(hardware: string): string {
   const { domain, ...rest } = JSON.parse(hardware)
   const { uuid: _, serial: __, ...firmware } = domain.firmware ?? {}
   const interfaces = domain.devices?.interfaces?.map(({ macAddress: _, ...card }: any) => card)
-  return JSON.stringify({ domain: { ...domain, firmware, devices: { ...domain.devices, interfaces } }, ...rest })
+  const devices = { ...domain.devices, interfaces }
+  // A pool's template keeps its fields in another order.
+  return JSON.stringify({ domain: { ...domain, firmware, devices }, ...rest }, (_, value) =>
+    value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  )
 }
 
 /** The template's own disks, copied into the directory of a machine. */
