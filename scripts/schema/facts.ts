@@ -110,6 +110,8 @@ const jsonSchema: Schema = { ref: 'apiextensions.v1.JSONSchemaProps' }
 export const sharedExceptions: Record<string, Partial<Schema>> = {
   // Templates that Go programs write carry "creationTimestamp: null".
   'meta.v1.ObjectMeta.creationTimestamp': { nullable: true },
+  // KubeVirt's own copy of CDI's types is an older one.
+  'kubevirt.v1.DataVolumeTemplateSpec.spec': { ref: 'cdi.v1beta1.DataVolumeSpec' },
   // Types of Go that are one of several things, and the numbers of these in protobuf.
   'apiextensions.v1.JSONSchemaProps.items': {
     protoChoice: { 1: jsonSchema, 2: { type: 'array', items: jsonSchema } },
