@@ -147,7 +147,7 @@ test('what is not done is said by name, and such a route is not served', () => {
     const made = plan({ gateways, routes: [route({ rules })] })
     return [...verdictsOf(made)!, made.fronts.get(80)!.sites.get('')!.entries.length]
   }
-  assert.deepEqual(verdict([{ filters: [{ type: 'CORS', cors: {} }] }]), ['False UnsupportedValue', 0])
+  assert.deepEqual(verdict([{ filters: [{ type: 'ExtensionRef', extensionRef: {} }] }]), ['False UnsupportedValue', 0])
   assert.deepEqual(verdict([{ matches: [{ path: { type: 'RegularExpression', value: '(' } }] }]), [
     'False UnsupportedValue',
     0,

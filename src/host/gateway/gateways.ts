@@ -14,10 +14,12 @@ import type { Backends } from '../ingress/backends.ts'
 import type { Doorkeeper, FrontDoor } from '../ingress/front-door.ts'
 import { type Answer, isAnswer, type Passage, type Place } from '../ingress/passage.ts'
 import { hostOf } from '../ingress/server.ts'
+import { shareAnswer } from './cors.ts'
 import { changeHeaders } from './filters.ts'
 import { type GatewayPlan, planGateways } from './gateway-plan.ts'
 import { mostSpecific } from './hostnames.ts'
 import type { Certificate } from './listeners.ts'
+import type { Asked } from './match.ts'
 import { grantedBy } from './references.ts'
 import { gatewayController, gatewayGroup } from './specs.ts'
 import { classStatus, gatewayStatus, routeStatus } from './statuses.ts'
@@ -126,7 +128,7 @@ export function createGateways(options: GatewaysOptions): Gateways {
       }
       const here: Place = { ...place, port: inGateway(place.port) }
       const verdict = verdictOn(front, asked, here, Math.random)
-      return verdict && (isAnswer(verdict) ? verdict : passageOf(verdict))
+      return verdict && (isAnswer(verdict) ? verdict : passageOf(verdict, asked))
     },
     context(servername, port) {
       const sites = plan.fronts.get(inGateway(port))?.sites
@@ -137,7 +139,10 @@ export function createGateways(options: GatewaysOptions): Gateways {
     },
   }
 
-  function passageOf({ target, path, host, requestChanges, responseChanges, ...verdict }: Verdict): Passage | Answer {
+  function passageOf(
+    { target, path, host, requestChanges, responseChanges, cors, ...verdict }: Verdict,
+    asked: Asked,
+  ): Passage | Answer {
     const endpoint = backends.choose(target)
     if (!endpoint)
       return { status: 503, message: `no endpoints available for service "${target.service}" of an HTTPRoute` }
@@ -149,6 +154,7 @@ export function createGateways(options: GatewaysOptions): Gateways {
         for (const change of requestChanges) changeHeaders(headers, change)
       },
       changeResponse(headers) {
+        if (cors) shareAnswer(cors, asked, headers)
         for (const change of responseChanges) changeHeaders(headers, change)
       },
       mirrors: verdict.mirrors.flatMap((mirror) => backends.choose(mirror) ?? []),

@@ -36,7 +36,14 @@ export interface RuleFacts {
   service(key: string): StoredObject | undefined
 }
 
-const served = ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite', 'RequestMirror']
+const served = [
+  'RequestHeaderModifier',
+  'ResponseHeaderModifier',
+  'RequestRedirect',
+  'URLRewrite',
+  'RequestMirror',
+  'CORS',
+]
 const servedOfBackends = ['RequestHeaderModifier', 'ResponseHeaderModifier']
 
 /** What belongs to a connection and not to what is said on it. */

@@ -1,6 +1,7 @@
 // What this room reads of Gateway API objects (gateway-api apis/v1, 1.5), as its schemas let it in.
 
 import type { LabelSelector } from '../../api/selector.ts'
+import type { Cors } from './cors.ts'
 
 export const gatewayGroup = 'gateway.networking.k8s.io'
 
@@ -87,6 +88,7 @@ export interface RouteFilter {
   requestHeaderModifier?: HeaderFilter
   responseHeaderModifier?: HeaderFilter
   requestMirror?: Mirror
+  cors?: Cors
   requestRedirect?: Redirect
   urlRewrite?: Rewrite
 }

@@ -1,6 +1,7 @@
 // What the rules say of one request: a redirect, a refusal, or whom to ask and what to change. Pure but for the dice.
 
 import type { Answer, Headers, Place } from '../ingress/passage.ts'
+import { type Cors, preflight } from './cors.ts'
 import { changedPath, changeHeaders, locationOf, weightedChoice } from './filters.ts'
 import type { Front } from './gateway-plan.ts'
 import { mostSpecific } from './hostnames.ts'
@@ -14,6 +15,7 @@ export interface Verdict {
   host?: string
   requestChanges: HeaderFilter[]
   responseChanges: HeaderFilter[]
+  cors?: Cors
   mirrors: Target[]
   timeoutMs?: number
 }
@@ -37,7 +39,9 @@ export function verdictOn(
   if (place.servername && mostSpecific(front.sites.keys(), place.servername) !== name) return misdirected
   const entry = findEntry(front.sites.get(name)!.entries, asked)
   if (!entry) return undefined
-  return redirected(entry, asked, place) ?? forwarded(entry, asked, dice)
+  const cors = entry.rule.filters.find((filter) => filter.cors)?.cors
+  const early = cors && preflight(cors, asked)
+  return early ?? redirected(entry, asked, place) ?? forwarded(entry, asked, dice)
 }
 
 /** Only a prefix can be replaced: the rules see to that. */
@@ -59,6 +63,7 @@ function forwarded(entry: Entry<Rule>, { path, search }: Request, dice: () => nu
   const backend = weightedChoice(backends, dice())
   if (!backend?.target) return broken
   const all = [...filters, ...backend.filters]
+  const cors = filters.find((filter) => filter.cors)?.cors
   const rewrite = filters.find(({ urlRewrite }) => urlRewrite)?.urlRewrite
   return {
     target: backend.target,
@@ -66,6 +71,7 @@ function forwarded(entry: Entry<Rule>, { path, search }: Request, dice: () => nu
     ...(rewrite?.hostname && { host: rewrite.hostname }),
     requestChanges: all.flatMap(({ requestHeaderModifier }) => requestHeaderModifier ?? []),
     responseChanges: all.flatMap(({ responseHeaderModifier }) => responseHeaderModifier ?? []),
+    ...(cors && { cors }),
     mirrors: mirrors.filter(({ chance }) => chance >= 1 || dice() < chance).map(({ target }) => target),
     ...(timeoutMs !== undefined && { timeoutMs }),
   }
