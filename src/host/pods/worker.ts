@@ -3,8 +3,8 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
+import { createHistory } from './container-history.ts'
 import { runPostStart } from './hooks.ts'
-import { lastWords } from './last-words.ts'
 import { nodeAbilities } from './node-abilities.ts'
 import { refusal } from './node-admission.ts'
 import { backoffKey, plan, type Step } from './plan.ts'
@@ -21,7 +21,7 @@ import {
 import { changedImages, describedDifferently, needsRefresh } from './pod-changes.ts'
 import { createProbing } from './probing.ts'
 import { ImageNotReady } from './pulling.ts'
-import { type ContainerRecord, containerRecord, rememberedOf } from './records.ts'
+import type { ContainerRecord } from './records.ts'
 import { asked, grantedBefore, withWhole } from './resize.ts'
 import { createResizing } from './resizing.ts'
 import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
@@ -35,8 +35,6 @@ import type { Worker, WorkerTools } from './worker-contract.ts'
 
 const second = 1000
 const [firstRetryMs, lastRetryMs] = [1000, 60_000]
-/** A dead container that the last one has replaced is of no use; the one before stays for `logs --previous`. */
-const keptContainers = 2
 
 export function createWorker(first: PodObject, found: Found | undefined, tools: WorkerTools): Worker {
   const { shared, files } = tools
@@ -68,7 +66,6 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   const underWay = new Set<Promise<unknown>>()
   const quit = new AbortController()
   const hurry = new AbortController()
-  const over = new Set<string>() // Ended before their start was reported to us.
   let volumes: MountedVolumes | undefined
   let config: SandboxConfig | undefined
   let wake: Timer | undefined
@@ -84,6 +81,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     allContainers(view.pod).find((container) => container.name === name)
   const podIPs = (): string[] =>
     view.pod.spec.hostNetwork ? shared.node.addresses.slice(0, 1) : (view.sandbox?.addresses ?? [])
+
+  const history = createHistory(view, { shared, files, probing, spec, background })
 
   function notify(): void {
     if (closed) return
@@ -178,7 +177,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       background(startOne(action.container, action.restartCount))
     } else if (action.do === 'discard') {
       view.busy.add(action.record.name)
-      background(discard(action.record).finally(() => view.busy.delete(action.record.name)))
+      background(history.discard(action.record).finally(() => view.busy.delete(action.record.name)))
     } else if (action.do === 'kill') kill(action.record, action.message, view.ended?.graceSeconds)
     else if (action.do === 'resize' || action.do === 'resize-pod') {
       if (resizing.coolsDown()) return
@@ -196,7 +195,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     try {
       const old = view.sandbox
       if (old) await cri.stopPodSandbox({ podSandboxId: old.id }).catch(ignoreNotFound)
-      if (old) await refreshAll()
+      if (old) await history.refreshAll()
       volumes = await mountVolumes(shared, tools.imageVolumes, view.pod)
       if (quit.signal.aborted) return
       await resizing.limitPod()
@@ -243,9 +242,9 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
         created: tools.owns,
       })
       view.waiting.delete(container.name)
-      await put(record)
+      await history.put(record)
       await postStart(container, record)
-      forgetOld(container.name)
+      history.forgetOld(container.name)
     } catch (error) {
       if (error instanceof ContainerProblem) await clearUnknown()
       failedToStart(container, error)
@@ -303,39 +302,6 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     probing.watch(running)
   }
 
-  /** Keeps the newest truth: an exit that was seen is not undone by an older answer. */
-  async function put(record: ContainerRecord): Promise<void> {
-    const list = view.containers.get(record.name) ?? []
-    const index = list.findIndex(({ id }) => id === record.id)
-    if (index >= 0 && list[index]!.state === 'exited' && record.state !== 'exited') return
-    if (record.state === 'exited' && !(index >= 0 && list[index]!.state === 'exited'))
-      record.message ||= await lastWords(files, uid, spec(record.name), record)
-    if (index >= 0) list[index] = { ...record, ...rememberedOf(list[index]!) }
-    else list.unshift(record)
-    view.containers.set(record.name, list)
-    if (!isRunning(record)) probing.forget(record.id)
-    else if (over.delete(record.id)) await refresh(record)
-    else probing.watch(record)
-  }
-
-  function forgetOld(name: string, kept = keptContainers): void {
-    const list = view.containers.get(name) ?? []
-    for (const record of list.splice(kept)) background(discard(record))
-  }
-
-  function forgetDead(): void {
-    for (const [name, [newest]] of view.containers) if (newest && isRunning(newest)) forgetOld(name, 1)
-  }
-
-  async function discard(record: ContainerRecord): Promise<void> {
-    await cri.removeContainer({ containerId: record.id }).catch(ignoreNotFound)
-    await files.removeLogs(view.pod, record.name, record.restartCount)
-    const list = view.containers.get(record.name) ?? []
-    const left = list.filter(({ id }) => id !== record.id)
-    if (left.length) view.containers.set(record.name, left)
-    else view.containers.delete(record.name)
-  }
-
   function kill(record: ContainerRecord, message: string, graceSeconds?: number): void {
     if (view.busy.has(record.name) && message !== 'FailedPostStartHook') return
     view.busy.add(record.name)
@@ -360,23 +326,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       hurry: hurry.signal,
       ...(turn && { turn }),
     })
-    await refresh(record)
+    await history.refresh(record)
   }
-
-  async function refresh(record: ContainerRecord): Promise<void> {
-    const answer = await cri.containerStatus({ containerId: record.id }).catch(ignoreNotFound)
-    if (answer?.status) await put(containerRecord(answer.status, record.sandboxId))
-    else
-      await put({
-        ...record,
-        state: 'exited',
-        exitCode: 137,
-        reason: 'ContainerStatusUnknown',
-        finishedAt: clock.now(),
-      })
-  }
-
-  const refreshAll = () => Promise.all(runningContainers(view).map(refresh))
 
   async function finish(): Promise<void> {
     try {
@@ -468,7 +419,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
       notify()
     },
     refreshVolumes,
-    forgetDead,
+    forgetDead: history.forgetDead,
     report() {
       const status = podStatus(view, shared.node, clock.now())
       // Through JSON, so that fields without a value do not count as a difference.
@@ -483,8 +434,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
           shared.record(view.pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
       }
       const record = [...view.containers.values()].flat().find(({ id }) => id === runtimeId)
-      if (record) await refresh(record)
-      else over.add(runtimeId)
+      if (record) await history.refresh(record)
+      else history.endedEarly(runtimeId)
       notify()
     },
     async close() {
