@@ -2,7 +2,7 @@
 // that have what the machines of the bench have. Nothing of it is left at the end.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../src/host/exec.ts'
@@ -34,8 +34,18 @@ export function missing(): string | undefined {
   return `libvirt is not measured: ${absent.map(([name]) => name).join(', ')} not found; install libvirt-daemon-system and libvirt-clients`
 }
 
-export async function startLibvirt(directory: string, disk: { path: string; format: string }): Promise<Libvirt> {
+export interface Guest {
+  /** The disk below each guest's own. */
+  disk: { path: string; format: string }
+  accelerator: 'kvm' | 'tcg'
+}
+
+export async function startLibvirt(directory: string, guest: Guest): Promise<Libvirt> {
   mkdirSync(directory, { recursive: true, mode: 0o755 })
+  // libvirt's QEMU is a user of its own, too, and reads this directory only.
+  const disk = { ...guest.disk, path: join(directory, 'base.img') }
+  copyFileSync(guest.disk.path, disk.path)
+  chmodSync(disk.path, 0o644)
   const conf = (name: string, lines: string[]): string => {
     const path = join(directory, name)
     writeFileSync(path, `${lines.join('\n')}\n`)
@@ -83,7 +93,8 @@ export async function startLibvirt(directory: string, disk: { path: string; form
       const overlay = join(directory, `${name}.qcow2`)
       const log = join(directory, `${name}.log`)
       await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', disk.path, '-F', disk.format, overlay])
-      const xml = conf(`${name}.xml`, [domainXml(name, overlay, log, disk)])
+      const xml = conf(`${name}.xml`, [domainXml(name, overlay, log, { ...guest, disk })])
+      await virsh('define', xml)
       const pidPath = `/run/libvirt/qemu/${name}.pid`
       return {
         log,
@@ -95,7 +106,6 @@ export async function startLibvirt(directory: string, disk: { path: string; form
           await virsh('destroy', name)
           await virsh('undefine', name)
         },
-        ...(await virsh('define', xml).then(() => ({}))),
       }
     },
     daemonsKb: () => daemons.reduce((sum, { pid }) => sum + residentKb(pid!), 0),
@@ -115,8 +125,8 @@ const networkXml = `<network>
   </ip>
 </network>`
 
-const domainXml = (name: string, overlay: string, log: string, disk: { path: string; format: string }): string => {
-  const kvm = existsSync('/dev/kvm') && process.env.BENCH_ACCELERATOR !== 'tcg'
+const domainXml = (name: string, overlay: string, log: string, { disk, accelerator }: Guest): string => {
+  const kvm = accelerator === 'kvm'
   return `<domain type='${kvm ? 'kvm' : 'qemu'}'>
   <name>${name}</name>
   <memory unit='MiB'>128</memory>
