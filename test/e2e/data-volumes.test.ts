@@ -1,0 +1,299 @@
+// DataVolumes for real: downloads of all formats, hostile images, clones, uploads, imports that are cut off, machines that
+// bring their disks along, and images that are imported on schedule.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  globSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+
+const image = 'docker://tandem.dev/minimal-vm:1'
+const mebibyte = 1024 * 1024
+const diskSize = 24 * mebibyte
+
+let tandem: TestTandem
+let files: string
+let server: Server
+let origin: string
+/** Requests for /slow wait here after their first half. */
+const held: ServerResponse[] = []
+let lateIsThere = false
+
+function serveFiles(): Promise<void> {
+  server = createServer((request, response) => {
+    const name = (request.url ?? '/').slice(1)
+    if (name === 'late.raw' && !lateIsThere) return void response.writeHead(404).end()
+    const data = readFileSync(join(files, name === 'slow' || name === 'late.raw' ? 'disk.raw' : name))
+    response.writeHead(200, { 'content-length': data.length })
+    if (name !== 'slow') return void response.end(data)
+    response.write(data.subarray(0, data.length / 2))
+    held.push(response)
+  })
+  return new Promise((done) => server.listen(0, '127.0.0.1', done))
+}
+
+function makeFiles(): void {
+  const at = (name: string) => join(files, name)
+  writeFileSync(at('disk.raw'), randomBytes(3 * mebibyte))
+  truncateSync(at('disk.raw'), diskSize)
+  const qemu = (...argv: string[]) => execFileSync('qemu-img', argv, { stdio: 'ignore' })
+  for (const [name, ...options] of [
+    ['disk.qcow2', '-O', 'qcow2'],
+    ['disk.vdi', '-O', 'vdi'],
+    ['disk.vhdx', '-O', 'vhdx'],
+    ['disk.vmdk', '-O', 'vmdk', '-o', 'subformat=streamOptimized'],
+  ] as [string, ...string[]][])
+    qemu('convert', ...options, at('disk.raw'), at(name))
+  execFileSync('gzip', ['-k', at('disk.raw')])
+  execFileSync('xz', ['-k', at('disk.raw')])
+  qemu('create', '-f', 'qcow2', '-b', '/etc/passwd', '-F', 'raw', at('backing.qcow2'))
+  qemu('create', '-f', 'qcow2', at('huge.qcow2'), '1T')
+  writeFileSync(
+    at('extents.vmdk'),
+    '# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\nRW 2048 FLAT "/etc/passwd" 0\n',
+  )
+}
+
+const storage = { resources: { requests: { storage: '32Mi' } } }
+
+const volume = (name: string, source: object, rest: object = { storage }) => ({
+  apiVersion: 'cdi.kubevirt.io/v1beta1',
+  kind: 'DataVolume',
+  metadata: { name },
+  spec: { source, ...rest },
+})
+
+const from = (name: string, more: object = {}) => ({ http: { url: `${origin}/${name}`, ...more } })
+
+const field = (kind: string, name: string, path: string) => tandem.kubectl('get', kind, name, '-o', `jsonpath=${path}`)
+const phase = (name: string) => field('dv', name, '{.status.phase}')
+const succeeded = (name: string) => until(`${name} is full`, async () => (await phase(name)) === 'Succeeded')
+const message = (name: string) => field('dv', name, '{.status.conditions[?(@.type=="Running")].message}')
+
+const diskOf = (claim: string): string => {
+  const [path] = globSync(join(tandem.stateDir, 'volumes', `*_default_${claim}`, 'disk.img'))
+  assert.ok(path, `a disk in ${claim}`)
+  return path
+}
+
+/** Of the part that was imported: the disk is as long as its claim. */
+function sumOf(path: string): string {
+  const data = Buffer.alloc(diskSize)
+  readSync(openSync(path, 'r'), data, 0, diskSize, 0)
+  return createHash('sha256').update(data).digest('hex')
+}
+
+const same = (claim: string) => assert.equal(sumOf(diskOf(claim)), sumOf(join(files, 'disk.raw')), claim)
+
+describe('DataVolumes', { timeout: 600_000 }, () => {
+  before(async () => {
+    files = mkdtempSync(join(tmpdir(), 'data-volumes-'))
+    makeFiles()
+    await serveFiles()
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    tandem = await startTandem({ images: ['minimal-vm'] })
+  })
+
+  after(async () => {
+    server?.closeAllConnections()
+    server?.close()
+    await tandem?.close()
+    rmSync(files, { recursive: true, force: true })
+  })
+
+  test('disks of all formats come to be the same raw disk, with its holes', async () => {
+    const names = ['disk.raw', 'disk.qcow2', 'disk.vdi', 'disk.vhdx', 'disk.vmdk', 'disk.raw.gz', 'disk.raw.xz']
+    const checksum = `sha256:${createHash('sha256')
+      .update(readFileSync(join(files, 'disk.raw.xz')))
+      .digest('hex')}`
+    await tandem.apply([
+      ...names.map((name) => volume(name, from(name, name === 'disk.raw.xz' ? { checksum } : {}))),
+      volume('blank', { blank: {} }),
+    ])
+    for (const name of [...names, 'blank']) await succeeded(name)
+    for (const name of names) {
+      same(name)
+      assert.ok(statSync(diskOf(name)).blocks * 512 < 8 * mebibyte, `${name} is sparse`)
+    }
+    assert.equal(statSync(diskOf('blank')).size, 32 * mebibyte)
+    const line = await tandem.kubectl('get', 'dv', 'disk.qcow2')
+    assert.match(line, /^NAME\s+PHASE\s+PROGRESS\s+RESTARTS\s+AGE\ndisk\.qcow2\s+Succeeded\s+100\.0%/)
+  })
+
+  test('an image that leads elsewhere, is too large or another one is refused, and the reason is told', async () => {
+    const wrong = `sha256:${'0'.repeat(64)}`
+    await tandem.apply([
+      volume('backing', from('backing.qcow2')),
+      volume('extents', from('extents.vmdk')),
+      volume('huge', from('huge.qcow2')),
+      volume('other', from('disk.raw', { checksum: wrong })),
+    ])
+    const told = (name: string, text: RegExp) => until(`${name} says why`, async () => text.test(await message(name)))
+    await told('backing', /backing file/)
+    await told('extents', /keeps its data in other files/)
+    await told('huge', /virtual image size 1099511627776 is larger than the reported available storage 33554432/)
+    await told('other', /checksum mismatch/)
+    assert.equal(await phase('other'), 'Failed')
+    assert.equal(await phase('backing'), 'ImportInProgress')
+    await tandem.kubectl('delete', 'dv', 'backing', 'extents', 'huge', 'other')
+  })
+
+  test('an import that fails is tried again', async () => {
+    await tandem.apply(volume('late', from('late.raw')))
+    await until('the failure is told', async () => /got 404/.test(await message('late')))
+    lateIsThere = true
+    await succeeded('late')
+    assert.equal(await field('dv', 'late', '{.status.restartCount}'), '1')
+    same('late')
+  })
+
+  test('a claim is cloned, also by the name of a DataSource', async () => {
+    await tandem.apply([
+      {
+        apiVersion: 'cdi.kubevirt.io/v1beta1',
+        kind: 'DataSource',
+        metadata: { name: 'golden' },
+        spec: { source: { pvc: { name: 'disk.raw', namespace: 'default' } } },
+      },
+      volume('clone', { pvc: { name: 'disk.raw', namespace: 'default' } }, { storage: {} }),
+      {
+        ...volume('by-name', {}),
+        spec: { sourceRef: { kind: 'DataSource', name: 'golden' }, storage: {} },
+      },
+    ])
+    for (const name of ['clone', 'by-name']) {
+      await succeeded(name)
+      same(name)
+    }
+  })
+
+  test('a disk is uploaded with a token, once', async () => {
+    await tandem.apply(volume('upload', { upload: {} }))
+    await until('it waits for the upload', async () => (await phase('upload')) === 'UploadReady')
+    const request = {
+      apiVersion: 'upload.cdi.kubevirt.io/v1beta1',
+      kind: 'UploadTokenRequest',
+      metadata: { name: 'token' },
+      spec: { pvcName: 'upload' },
+    }
+    const asked = await tandem.tryKubectl(
+      ['create', '-f', '-', '-o', 'jsonpath={.status.token}'],
+      JSON.stringify(request),
+    )
+    assert.equal(asked.code, 0, asked.stderr)
+    const proxy = await field('cdiconfig', 'config', '{.status.uploadProxyURL}')
+    const curl = async (path: string, ...argv: string[]) => {
+      const show = ['-sk', '-o', '/dev/null', '-w', '%{http_code}']
+      return (await run('curl', [...show, ...argv, `${proxy}/v1beta1/${path}`])).stdout
+    }
+    const bearer = ['-H', `Authorization: Bearer ${asked.stdout}`]
+    assert.equal(await curl('upload-async', '-I', ...bearer), '200')
+    assert.equal(await curl('upload-async', '-X', 'POST', '-d', 'x'), '400')
+    assert.equal(await curl('upload-async', '-X', 'POST', '-d', 'x', '-H', 'Authorization: Bearer abc'), '401')
+    const form = ['-F', 'comment=none', '-F', `file=@${join(files, 'disk.qcow2')}`]
+    assert.equal(await curl('upload-form', ...form, ...bearer), '200')
+    await succeeded('upload')
+    same('upload')
+    assert.equal(await curl('upload', '--data-binary', `@${join(files, 'disk.raw')}`, ...bearer), '503')
+  })
+
+  test('an import that dies with Tandem is begun anew', async () => {
+    await tandem.apply(volume('slow', from('slow')))
+    await until('half of it is there', () => held.length === 1)
+    await until('it is under way', async () => (await phase('slow')) === 'ImportInProgress')
+    await tandem.kill()
+    await tandem.up()
+    await until('it is asked for again', () => held.length === 2)
+    const data = readFileSync(join(files, 'disk.raw'))
+    held[1]!.end(data.subarray(data.length / 2))
+    await succeeded('slow')
+    same('slow')
+    assert.deepEqual(globSync(join(tandem.stateDir, 'imports', '*')), [])
+  })
+
+  test('a machine brings its disk along, starts when it is full, and takes it away', async () => {
+    const machine = (name: string, source: object) => ({
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'VirtualMachine',
+      metadata: { name },
+      spec: {
+        runStrategy: 'Always',
+        dataVolumeTemplates: [
+          {
+            metadata: { name: `${name}-root` },
+            spec: { source, storage: { resources: { requests: { storage: '128Mi' } } } },
+          },
+        ],
+        template: {
+          spec: {
+            domain: { memory: { guest: '128Mi' }, devices: { disks: [{ name: 'root', disk: { bus: 'virtio' } }] } },
+            volumes: [{ name: 'root', dataVolume: { name: `${name}-root` } }],
+          },
+        },
+      },
+    })
+    await tandem.apply([
+      machine('good', { registry: { url: image } }),
+      machine('bad', from('late.raw', { checksum: `md5:${'0'.repeat(32)}` })),
+    ])
+    const status = (name: string) => field('vm', name, '{.status.printableStatus}')
+    await until('the machine runs', async () => (await status('good')) === 'Running')
+    await until('the other says what is wrong', async () => (await status('bad')) === 'DataVolumeError')
+    assert.equal(await tandem.kubectl('get', 'vmi', '-o', 'name'), 'virtualmachineinstance.kubevirt.io/good\n')
+    await tandem.kubectl('delete', 'vm', 'good', 'bad')
+    await until('its claim is gone', async () => !/(good|bad)-root/.test(await tandem.kubectl('get', 'dv,pvc')))
+  })
+
+  test('a new image is imported for its DataSource', async () => {
+    await tandem.apply({
+      apiVersion: 'cdi.kubevirt.io/v1beta1',
+      kind: 'DataImportCron',
+      metadata: { name: 'minimal' },
+      spec: {
+        schedule: '0 0 1 1 *',
+        managedDataSource: 'minimal',
+        retentionPolicy: 'None',
+        template: {
+          spec: { source: { registry: { url: image } }, storage: { resources: { requests: { storage: '128Mi' } } } },
+        },
+      },
+    })
+    const ready = '{.status.conditions[?(@.type=="Ready")].status}'
+    await until('the DataSource is there', async () => (await tandem.tryKubectl(['get', 'das', 'minimal'])).code === 0)
+    await until('the DataSource is ready', async () => (await field('das', 'minimal', ready)) === 'True')
+    assert.match(await field('das', 'minimal', '{.spec.source.pvc.name}'), /^minimal-[0-9a-f]{12}$/)
+    await tandem.kubectl('delete', 'dic', 'minimal')
+    await until('all of it is gone', async () => !/minimal/.test(await tandem.kubectl('get', 'das,dv,pvc')))
+  })
+
+  test('who may not read another namespace does not clone from it', async () => {
+    await tandem.kubectl('create', 'namespace', 'theirs')
+    await tandem.kubectl('-n', 'theirs', 'create', 'rolebinding', 'eve', '--clusterrole=admin', '--user=eve')
+    const forbidden = async (object: object, text: RegExp) => {
+      const { code, stderr } = await tandem.tryKubectl(
+        ['-n', 'theirs', '--as=eve', 'create', '-f', '-'],
+        JSON.stringify(object),
+      )
+      assert.notEqual(code, 0)
+      assert.match(stderr, text)
+    }
+    const clone = volume('stolen', { pvc: { name: 'disk.raw', namespace: 'default' } }, { storage: {} })
+    await forbidden(clone, /User eve has insufficient permissions in clone source namespace default/)
+    await forbidden(volume('own', from('disk.raw')), /only who may use nodes\/proxy fetches from it/)
+  })
+})
