@@ -146,7 +146,7 @@ const domainXml = (name: string, overlay: string, log: string, { disk, accelerat
     <interface type='network'><source network='tandem-bench'/><model type='virtio'/></interface>
     <serial type='pty'><log file='${log}' append='off'/><target port='0'/></serial>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-    <graphics type='vnc' socket='${overlay}.vnc'/>
+    <graphics type='vnc'><listen type='socket'/></graphics>
     <video><model type='vga' vram='16384'/></video>
     <memballoon model='virtio' freePageReporting='on'/>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
