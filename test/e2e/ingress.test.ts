@@ -130,7 +130,8 @@ if (enterRoom(import.meta.filename)) {
       mirrored.push(`${request.method} ${request.url} ${await text(request)}`)
       response.end('nobody reads this')
     })
-    await new Promise<void>((resolve) => mirror.listen(8081, podAddress, resolve))
+    // At every address: a port that no Gateway can have.
+    await new Promise<void>((resolve) => mirror.listen(8081, resolve))
     for (const [name, port] of [
       ['web', 8080],
       ['mirror', 8081],
@@ -261,13 +262,14 @@ if (enterRoom(import.meta.filename)) {
     const listeners = [
       { name: 'http', port: 80, protocol: 'HTTP' },
       { name: 'https', port: 443, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'shop' }] } },
-      { name: 'other', port: 8080, protocol: 'HTTP' },
+      { name: 'taken', port: 8081, protocol: 'HTTP' },
     ]
     cluster.put('gateways', {
       kind: 'Gateway',
       metadata: { name: 'web' },
       spec: { gatewayClassName: 'tandem', listeners },
     })
+    await until(() => conditionsOf('web').includes('Programmed True'))
     const requestHeaderModifier = { set: [{ name: 'X-Mine', value: 'set' }], remove: ['x-gone'] }
     const responseHeaderModifier = { add: [{ name: 'X-Answer', value: 'added' }] }
     route(
@@ -292,7 +294,7 @@ if (enterRoom(import.meta.filename)) {
       ],
       { hostnames: ['*.example.com'] },
     )
-    await until(async () => !(await refused()))
+    await until(async () => (await ask('shop.example.com', '/none')).status === 500)
     const sent = await ask('shop.example.com', '/shop/b?c=1', { 'x-gone': '1', 'x-mine': '0' }, 'POST', 'hello')
     const seen = JSON.parse(sent.body)
     assert.deepEqual([sent.status, seen.url, seen.method, seen.body], [200, '/a/b?c=1', 'POST', 'hello'])

@@ -76,6 +76,7 @@ export function createGateways(options: GatewaysOptions): Gateways {
   let unavailable = new Map<number, string>()
   const contexts = new Map<string, SecureContext | string>()
   let timer: NodeJS.Timeout | undefined
+  let due = 0
   let stopped = false
   let working: Promise<void> = Promise.resolve()
 
@@ -241,8 +242,12 @@ export function createGateways(options: GatewaysOptions): Gateways {
   }
 
   function schedule(afterMs = settleMs): void {
-    if (stopped) return
-    timer ??= setTimeout(() => {
+    const at = performance.now() + afterMs
+    // A change does not wait for the next try of something else.
+    if (stopped || (timer && due <= at)) return
+    clearTimeout(timer)
+    due = at
+    timer = setTimeout(() => {
       timer = undefined
       working = working.then(work).catch((error) => {
         log.warn('cannot bring Gateways up to date', { error })

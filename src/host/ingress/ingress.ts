@@ -59,6 +59,7 @@ export function createIngress({ client, informers, address, door, backends, log 
   let table: RoutingTable = routingTable([])
   let isServing = false
   let timer: NodeJS.Timeout | undefined
+  let due = 0
   let stopped = false
   let working: Promise<void> = Promise.resolve()
   const certificates = createCertificates({
@@ -132,8 +133,12 @@ export function createIngress({ client, informers, address, door, backends, log 
   }
 
   function schedule(afterMs = settleMs): void {
-    if (stopped) return
-    timer ??= setTimeout(() => {
+    const at = performance.now() + afterMs
+    // A change does not wait for the next try of something else.
+    if (stopped || (timer && due <= at)) return
+    clearTimeout(timer)
+    due = at
+    timer = setTimeout(() => {
       timer = undefined
       working = working.then(work).catch((error) => {
         log.warn('cannot bring Ingresses up to date', { error })
