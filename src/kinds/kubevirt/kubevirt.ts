@@ -1,5 +1,6 @@
 // KubeVirt: the object by which clients find out that virtual machines are to be had, of which version, and how they are
-// configured. Tandem has no components to install; what it takes of the configuration is nothing, and it says so.
+// configured. Tandem has no components to install: of the configuration it takes what machines may have of this machine, and
+// says of all else that it has no effect.
 
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
@@ -86,8 +87,22 @@ function unheard({ spec = {} }: ApiObject, old?: ApiObject): string[] {
       .map((name) => `${at}.${name}`)
   const { configuration, ...rest } = spec
   const { configuration: configured, ...before } = old?.spec ?? {}
-  return [...changed(rest, before, 'spec'), ...changed(configuration, configured, 'spec.configuration')]
+  return [...changed(rest, before, 'spec'), ...changed(configuration, configured, 'spec.configuration')].filter(
+    (field) => !heard(field, configuration),
+  )
 }
+
+/** What machines may have of this machine: the devices that are permitted, and the gates that open files of it. */
+function heard(field: string, configuration: any): boolean {
+  if (field === 'spec.configuration.permittedHostDevices')
+    return Object.keys(configuration.permittedHostDevices).every((kind) => heardDevices.includes(kind))
+  if (field !== 'spec.configuration.developerConfiguration') return false
+  const { featureGates = [], ...others } = configuration.developerConfiguration
+  return isEmpty(others) && Array.isArray(featureGates) && featureGates.every((gate) => heardGates.includes(gate))
+}
+
+const heardDevices = ['pciHostDevices', 'mediatedDevices']
+const heardGates = ['HostDisk', 'HostDevices']
 
 const isEmpty = (value: unknown): boolean =>
   value === null || value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0)
