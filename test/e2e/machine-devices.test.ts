@@ -46,7 +46,7 @@ function machine(name: string, image: string, networkNames: string[], more: { do
       runStrategy: 'Always',
       template: {
         spec: {
-          terminationGracePeriodSeconds: 30,
+          terminationGracePeriodSeconds: 10,
           networks: [
             { name: 'default', pod: {} },
             ...networkNames.map((networkName) => ({ name: networkName, multus: { networkName } })),

@@ -58,7 +58,7 @@ function baseArgs(plan: MachinePlan): string[] {
     ...['-cpu', cpuOption(plan)],
     ...['-smp', option('', smpValues(plan.topology, plan.room?.maxSockets))],
     ...['-m', option('', memoryValues(plan.memoryBytes, plan.room?.maxMemoryBytes))],
-    ...['-overcommit', option('', { 'mem-lock': plan.spec.domain.cpu?.realtime !== undefined })],
+    ...['-overcommit', option('', { 'mem-lock': false })],
     ...['-uuid', plan.uuid],
     ...smbiosArgs(plan),
     ...['-rtc', rtcOption(plan)],

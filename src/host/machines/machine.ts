@@ -226,6 +226,8 @@ async function reconnect(machine: Machine, observer: Observer): Promise<void> {
       await pause(wait)
     }
   }
+  // A start that failed has ended its QEMU itself, and is tried again.
+  if (machine.starting || !machine.record.process) return
   if (!machine.record.result && !machine.detached) observer.ended(machine, vanished)
 }
 

@@ -90,6 +90,17 @@ export const takenCpus = (machines: Iterable<Machine>): Set<number> =>
 const placed = (placement: Placement | undefined): number[] =>
   placement ? [...placement.cpus, ...(placement.emulator === undefined ? [] : [placement.emulator])] : []
 
+/** @throws Waiting where the machine does not let anything run in real time */
+export async function requireRealtime({ domain }: VmiSpec): Promise<void> {
+  if (!domain.cpu?.realtime) return
+  const { code, stderr } = await run(['chrt', '--fifo', '1', 'true'], { allowFailure: true })
+  if (code === 0) return
+  throw new Waiting(
+    'Unschedulable',
+    `0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. This machine lets nothing run in real time: ${stderr.trim()}`,
+  )
+}
+
 /** After the start: each of the guest's processors on its own, QEMU's other threads beside. */
 export async function pin(machine: Machine, { domain }: VmiSpec, placement: Placement): Promise<void> {
   const { qmp, record } = machine
@@ -100,9 +111,14 @@ export async function pin(machine: Machine, { domain }: VmiSpec, placement: Plac
   const threads = await qmp.execute<{ 'cpu-index': number; 'thread-id': number }[]>('query-cpus-fast')
   const realtime = domain.cpu?.realtime
   const urgent = realtime?.mask ? numbersIn(realtime.mask) : undefined
+  // A control group of the first version may have no time for it.
+  const urge = (thread: number) =>
+    run(['chrt', '--fifo', '--pid', '1', String(thread)]).catch((error) => {
+      throw new Waiting('Unschedulable', `this machine lets no guest run in real time: ${(error as Error).message}`)
+    })
   for (const { 'cpu-index': index, 'thread-id': thread } of threads) {
     await run(['taskset', '--cpu-list', '--pid', String(cpus[index] ?? cpus[0]), String(thread)])
-    if (realtime && (urgent?.includes(index) ?? true)) await run(['chrt', '--fifo', '--pid', '1', String(thread)])
+    if (realtime && (urgent?.includes(index) ?? true)) await urge(thread)
   }
 }
 

@@ -22,7 +22,7 @@ import { requireHugePages } from './huge-pages.ts'
 import { firmwareUuid } from './identity.ts'
 import { prepareKernel } from './kernel-boot.ts'
 import { attach, type Machine, type Observer } from './machine.ts'
-import { machineCpus, makeWay, pin, planPlacement, takenCpus } from './placement.ts'
+import { machineCpus, makeWay, pin, planPlacement, requireRealtime, takenCpus } from './placement.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
@@ -58,6 +58,7 @@ const answerTimeoutMs = 20_000
 /** @throws Waiting for what may still come; Error with what QEMU or the preparation said. Leaves nothing running then. */
 export async function startMachine(rooms: StartRooms, machine: Machine, object: StoredObject, observer: Observer) {
   requireMemory(guestMemory(specOf(object).domain))
+  await requireRealtime(specOf(object))
   requireHugePages(specOf(object), guestMemory(specOf(object).domain))
   const resuming = stateToResume(rooms, object, specOf(object))
   const template = resuming ? undefined : await templateOf({ ...rooms.templates, ...rooms }, object)
@@ -246,7 +247,7 @@ export function launchMachine(
       user: rooms.user && plan.accelerator === 'kvm' ? withKvm(rooms.user) : rooms.user,
       files: disks.files,
       // What a device of the machine writes into must stay where it is.
-      locksMemory: plan.spec.domain.cpu?.realtime !== undefined || plan.hostDevices !== undefined,
+      locksMemory: plan.hostDevices !== undefined,
     },
     (how) => rooms.log.info('a QEMU process ended', { machine: plan.title, how }),
   )
