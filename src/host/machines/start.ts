@@ -111,7 +111,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       copying: undefined,
     }
     writeRecord(machine.directory, machine.record)
-    throw said ? new Error(said, { cause: error }) : error
+    throw said && !(error instanceof Waiting) ? new Error(said, { cause: error }) : error
   }
 }
 
