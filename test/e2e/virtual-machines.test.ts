@@ -263,6 +263,8 @@ describe('virtual machines', () => {
     await tandem.kubectl('delete', pod)
     await replaced('nat', first)
     await ready('nat')
+    const isUp = async () => (await tandem.tryKubectl(['logs', 'nat'])).stdout.includes('tandem-minimal: ready at')
+    await until('the guest is up again', isUp)
     const events = await tandem.kubectl('events', '--for', 'vmi/nat')
     assert.match(events, /ShuttingDown .*Signaled Graceful Shutdown/)
   })
