@@ -182,7 +182,7 @@ describe('virtual machines', () => {
     assert.match(machines, /^NAME +AGE +STATUS +READY\n/)
     assert.match(machines, /virtualmachine\.kubevirt\.io\/nat +\S+ +Running +True/)
     assert.match(running, /^NAME +AGE +PHASE +IP +NODENAME +READY +LIVE-MIGRATABLE +PAUSED *\n/)
-    assert.match(running, /\/plain +\S+ +Running +10\.\d+\.\d+\.\d+ +\S+ +True +False/)
+    assert.match(running, /\/plain +\S+ +Running +10\.\d+\.\d+\.\d+ +\S+ +True +True/)
     const described = await tandem.kubectl('describe', 'vm', 'nat')
     assert.match(described, /Normal +SuccessfulCreate .*creating the new virtual machine instance nat/)
     assert.match(described, /Printable Status: +Running/)
