@@ -35,6 +35,7 @@ import { processesBelow, signal } from './process.ts'
 import { readRecord } from './record.ts'
 import { createSavedStates } from './saved-states.ts'
 import { createSnapshotFiles } from './snapshot-files.ts'
+import { letRun } from './snapshot-memory.ts'
 import { createSnapshotTaker, type SnapshotTaker } from './snapshot-take.ts'
 import { createSources } from './sources.ts'
 import { createTemplateMemory } from './template-memory.ts'
@@ -156,6 +157,9 @@ export function createMachines(options: MachinesOptions): Machines {
       })
     await recoverMove(options, machine).catch((error) =>
       log.warn('cannot end a migration of before', { machine: record.name, error }),
+    )
+    await letRun(machine).catch((error) =>
+      log.warn('cannot let a machine go on after a snapshot', { machine: record.name, error }),
     )
     switch (await recoverHalfway(saved, machine)) {
       case 'hibernated':

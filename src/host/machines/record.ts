@@ -63,6 +63,8 @@ export interface MachineRecord {
   twin?: boolean
   /** It is becoming a copy of a template, and does not know yet who it is. */
   copying?: boolean
+  /** Its memory is being copied for a snapshot; whether it was paused before. */
+  snapping?: { paused: boolean }
   /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */
   stopDeadline?: number
   /** Its file systems are held still; `until`, in ms since 1970, when a time was given. */

@@ -1,11 +1,12 @@
 // A running machine whole: its memory and every disk, also those that go with the instance. The guest stands still until
 // all is copied, and goes on. Going back is what going on from suspend to disk is (hibernate.ts).
 
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import { type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { saveRam } from './ram-stream.ts'
+import { writeRecord } from './record.ts'
 import { hardwareOf, isKept, type SavedState, type SavedStates } from './saved-states.ts'
 import { copyDisk, type TakenSnapshot } from './snapshot-files.ts'
 import { specOf } from './vmi.ts'
@@ -26,16 +27,15 @@ export async function copyWithMemory(
   const paused = pausedBy(machine) !== undefined
   const owner = record.user === undefined ? undefined : { uid: record.user, gid: record.user }
   const work = async () => {
-    await qmp.execute('stop')
+    note(machine, { paused })
     try {
+      await qmp.execute('stop')
       await saveRam(qmp, directory, join(into, ramFile), owner)
       for (const { from, to } of disks) await copyDisk(from, to)
       for (const name of readdirSync(directory))
         if (isKept(name)) await copyDisk(join(directory, name), join(into, name))
     } finally {
-      // QEMU counts as having moved away: only going on gives it its disks back.
-      await qmp.execute('cont')
-      if (paused) await qmp.execute('stop')
+      await letRun(machine)
       await refresh(machine, observer)
     }
   }
@@ -50,6 +50,32 @@ export async function copyWithMemory(
     hardware: hardwareOf(specOf(instance)),
     paused,
   }
+}
+
+/** Written down, so that a guest does not stand still because Tandem ended. */
+function note(machine: Machine, snapping: { paused: boolean } | undefined): void {
+  const { snapping: _, ...record } = machine.record
+  machine.record = { ...record, ...(snapping && { snapping }) }
+  writeRecord(machine.directory, machine.record)
+}
+
+/** The guest goes on, if it ran. Also for a machine that a former Tandem left while its memory was being copied. */
+export async function letRun(machine: Machine): Promise<void> {
+  const { qmp, record } = machine
+  if (!record.snapping || !qmp) return
+  for (let tries = 1; ; tries++) {
+    try {
+      // QEMU counts as having moved away: only going on gives it its disks back.
+      await qmp.execute('cont')
+      break
+    } catch (error) {
+      // A copy that nobody takes any more has not come to its end yet.
+      if (tries === 50) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  if (record.snapping.paused) await qmp.execute('stop')
+  note(machine, undefined)
 }
 
 /** Makes a snapshot's memory the saved state of a machine; `claims`: what its volumes are called now. */
@@ -69,7 +95,6 @@ export async function restoreMemory(
   // It is the state of no instance that Tandem knows.
   saved.seal(owner, { ...memory, instance: `restored-${owner}`, hardware: onClaims(memory.hardware, claims) })
   saved.collect(owner, disks)
-  rmSync(join(ram, '..', `${ramFile}-disks`), { recursive: true, force: true })
 }
 
 /** The hardware on restored claims: the same disks under other names. */
