@@ -205,6 +205,8 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     assert.equal(await curl('upload-async', '-I', ...bearer), '200')
     assert.equal(await curl('upload-async', '-X', 'POST', '-d', 'x'), '400')
     assert.equal(await curl('upload-async', '-X', 'POST', '-d', 'x', '-H', 'Authorization: Bearer abc'), '401')
+    writeFileSync(join(files, 'long.raw'), Buffer.alloc(33 * mebibyte, 1))
+    assert.equal(await curl('upload-async', '--data-binary', `@${join(files, 'long.raw')}`, ...bearer), '400')
     const form = ['-F', 'comment=none', '-F', `file=@${join(files, 'disk.qcow2')}`]
     assert.equal(await curl('upload-form', ...form, ...bearer), '200')
     await succeeded('upload')

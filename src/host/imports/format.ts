@@ -32,6 +32,15 @@ export function formatOf(head: Buffer, tail: Buffer): ImportFormat {
   return 'raw'
 }
 
+const packed = ['\x1f\x8b', '\x28\xb5\x2f\xfd', '\xfd7zXZ']
+const formatted = ['QFI\xfb', 'KDMV', 'vhdxfile', 'conectix']
+
+/** Neither packed nor in a format: as long as it is, so long is the disk. */
+export const looksRaw = (first: Buffer): boolean =>
+  first.length >= 68 &&
+  first.readUInt32LE(64) !== 0xbeda107f &&
+  ![...packed, ...formatted].some((magic) => first.toString('latin1', 0, magic.length) === magic)
+
 /** Fields as the VMDK 1.1 specification places them; the description inside must name no parent and no other file. */
 function checkVmdk(head: Buffer): void {
   if (head.length < sector) throw new ImportError('the image is a VMDK that ends in its header')

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { StoredObject } from '../../api/meta.ts'
 import { fatalError, podPhase, populatedFor, uploadTarget } from '../../kinds/cdi/annotations.ts'
-import { formatOf } from './format.ts'
+import { formatOf, looksRaw } from './format.ts'
 import { dataVolumeOf, orderFor, retryDelay } from './order.ts'
 import { sandboxed } from './sandbox.ts'
 import { writeSparse } from './sparse-file.ts'
@@ -90,6 +90,13 @@ test('formats are known by their bytes', () => {
     'vdi',
   )
   assert.equal(formatOf(vmdk(good), none), 'vmdk')
+})
+
+test('what is neither packed nor in a format is raw from its first bytes on', () => {
+  assert.ok(looksRaw(head('')))
+  for (const magic of ['QFI\xfb', '\x1f\x8b', '\xfd7zXZ', '\x28\xb5\x2f\xfd', 'KDMV'])
+    assert.ok(!looksRaw(head(magic)), magic)
+  assert.ok(!looksRaw(Buffer.alloc(10)))
 })
 
 for (const [what, bytes] of [

@@ -8,7 +8,9 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { StoredObject } from '../../api/meta.ts'
 import { quantityValue, tryParseQuantity } from '../../api/quantity.ts'
+import { claimDiskSize } from '../machines/claim-disk.ts'
 import { tooSmall } from './failure.ts'
+import { looksRaw } from './format.ts'
 import type { Importer } from './importer.ts'
 
 export interface UploadAnswer {
@@ -27,24 +29,25 @@ export interface Upload {
 
 export type TakeUpload = (upload: Upload) => Promise<UploadAnswer>
 
-/** An image in another format may be longer than its claim has room for. */
-function roomOf({ status }: StoredObject): number {
+function capacityOf({ status }: StoredObject): number {
   const capacity = tryParseQuantity(String(status?.capacity?.storage ?? ''))
-  return capacity ? Number(quantityValue(capacity)) * 2 : 0
+  return capacity ? Number(quantityValue(capacity)) : 0
 }
 
 export function createUploads(importer: Importer): TakeUpload {
   const busy = new Set<string>()
 
-  async function receive(directory: string, body: Readable, room: number): Promise<string> {
+  async function receive(directory: string, body: Readable, room: number, disk: number): Promise<string> {
     await mkdir(directory, { recursive: true, mode: 0o711 })
     await chmod(directory, 0o711)
     const file = join(directory, 'upload')
     let size = 0
     const counted = async function* (source: AsyncIterable<Buffer>) {
+      let most = room
       for await (const chunk of source) {
+        if (size === 0 && disk > 0 && looksRaw(chunk)) most = disk
         size += chunk.length
-        if (room > 0 && size > room) throw tooSmall(size, room)
+        if (most > 0 && size > most) throw tooSmall(size, most)
         yield chunk
       }
     }
@@ -63,7 +66,9 @@ export function createUploads(importer: Importer): TakeUpload {
     const directory = importer.workDirectory(claim)
     let filling: Promise<void>
     try {
-      const file = await receive(directory, body, roomOf(claim))
+      const capacity = capacityOf(claim)
+      // An image in another format may be longer than its claim has room for.
+      const file = await receive(directory, body, capacity * 2, order.archive ? 0 : claimDiskSize(capacity))
       filling = importer.fill(claim, order, file)
       filling.catch(() => {})
     } catch (error) {
