@@ -90,7 +90,7 @@ describe('changes of a machine that runs', () => {
   before(async () => {
     tandem = await startTandem({ images: ['minimal-vm'] })
     api = createHttpsTransport(accessFromKubeconfig(readFileSync(tandem.kubeconfig, 'utf8')))
-    await tandem.apply([machine, claim('fast', '64Mi'), claim('many', '32Mi'), claim('paper', '16Mi')])
+    await tandem.apply([machine, claim('fast', '64Mi'), claim('many', '32Mi')])
     await tandem.kubectl('wait', '--for=condition=Ready', 'vmi/hot', '--timeout=60s')
     guest = await openShell(tandem.kubeconfig, 'hot')
     // The modules for it are loaded when all else is done.
@@ -168,7 +168,7 @@ describe('changes of a machine that runs', () => {
   })
 
   test('by the template: volumes go and discs come, without a restart', async () => {
-    const volume = { name: 'disc', persistentVolumeClaim: { claimName: 'paper', hotpluggable: true } }
+    const volume = { name: 'disc', persistentVolumeClaim: { claimName: 'many', hotpluggable: true } }
     const { volumes } = machine.spec.template.spec
     const { disks } = machine.spec.template.spec.domain.devices
     const template = { spec: { volumes: [...volumes, volume], domain: { devices: { disks } } } }
@@ -176,7 +176,7 @@ describe('changes of a machine that runs', () => {
     await phase('fast', undefined)
     await phase('disc', 'Ready')
     await sees(sizeOf('vdb'), 'none')
-    await sees(sizeOf('sr0'), sectors(15))
+    await sees(sizeOf('sr0'), sectors(30))
     await patch('hot', 'vm', { spec: { template: { spec: { volumes } } } })
     await phase('disc', undefined)
     assert.ok(!(await tandem.kubectl('get', 'vm', 'hot', '-o', 'jsonpath={.status.conditions}')).includes('Restart'))
