@@ -57,8 +57,9 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
   const daemons: ChildProcess[] = [
     spawn('/usr/sbin/virtlogd', [...pidFile('virtlogd')], { stdio: 'ignore' }),
     spawn(
-      '/usr/sbin/libvirtd',
+      'unshare',
       [
+        ...['--mount', 'sh', '-c', guest.accelerator === 'tcg' ? withoutKvm : 'exec "$@"', 'sh', '/usr/sbin/libvirtd'],
         ...['--config', conf('libvirtd.conf', [`unix_sock_dir = "${sockets}"`, 'auth_unix_rw = "none"'])],
         ...pidFile('libvirtd'),
       ],
@@ -67,9 +68,12 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
   ]
   const uri = `qemu+unix:///system?socket=${join(sockets, 'libvirt-sock')}`
   const virsh = (...argv: string[]) => run(['virsh', '--quiet', '--connect', uri, ...argv], { timeoutMs: 120_000 })
-  const close = async () => {
+  const removeNetwork = async () => {
     await virsh('net-destroy', 'tandem-bench').catch(() => {})
     await virsh('net-undefine', 'tandem-bench').catch(() => {})
+  }
+  const close = async () => {
+    await removeNetwork()
     for (const daemon of daemons) daemon.kill('SIGTERM')
     await Promise.all(daemons.map((daemon) => daemon.exitCode ?? new Promise((done) => daemon.once('exit', done))))
   }
@@ -82,6 +86,8 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
         if (tries > 100) throw error
         await sleep(100)
       }
+    // Of a bench that was cut off.
+    await removeNetwork()
     await virsh('net-define', conf('network.xml', [networkXml]))
     await virsh('net-start', 'tandem-bench')
   } catch (error) {
@@ -94,6 +100,7 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
       const log = join(directory, `${name}.log`)
       await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', disk.path, '-F', disk.format, overlay])
       const xml = conf(`${name}.xml`, [domainXml(name, overlay, log, { ...guest, disk })])
+      for (const former of ['destroy', 'undefine']) await virsh(former, name).catch(() => {})
       await virsh('define', xml)
       const pidPath = `/run/libvirt/qemu/${name}.pid`
       return {
@@ -112,6 +119,18 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
     close,
   }
 }
+
+/** A KVM that is there and does not work has libvirt ask QEMU anew what it can, at each start. */
+const withoutKvm = [
+  'set -e',
+  'mount -t tmpfs tmpfs /mnt',
+  'mkdir /mnt/net /mnt/pts /mnt/shm',
+  'for one in null zero full random urandom tty ptmx net/tun; do touch /mnt/$one; mount --bind /dev/$one /mnt/$one; done',
+  'mount --rbind /dev/pts /mnt/pts',
+  'mount --bind /dev/shm /mnt/shm',
+  'mount --move /mnt /dev',
+  'exec "$@"',
+].join('; ')
 
 export const residentKb = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
@@ -144,7 +163,7 @@ const domainXml = (name: string, overlay: string, log: string, { disk, accelerat
       <target dev='vda' bus='virtio'/>
     </disk>
     <interface type='network'><source network='tandem-bench'/><model type='virtio'/></interface>
-    <serial type='pty'><log file='${log}' append='off'/><target port='0'/></serial>
+    <serial type='file'><source path='${log}'/><target port='0'/></serial>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <graphics type='vnc'><listen type='socket'/></graphics>
     <video><model type='vga' vram='16384'/></video>
