@@ -167,6 +167,24 @@ describe('changes of a machine that runs', () => {
     await sees(sizeOf('vdb'), sectors(120))
   })
 
+  test('all of it is there again after a sleep on disk', async () => {
+    await guest.run('echo kept > /tmp/kept')
+    const pids = (await instance()).metadata.uid
+    assert.equal(await put('virtualmachines', 'hibernate', {}), 202)
+    await tandem.kubectl('wait', '--for=jsonpath={.status.printableStatus}=Hibernated', 'vm/hot', '--timeout=60s')
+    assert.equal(await put('virtualmachines', 'resume', {}), 202)
+    await until('it goes on', async () => {
+      const { code, stdout } = await tandem.tryKubectl(['get', 'vmi', 'hot', '-o', 'json'])
+      return code === 0 && JSON.parse(stdout).metadata.uid !== pids && JSON.parse(stdout).status.phase === 'Running'
+    })
+    guest.close()
+    guest = await openShell(tandem.kubeconfig, 'hot')
+    assert.equal(await guest.run('cat /tmp/kept; nproc'), 'kept\n3')
+    assert.equal(await guest.run(sizeOf('vdb')), sectors(120))
+    assert.equal(await guest.run('head -c 7 /dev/vdb'), 'written')
+    await until('the status has it', async () => (await instance()).status.memory.guestCurrent === '1280Mi')
+  })
+
   test('by the template: volumes go and discs come, without a restart', async () => {
     const volume = { name: 'disc', persistentVolumeClaim: { claimName: 'many', hotpluggable: true } }
     const { volumes } = machine.spec.template.spec

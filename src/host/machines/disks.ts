@@ -12,6 +12,7 @@ import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
 import { ensureImage, unlessAborted } from './container-image.ts'
 import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
 import { openHostDisk } from './host-disk.ts'
+import { pluggedAgain } from './hotplug-plan.ts'
 import { isoImage } from './iso9660.ts'
 import type { DiskFormat, PreparedDisk, PreparedPlug } from './plan.ts'
 import { firstFile } from './process.ts'
@@ -78,7 +79,8 @@ export async function prepareDisks(
       disks.push({ ...prepared, disk })
       volumes.push({ name: disk.name, target: targets.get(disk.name), ...status })
     }
-    for (const plug of before?.plugged?.disks ?? []) {
+    for (const known of before?.plugged?.disks ?? []) {
+      const plug = pluggedAgain(spec, known)
       const { status: _, ...prepared } = await claimDisk(work, plug.disk, plug.claim, plug.readOnly)
       plugged.push({ plug, prepared: { ...prepared, disk: plug.disk } })
     }

@@ -4,6 +4,7 @@
 
 import type { StoredObject } from '../../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../../kinds/kubevirt/hibernation.ts'
+import { ephemeralVolumesOf, fixedPart } from '../../kinds/kubevirt/live-changes.ts'
 import type { Accelerator } from './accelerator.ts'
 import { type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { isAlive, killAndWait } from './process.ts'
@@ -17,6 +18,16 @@ import { Waiting } from './waiting.ts'
 const discard = (what: string) =>
   `${what}; or start it afresh, without what is saved: take the annotation ${savedAnnotation} off the VirtualMachine and restart it`
 
+/** What is half in or out, or in no template, would not be there when the guest goes on. */
+function requirePluggedWhole({ metadata }: StoredObject, { record }: Machine): void {
+  const ephemeral = ephemeralVolumesOf(metadata.annotations)
+  for (const { name, state } of record.started?.plugged?.disks ?? []) {
+    if (state !== 'ready') throw new Error(`volume ${name} is being taken out of the guest`)
+    if (ephemeral.has(name))
+      throw new Error(`volume ${name} was added to the instance alone: remove it, or add it to spec.template`)
+  }
+}
+
 /** Saves a machine that runs and ends its QEMU. @throws Error; the guest runs on then. */
 export async function hibernate(
   saved: SavedStates,
@@ -24,10 +35,12 @@ export async function hibernate(
   object: StoredObject,
   letGo: () => void,
 ): Promise<void> {
+  await machine.adjusting
   const { qmp, record } = machine
   const owner = ownerOf(object)
   if (!owner) throw new Error('only an instance that belongs to a VirtualMachine can be hibernated')
   if (!qmp || !record.started) throw new Error('QEMU does not answer')
+  requirePluggedWhole(object, machine)
   if (!saved.isSealed(owner, record.uid)) {
     const paused = pausedBy(machine) !== undefined
     await qmp.execute('stop')
@@ -51,6 +64,16 @@ export async function hibernate(
   saved.collect(owner, machine.directory)
 }
 
+/** Without what may change while the guest runs, and so while it does not. */
+function fixedHardware(text: string): string {
+  const { domain, ...rest } = fixedPart(JSON.parse(text))
+  const { resources: _, cpu, memory, ...devices } = domain
+  // The room to grow is that of the saved guest, whatever the template's would be now.
+  const { maxSockets: __, ...processors } = cpu
+  const { maxGuest: ___, ...pages } = memory
+  return JSON.stringify({ ...rest, domain: { ...devices, cpu: processors, memory: pages } })
+}
+
 /** The saved state from which an instance is to go on. @throws Waiting when it is to, and cannot */
 export function stateToResume(
   { saved, emulator }: { saved: SavedStates; emulator: { version: string } },
@@ -66,7 +89,7 @@ export function stateToResume(
   const state = saved.find(owner)
   if (!state)
     throw new Waiting('ResumeFailed', discard('the saved state of this machine is gone: put its directory back'))
-  if (state.hardware !== hardwareOf(spec))
+  if (fixedHardware(state.hardware) !== fixedHardware(hardwareOf(spec)))
     throw new Waiting(
       'ResumeFailed',
       discard('spec.template was changed while the machine was hibernated: change domain, networks and volumes back'),

@@ -5,6 +5,7 @@ import { blockdev, deviceValues } from './args-storage.ts'
 import { Inexpressible, option } from './option.ts'
 import { isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf, coldDisks, type Disk, diskTargets, nextTarget, type VmiSpec, type Volume } from './vmi.ts'
+import { Waiting } from './waiting.ts'
 
 /** A disk that was plugged into the guest, or a disc that was put into a drive, as it is written down. */
 export interface PluggedDisk {
@@ -75,6 +76,19 @@ export function plugStep(spec: VmiSpec, { disks }: Plugged): PlugStep {
     attach: wanted.filter(({ config }) => !disks.some((one) => one.config === config && one.state === 'ready')),
     detach: disks.filter((one) => one.state !== 'ready' || !wanted.some(({ config }) => config === one.config)),
   }
+}
+
+/** A disk that was plugged into a guest that goes on elsewhere: it is what the spec of today says of it. */
+export function pluggedAgain(spec: VmiSpec, plugged: PluggedDisk): PluggedDisk {
+  const volume = hotVolumes(spec).get(plugged.name)
+  const disk = spec.domain.devices?.disks?.find((one) => one.name === plugged.name)
+  const claim = claimOfVolume(volume)
+  if (!claim || !disk || plugged.state !== 'ready')
+    throw new Waiting(
+      'ResumeFailed',
+      `volume ${plugged.name} was plugged into the guest and is not in spec.template: add it there again`,
+    )
+  return { ...plugged, claim, config: JSON.stringify([volume, disk]) }
 }
 
 export const isPlugDue = (spec: VmiSpec, plugged: Plugged = nothingPlugged): boolean => {

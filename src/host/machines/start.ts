@@ -211,7 +211,7 @@ export async function prepareMachine(
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
     ...(room && { room }),
-    ...(before?.plugged && { plugged: before.plugged }),
+    ...(before?.plugged && { plugged: { ...before.plugged, disks: disks.plugged.map(({ plug }) => plug) } }),
     ...(growth && { growth }),
   }
   return { plan, started, disks, network, accelerator }
