@@ -41,9 +41,11 @@ export const virtualMachineInstance = defineKind({
     identify(object.spec)
   },
   prepareUpdate: (object, old) => identify(object.spec, old.spec),
-  validate(object, old) {
+  validate(object, old, subresource) {
     if (!old) return validateInstanceSpec(object.spec, 'spec')
-    if (equalJson(object.spec, old.spec)) return []
+    // A status is no change of the spec, and one that ends may always end: a newer Tandem may have further defaults.
+    if (subresource === 'status' || equalJson(object.spec, old.spec)) return []
+    if (old.metadata.deletionTimestamp) return validateInstanceSpec(object.spec, 'spec')
     return [...validateLiveChange(object.spec, old.spec, 'spec'), ...validateInstanceSpec(object.spec, 'spec')]
   },
   example: {
