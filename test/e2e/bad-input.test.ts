@@ -105,9 +105,9 @@ describe('bad input', () => {
       /spec\.template\.spec\.volumes\[0\]\.cloudInitNoCloud\.userData: .*exceeds 2048 byte limit\. Should use UserDataSecretRef/,
     ],
     [
-      'what only a cluster can do',
-      machine('wrong', { volumes: [{ name: 'root', dataVolume: { name: 'x' } }] }),
-      /spec\.template\.spec\.volumes\[0\]\.dataVolume: Forbidden: .*make a persistentVolumeClaim/,
+      'a device that is not there',
+      machine('wrong', { domain: { devices: { disks: [], sound: { name: 'loud' } } } }),
+      /spec\.template\.spec\.domain\.devices\.sound: Forbidden: /,
     ],
   ]
 
