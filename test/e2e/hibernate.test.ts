@@ -110,7 +110,7 @@ inRoom('a machine that was changed meanwhile is not resumed, and says how to go 
   const first = await bootStubborn(room)
   await room.until(hibernating(first), over)
   await remove(room, first)
-  const changed = await room.until(resumed(room, { memory: { guest: '128Mi' } }), (status) =>
+  const changed = await room.until(resumed(room, { cpu: { model: 'qemu64' } }), (status) =>
     status.conditions?.some((one: any) => one.reason === 'ResumeFailed'),
   )
   assert.match(synchronized(changed)!, /spec.template was changed .* take the annotation tandem.dev\/hibernated off/)
