@@ -319,12 +319,12 @@ inRoom('what is missing is named, and waited for', async (room) => {
 
 inRoom('what is not supported is refused by name', async (room) => {
   const object = await room.until(
-    room.vmi('greedy', {}, { devices: { gpus: [{ name: 'g', deviceName: 'x' }] } }),
+    room.vmi('greedy', {}, { devices: { sound: { name: 'loud' } } }),
     (status) => status.conditions?.some((one: any) => one.type === 'Synchronized'),
   )
   assert.match(
     condition(object, 'Synchronized').message,
-    /spec\.domain\.devices\.gpus: Forbidden: this field is not supported/,
+    /spec\.domain\.devices\.sound: Forbidden: this field is not supported/,
   )
   assert.equal(object.status.phase, 'Pending')
   const end = await room.until(deleted(object), over)
