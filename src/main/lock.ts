@@ -1,17 +1,23 @@
-// One Tandem for each state directory. An abstract socket is the lock: it is gone with the process, however that ends.
+// What only one process of this machine may hold. An abstract socket is the lock: it is gone with the process, however
+// that ends.
 
 import { createServer, type Server } from 'node:net'
 
-/** @throws Error when another process holds it. */
-export function holdLock(instance: string, stateDir: string): Promise<Server> {
+/** One Tandem for each state directory. @throws Error when another process holds it. */
+export async function holdLock(instance: string, stateDir: string): Promise<Server> {
+  const lock = await tryLock(`tandem-${instance}`)
+  if (!lock) throw new Error(`another Tandem runs with ${stateDir}: see 'tandem status'`)
+  return lock
+}
+
+/** undefined: another process holds it. */
+export function tryLock(name: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const lock = createServer((socket) => socket.destroy())
     lock.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE' ? new Error(`another Tandem runs with ${stateDir}: see 'tandem status'`) : error,
-      ),
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
     )
-    lock.listen(`\0tandem-${instance}`, () => {
+    lock.listen(`\0${name}`, () => {
       lock.unref()
       resolve(lock)
     })

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { type Config, settingsPath } from '../config.ts'
 import { chooseRanges, usedRanges } from '../host/network/ranges.ts'
+import { tryLock } from './lock.ts'
 
 export interface Settings {
   podCidr: string
@@ -22,8 +23,16 @@ export async function loadSettings(config: Config): Promise<Settings> {
   return settings
 }
 
-const choose = async (config: Config): Promise<Settings> =>
-  chooseRanges(await usedRanges(), {
-    ...(config.podCidr && { podCidr: config.podCidr }),
-    ...(config.serviceCidr && { serviceCidr: config.serviceCidr }),
-  })
+/** Until their routes are there, the ranges are ours by lock: two Tandems may be started for the first time at once. */
+async function choose(config: Config): Promise<Settings> {
+  const used = await usedRanges()
+  const { podCidr, serviceCidr } = config
+  if (podCidr && serviceCidr) return { podCidr, serviceCidr }
+  for (;;) {
+    const ranges = chooseRanges(used, { ...(podCidr && { podCidr }), ...(serviceCidr && { serviceCidr }) })
+    // Only what was chosen here: a range that somebody has named stays what it is.
+    const chosen = podCidr ? ranges.serviceCidr : ranges.podCidr
+    if (await tryLock(`tandem-range-${chosen}`)) return ranges
+    used.push(chosen)
+  }
+}

@@ -22,15 +22,12 @@ export function test(program: Command, tools: Tools): void {
         throw new CommandError(`there are no tests called '${which}': write unit, e2e or nothing`, 2)
       }
       if (which !== 'unit') requireRoot('test')
-      const stages = [
-        ...(which === 'e2e' ? [] : unitStages(tools.home)),
-        ...(which === 'unit' ? [] : e2eStages(tools.home)),
-      ]
       const started = Date.now()
-      for (const stage of stages) {
+      for (const stage of which === 'e2e' ? [] : unitStages(tools.home)) {
         remark(`\n── ${stage.name}`)
         await runStage(tools.home, stage)
       }
+      if (which !== 'unit') await runLanes(tools.home, e2eStages(tools.home))
       remark(`\nAll of it passed in ${seconds(Date.now() - started)}.`)
     })
 }
@@ -52,7 +49,6 @@ function unitStages(home: string): Stage[] {
   ]
 }
 
-/** One file after the other: they share the machine's two cores and its network namespace. */
 function e2eStages(home: string): Stage[] {
   return testsOf(home, 'test/e2e/*.test.ts').map((file) => ({
     name: file,
@@ -60,11 +56,37 @@ function e2eStages(home: string): Stage[] {
   }))
 }
 
-function runStage(home: string, { name, argv }: Stage): Promise<void> {
+/** Files that wait for a guest most of the time; each Tandem has its own state directory, ports and addresses. */
+const lanes = 2
+
+/** Shows what a file printed when it is through. @throws CommandError naming the file that failed first. */
+async function runLanes(home: string, stages: Stage[]): Promise<void> {
+  const waiting = [...stages]
+  let failed: unknown
+  const lane = async () => {
+    for (let stage = waiting.shift(); stage && !failed; stage = waiting.shift()) {
+      const output: Buffer[] = []
+      const started = Date.now()
+      remark(`   ${stage.name} …`)
+      await runStage(home, stage, output).catch((error) => {
+        failed ??= error
+      })
+      remark(`\n── ${stage.name} (${seconds(Date.now() - started)})\n${Buffer.concat(output)}`)
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+  if (failed) throw failed
+}
+
+/** @param output takes what it prints; without it that is seen at once */
+function runStage(home: string, { name, argv }: Stage, output?: Buffer[]): Promise<void> {
   const [program, ...args] = argv
+  const to = output ? 'pipe' : 'inherit'
   return new Promise((resolve, reject) => {
-    const child = spawn(program!, args, { cwd: home, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(program!, args, { cwd: home, stdio: ['ignore', to, to] })
+    child.stdout?.on('data', (chunk: Buffer) => output!.push(chunk))
+    child.stderr?.on('data', (chunk: Buffer) => output!.push(chunk))
     child.on('error', reject)
-    child.on('exit', (code) => (code === 0 ? resolve() : reject(new CommandError(`${name} failed`))))
+    child.on('close', (code) => (code === 0 ? resolve() : reject(new CommandError(`${name} failed`))))
   })
 }
