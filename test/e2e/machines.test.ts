@@ -318,9 +318,8 @@ inRoom('what is missing is named, and waited for', async (room) => {
 })
 
 inRoom('what is not supported is refused by name', async (room) => {
-  const object = await room.until(
-    room.vmi('greedy', {}, { devices: { sound: { name: 'loud' } } }),
-    (status) => status.conditions?.some((one: any) => one.type === 'Synchronized'),
+  const object = await room.until(room.vmi('greedy', {}, { devices: { sound: { name: 'loud' } } }), (status) =>
+    status.conditions?.some((one: any) => one.type === 'Synchronized'),
   )
   assert.match(
     condition(object, 'Synchronized').message,
