@@ -2,11 +2,12 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { BuildResult, ImageSummary, ImageTools } from '../cli/tools.ts'
 import type { Config } from '../config.ts'
 import { buildImage } from '../host/images/build/build-image.ts'
 import type { Image } from '../host/images/images.ts'
+import { waitForLock } from '../host/lock.ts'
 import { statePaths } from '../host/state.ts'
 import { home, openEngine } from './engine.ts'
 
@@ -44,12 +45,21 @@ export async function buildOnce(
   if (output) return await buildImage(file, { output, cacheDir, onProgress })
   const archive = join(cacheDir, `${digestOf(file)}.tar`)
   const note = `${archive}.json`
-  if (existsSync(archive) && existsSync(note)) return JSON.parse(readFileSync(note, 'utf8')) as BuildResult
-  const built = await buildImage(file, { output: `${archive}.new`, cacheDir, onProgress })
-  const result: BuildResult = { names: built.names, digest: built.digest, path: archive }
-  renameSync(`${archive}.new`, archive)
-  writeFileSync(note, JSON.stringify(result))
-  return result
+  const known = () =>
+    existsSync(archive) && existsSync(note) ? (JSON.parse(readFileSync(note, 'utf8')) as BuildResult) : undefined
+  if (known()) return known()!
+  const lock = await waitForLock(`tandem-image-${basename(archive)}`)
+  try {
+    // Somebody may have made it while we waited.
+    if (known()) return known()!
+    const built = await buildImage(file, { output: `${archive}.new`, cacheDir, onProgress })
+    const result: BuildResult = { names: built.names, digest: built.digest, path: archive }
+    renameSync(`${archive}.new`, archive)
+    writeFileSync(note, JSON.stringify(result))
+    return result
+  } finally {
+    lock.close()
+  }
 }
 
 /** Of the recipe and all files beside it. */

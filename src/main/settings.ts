@@ -2,8 +2,8 @@
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { type Config, settingsPath } from '../config.ts'
+import { tryLock } from '../host/lock.ts'
 import { chooseRanges, usedRanges } from '../host/network/ranges.ts'
-import { tryLock } from './lock.ts'
 
 export interface Settings {
   podCidr: string

@@ -1,8 +1,10 @@
 // `tandem image build`: a recipe becomes an image archive, without a container engine, reproducibly.
 
+import { createHash } from 'node:crypto'
 import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { parse } from 'yaml'
+import { waitForLock } from '../../lock.ts'
 import { createApt } from './apt.ts'
 import { grubConfig } from './boot-loader.ts'
 import { makeDisk, rootUuidOf } from './disk.ts'
@@ -43,6 +45,8 @@ export async function buildImage(recipeFile: string, options: BuildOptions): Pro
   const output = resolve(options.output)
   await mkdir(options.scratchDir ?? dirname(output), { recursive: true })
   const scratch = await mkdtemp(join(options.scratchDir ?? dirname(output), '.image-build-'))
+  // apt's lists and the packages are shared by all that build with this cache.
+  const lock = await waitForLock(lockOf(options.cacheDir))
   try {
     const digest = await build({
       recipe,
@@ -54,9 +58,14 @@ export async function buildImage(recipeFile: string, options: BuildOptions): Pro
     })
     return { names: recipe.names, path: output, digest, sizeBytes: (await stat(output)).size }
   } finally {
+    lock.close()
     await rm(scratch, { recursive: true, force: true })
   }
 }
+
+/** An abstract socket's name has 107 bytes. */
+const lockOf = (cacheDir: string): string =>
+  `tandem-image-cache-${createHash('sha256').update(resolve(cacheDir)).digest('hex').slice(0, 16)}`
 
 async function readRecipe(recipeFile: string): Promise<Recipe> {
   const text = await readFile(recipeFile, 'utf8')

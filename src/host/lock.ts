@@ -2,6 +2,7 @@
 // that ends.
 
 import { createServer, type Server } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** One Tandem for each state directory. @throws Error when another process holds it. */
 export async function holdLock(instance: string, stateDir: string): Promise<Server> {
@@ -22,4 +23,15 @@ export function tryLock(name: string): Promise<Server | undefined> {
       resolve(lock)
     })
   })
+}
+
+const lookAgainMs = 200
+
+/** Resolves when nobody else holds it. */
+export async function waitForLock(name: string): Promise<Server> {
+  for (;;) {
+    const lock = await tryLock(name)
+    if (lock) return lock
+    await sleep(lookAgainMs)
+  }
 }
