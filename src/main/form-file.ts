@@ -1,15 +1,13 @@
 // The part named "file" of a form that is sent (multipart/form-data, RFC 7578), as a stream: forms of uploads hold whole
 // disks.
 
-import { Readable } from 'node:stream'
-
 const longestHead = 16 * 1024
 
 /** undefined when the type is no form. */
-export function formFile(body: AsyncIterable<Buffer>, contentType: string): Readable | undefined {
+export function formFile(body: AsyncIterable<Buffer>, contentType: string): AsyncIterable<Buffer> | undefined {
   const found = /^multipart\/form-data;.*boundary=(?:"([^"]{1,70})"|([^;\s]{1,70}))/i.exec(contentType)
   const boundary = found?.[1] ?? found?.[2]
-  return boundary ? Readable.from(fileOf(body, Buffer.from(`\r\n--${boundary}`)), { objectMode: false }) : undefined
+  return boundary ? fileOf(body, Buffer.from(`\r\n--${boundary}`)) : undefined
 }
 
 async function* fileOf(body: AsyncIterable<Buffer>, mark: Buffer): AsyncGenerator<Buffer> {

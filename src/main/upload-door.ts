@@ -65,7 +65,9 @@ async function answer(
     return say(status, text)
   }
   if (request.method !== 'POST') return say(404)
-  const body = isForm ? formFile(request, String(request.headers['content-type'] ?? '')) : request
+  // Who refuses an upload in its middle still answers it: the request must not be destroyed, its rest is read and dropped.
+  const sent: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false })
+  const body = isForm ? formFile(sent, String(request.headers['content-type'] ?? '')) : sent
   if (!body) return say(400, 'the form has no boundary')
   const { status, text } = await upload({ ...right, async, body })
   say(status, text)

@@ -4,7 +4,6 @@
 import { createWriteStream } from 'node:fs'
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { StoredObject } from '../../api/meta.ts'
 import { quantityValue, tryParseQuantity } from '../../api/quantity.ts'
@@ -24,7 +23,7 @@ export interface Upload {
   /** Answer when all is here, not when it is in its place. */
   async: boolean
   /** undefined: may I upload? */
-  body?: Readable
+  body?: AsyncIterable<Buffer>
 }
 
 export type TakeUpload = (upload: Upload) => Promise<UploadAnswer>
@@ -37,21 +36,21 @@ function capacityOf({ status }: StoredObject): number {
 export function createUploads(importer: Importer): TakeUpload {
   const busy = new Set<string>()
 
-  async function receive(directory: string, body: Readable, room: number, disk: number): Promise<string> {
+  async function receive(directory: string, body: AsyncIterable<Buffer>, room: number, disk: number): Promise<string> {
     await mkdir(directory, { recursive: true, mode: 0o711 })
     await chmod(directory, 0o711)
     const file = join(directory, 'upload')
     let size = 0
-    const counted = async function* (source: AsyncIterable<Buffer>) {
+    const counted = async function* () {
       let most = room
-      for await (const chunk of source) {
+      for await (const chunk of body) {
         if (size === 0 && disk > 0 && looksRaw(chunk)) most = disk
         size += chunk.length
         if (most > 0 && size > most) throw tooSmall(size, most)
         yield chunk
       }
     }
-    await pipeline(body, counted, createWriteStream(file, { flags: 'w', mode: 0o600 }))
+    await pipeline(counted, createWriteStream(file, { flags: 'w', mode: 0o600 }))
     return file
   }
 
