@@ -7,6 +7,7 @@ import type { ApiObject, ResourceRef, StoredObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import type { Clock } from '../../base/clock.ts'
+import { gatherWork } from '../../base/gathered-work.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
@@ -32,8 +33,6 @@ const gatewayRef = gatewayApi('gateways')
 const routeRef = gatewayApi('httproutes')
 
 const className = 'tandem'
-const settleMs = 10
-const retryMs = 10_000
 
 export interface GatewaysOptions {
   client: Client
@@ -75,10 +74,7 @@ export function createGateways(options: GatewaysOptions): Gateways {
   let plan: GatewayPlan = { fronts: new Map(), gateways: [], routes: [] }
   let unavailable = new Map<number, string>()
   const contexts = new Map<string, SecureContext | string>()
-  let timer: NodeJS.Timeout | undefined
-  let due = 0
-  let stopped = false
-  let working: Promise<void> = Promise.resolve()
+  const gathered = gatherWork({ work, failed: (error) => log.warn('cannot bring Gateways up to date', { error }) })
 
   /** A port of a listener as it is on this machine, and back. */
   const standard = new Map([
@@ -176,8 +172,8 @@ export function createGateways(options: GatewaysOptions): Gateways {
     await Promise.all(Object.values(made).map((informer: Informer) => informer.synced()))
     const follow = (informer: Informer, part: (object: StoredObject) => unknown) =>
       informer.addHandler({
-        changed: (object, old) => (old && equalJson(part(object), part(old)) ? undefined : schedule()),
-        removed: () => schedule(),
+        changed: (object, old) => (old && equalJson(part(object), part(old)) ? undefined : gathered.soon()),
+        removed: () => gathered.soon(),
       })
     follow(made.routes, ({ spec, metadata }) => [spec, metadata.deletionTimestamp])
     follow(made.grants, ({ spec }) => spec)
@@ -205,7 +201,6 @@ export function createGateways(options: GatewaysOptions): Gateways {
   }
 
   async function work(): Promise<void> {
-    if (stopped) return
     const ours = gateways
       .list()
       .filter(({ spec, metadata }) => !metadata.deletionTimestamp && isOurClass(spec.gatewayClassName))
@@ -220,7 +215,7 @@ export function createGateways(options: GatewaysOptions): Gateways {
       unavailable = new Map([...failed].map(([port, { message }]) => [inGateway(port), message]))
       plan = planNow(ours, around)
       log.warn('cannot listen at every port of the Gateways; trying again', { ports: [...failed.keys()] })
-      schedule(retryMs)
+      gathered.later()
     }
     for (const { gateway, listeners } of plan.gateways)
       await write(gatewayRef, gateway, (object, now) => gatewayStatus(object, listeners, address.host, now))
@@ -236,25 +231,9 @@ export function createGateways(options: GatewaysOptions): Gateways {
     const status = statusOf(object, formatTime(clock.now()))
     if (status === undefined || equalJson(status, object.status)) return
     await client.update(ref, { ...object, status }, { subresource: 'status' }).catch((error) => {
-      if (isApiError(error, 'Conflict')) schedule()
+      if (isApiError(error, 'Conflict')) gathered.soon()
       else if (!isApiError(error, 'NotFound')) throw error
     })
-  }
-
-  function schedule(afterMs = settleMs): void {
-    const at = performance.now() + afterMs
-    // A change does not wait for the next try of something else.
-    if (stopped || (timer && due <= at)) return
-    clearTimeout(timer)
-    due = at
-    timer = setTimeout(() => {
-      timer = undefined
-      working = working.then(work).catch((error) => {
-        log.warn('cannot bring Gateways up to date', { error })
-        schedule(retryMs)
-      })
-    }, afterMs)
-    timer.unref()
   }
 
   return {
@@ -266,14 +245,10 @@ export function createGateways(options: GatewaysOptions): Gateways {
       const specOf = (object: StoredObject | undefined) => [object?.spec, object?.metadata.deletionTimestamp]
       for (const informer of [classes, gateways])
         informer.addHandler({
-          changed: (object, old) => (old && equalJson(specOf(old), specOf(object)) ? undefined : schedule()),
-          removed: () => schedule(),
+          changed: (object, old) => (old && equalJson(specOf(old), specOf(object)) ? undefined : gathered.soon()),
+          removed: () => gathered.soon(),
         })
     },
-    async stop() {
-      stopped = true
-      clearTimeout(timer)
-      await working
-    },
+    stop: () => gathered.stop(),
   }
 }

@@ -2,6 +2,7 @@
 
 import { isApiError } from '../../api/errors.ts'
 import type { ApiObject, ResourceRef, StoredObject } from '../../api/meta.ts'
+import { gatherWork } from '../../base/gathered-work.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
@@ -20,8 +21,6 @@ const secretRef: ResourceRef = { group: '', version: 'v1', resource: 'secrets' }
 export const ingressController = 'tandem.dev/ingress'
 const className = 'tandem'
 const classAnnotation = 'kubernetes.io/ingress.class'
-const settleMs = 10
-const retryMs = 10_000
 
 export interface IngressAddress {
   host: string
@@ -58,10 +57,7 @@ export function createIngress({ client, informers, address, door, backends, log 
   let secrets: Informer | undefined
   let table: RoutingTable = routingTable([])
   let isServing = false
-  let timer: NodeJS.Timeout | undefined
-  let due = 0
-  let stopped = false
-  let working: Promise<void> = Promise.resolve()
+  const gathered = gatherWork({ work, failed: (error) => log.warn('cannot bring Ingresses up to date', { error }) })
   const certificates = createCertificates({
     table: () => table,
     secret: (namespace, name) => secrets?.get(`${namespace}/${name}`),
@@ -99,7 +95,7 @@ export function createIngress({ client, informers, address, door, backends, log 
       log.warn(
         `cannot serve Ingresses at ${host}, ports ${httpPort} and ${httpsPort}: ${failed[0]!.message}; trying again. TANDEM_INGRESS sets another address or ports`,
       )
-      schedule(retryMs)
+      gathered.later()
     }
     const isNew = wanted && failed.length === 0 && !isServing
     isServing = wanted && failed.length === 0
@@ -119,7 +115,6 @@ export function createIngress({ client, informers, address, door, backends, log 
   }
 
   async function work(): Promise<void> {
-    if (stopped) return
     const ours = ingresses.list().filter(isOurs)
     table = routingTable(ours)
     certificates.forget()
@@ -132,22 +127,6 @@ export function createIngress({ client, informers, address, door, backends, log 
     for (const ingress of ingresses.list()) await publish(ingress)
   }
 
-  function schedule(afterMs = settleMs): void {
-    const at = performance.now() + afterMs
-    // A change does not wait for the next try of something else.
-    if (stopped || (timer && due <= at)) return
-    clearTimeout(timer)
-    due = at
-    timer = setTimeout(() => {
-      timer = undefined
-      working = working.then(work).catch((error) => {
-        log.warn('cannot bring Ingresses up to date', { error })
-        schedule(retryMs)
-      })
-    }, afterMs)
-    timer.unref()
-  }
-
   return {
     async start() {
       await client.create(classRef, standardClass).catch((error) => {
@@ -156,15 +135,11 @@ export function createIngress({ client, informers, address, door, backends, log 
       await Promise.all([ingresses.synced(), classes.synced()])
       const specOf = (object: StoredObject | undefined) => JSON.stringify([object?.spec, object?.metadata.annotations])
       ingresses.addHandler({
-        changed: (ingress, old) => (old && specOf(old) === specOf(ingress) ? undefined : schedule()),
-        removed: () => schedule(),
+        changed: (ingress, old) => (old && specOf(old) === specOf(ingress) ? undefined : gathered.soon()),
+        removed: () => gathered.soon(),
       })
-      classes.addHandler({ changed: () => schedule(), removed: () => schedule() })
+      classes.addHandler({ changed: () => gathered.soon(), removed: () => gathered.soon() })
     },
-    async stop() {
-      stopped = true
-      clearTimeout(timer)
-      await working
-    },
+    stop: () => gathered.stop(),
   }
 }
