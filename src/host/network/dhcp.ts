@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { run } from '../exec.ts'
 import { maskOf } from './addresses.ts'
+import { dhcpBase } from './dhcp-base.ts'
 import { bridge, type MachinePlan } from './machine-plan.ts'
 
 export interface GuestNames {
@@ -26,18 +27,7 @@ export function dhcpConfig(plan: MachinePlan, names: GuestNames, pidFile: string
   const servers = names.nameservers.filter((server) => addressPattern.test(server))
   const mask = maskOf(plan.guestPrefix)
   const lines = [
-    'port=0',
-    'no-ping',
-    'leasefile-ro',
-    'quiet-dhcp',
-    'user=nobody',
-    'group=nogroup',
-    `pid-file=${pidFile}`,
-    `interface=${bridge}`,
-    'except-interface=lo',
-    'bind-interfaces',
-    'dhcp-authoritative',
-    'dhcp-ignore=tag:!known',
+    ...dhcpBase(bridge, pidFile),
     `dhcp-range=${plan.guestAddress},static,${mask},infinite`,
     `dhcp-host=${plan.mac},${plan.guestAddress},${names.hostname.split('.')[0]},infinite`,
     `dhcp-option-force=12,${names.hostname.split('.')[0]}`,

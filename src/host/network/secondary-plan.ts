@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { maskOf, nth, rangeOf } from './addresses.ts'
 import type { CniResult } from './cni.ts'
+import { dhcpBase } from './dhcp-base.ts'
 import { normalMac } from './machine-plan.ts'
 
 export interface SecondaryPlan {
@@ -107,18 +108,7 @@ export function secondaryDhcp(plan: SecondaryPlan, pidFile: string): string | un
   // Who is given classless routes takes no other (RFC 3442).
   if (routes.length && address.router) routes.push(`${everywhere},${address.router}`)
   return `${[
-    'port=0',
-    'no-ping',
-    'leasefile-ro',
-    'quiet-dhcp',
-    'user=nobody',
-    'group=nogroup',
-    `pid-file=${pidFile}`,
-    `interface=${tap}`,
-    'except-interface=lo',
-    'bind-interfaces',
-    'dhcp-authoritative',
-    'dhcp-ignore=tag:!known',
+    ...dhcpBase(tap, pidFile),
     `shared-network=${tap},${address.address}`,
     `dhcp-range=${address.address},static,${mask},infinite`,
     `dhcp-host=${mac},${address.address},infinite`,
