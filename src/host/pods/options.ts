@@ -10,12 +10,15 @@ import type { Volumes } from '../volumes/volumes.ts'
 import type { EventRecorder } from '../workload.ts'
 import type { Backoff } from './backoff.ts'
 import type { Containerd } from './containerd.ts'
+import type { SandboxRuntime } from './cri/route.ts'
 import type { NodeFacts } from './field-values.ts'
 import type { Room } from './resize.ts'
 
 export interface PodsOptions {
   paths: StatePaths
   containerd: Containerd
+  /** Those that run sandboxes beside containerd. */
+  runtimes?: readonly SandboxRuntime[]
   client: Client
   volumes: Volumes
   images: Images

@@ -11,6 +11,7 @@ import { createBackoff } from './backoff.ts'
 import { removeCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
+import { routed } from './cri/route.ts'
 import { createImageVolumes } from './image-volumes.ts'
 import { localUsage } from './local-usage.ts'
 import { rotateLog } from './log-rotation.ts'
@@ -45,14 +46,15 @@ const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
 const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
 
-function measurableOf(view: PodView, cgroupParent: string): Measurable {
+function measurableOf(view: PodView, { cgroupParent, runtimes = [] }: PodsOptions): Measurable {
   const { namespace = '', name, uid, labels: given = {} } = view.pod.metadata
   const group = cgroupOfPod(view.pod, cgroupParent)
+  const told = (id: string) => runtimes.find((runtime) => runtime.owns(id))?.usage?.(id)
   const parts = runningContainers(view).map(({ id, name: container, startedAt }) => ({
     name: container,
     id,
     startedAt,
-    source: { group: `${group}/${id}` },
+    source: told(id) ?? { group: `${group}/${id}` },
   }))
   return { namespace, name, uid, kind: 'Pod', labels: given, startedAt: view.startTime, parts }
 }
@@ -72,9 +74,11 @@ export interface Pods extends WorkloadDriver, PodStreams {
 }
 
 export function createPods(options: PodsOptions): Pods {
+  const runtimes = options.runtimes ?? []
   const workers = new Map<string, Worker>()
   const shared: Shared = {
     ...options,
+    containerd: { ...options.containerd, cri: routed(options.containerd.cri, runtimes) },
     clock: options.clock ?? realClock,
     log: options.log ?? silentLogger,
     restarts: createBackoff(),
@@ -285,11 +289,9 @@ export function createPods(options: PodsOptions): Pods {
     },
     evict: (podUid, eviction) => workers.get(podUid)?.evict(eviction),
     measurables: () =>
-      [...workers.values()]
-        .map(({ view }) => measurableOf(view, options.cgroupParent))
-        .filter(({ parts }) => parts.length),
+      [...workers.values()].map(({ view }) => measurableOf(view, options)).filter(({ parts }) => parts.length),
     async start() {
-      await containerd.start()
+      await Promise.all([containerd.start(), ...runtimes.map((runtime) => runtime.start())])
       follow()
       for (const { uid } of await inRuntime()) inherited.add(uid)
       await look()

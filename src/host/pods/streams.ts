@@ -4,11 +4,9 @@ import { ApiError } from '../../api/errors.ts'
 import type { NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Cri } from './cri/client.ts'
-import { openSession } from './exec-session.ts'
 import { withFirstWords } from './first-words.ts'
 import { type LogSource, readLog } from './logs.ts'
 import { allContainers } from './pod.ts'
-import { forwardPort } from './port-forward.ts'
 import type { ContainerRecord } from './records.ts'
 import { isRunning, type PodView } from './view.ts'
 
@@ -57,14 +55,12 @@ export function createPodStreams(cri: Cri, lookup: PodLookup, clock: Clock): Pod
     async podExec(pod, { container, command, ...streams }) {
       const { id } = runningContainer(pod, container)
       const wanted = { ...streams, stderr: streams.stderr && !streams.tty }
-      const { url } = await cri.exec({ containerId: id, cmd: command, ...wanted })
-      return await openSession(url, wanted)
+      return await cri.openExec({ containerId: id, cmd: command, ...wanted })
     },
     async podAttach(pod, { container, ...streams }) {
       const record = runningContainer(pod, container)
       const wanted = { ...streams, stderr: streams.stderr && !streams.tty }
-      const { url } = await cri.attach({ containerId: record.id, ...wanted })
-      const session = await openSession(url, wanted)
+      const session = await cri.openAttach({ containerId: record.id, ...wanted })
       const view = viewOf(pod)
       const name = containerName(view, container)
       if (!allContainers(view.pod).find((one) => one.name === name)?.stdinOnce) return session
@@ -80,8 +76,7 @@ export function createPodStreams(cri: Cri, lookup: PodLookup, clock: Clock): Pod
     async podPortForward(pod, port) {
       const { sandbox } = viewOf(pod)
       if (!sandbox?.ready) throw new ApiError('NotFound', `pod "${pod.name}" is not running: no port can be forwarded`)
-      const { url } = await cri.portForward({ podSandboxId: sandbox.id, port: [port] })
-      return await forwardPort(url, port)
+      return await cri.openPort(sandbox.id, port)
     },
   }
 }

@@ -1,8 +1,11 @@
 // Talks CRI v1 and containerd's event service over one unix socket.
 
 import { connect } from 'node:net'
+import type { ByteChannel, ExecSession } from '../../../api/streams.ts'
 import { createGrpcClient, type GrpcClient, GrpcError, status } from '../../../wire/grpc.ts'
 import { type Decoded, decode, type Encodable, encode, type Message } from '../../../wire/protobuf.ts'
+import { openSession, type SessionStreams } from '../exec-session.ts'
+import { forwardPort } from '../port-forward.ts'
 import { Envelope, ListIdsRequest, ListIdsResponse, SubscribeRequest, TaskExit } from './messages.ts'
 import { type Method, type Methods, methods } from './methods.ts'
 
@@ -15,6 +18,9 @@ export class CriError extends Error {
     this.code = error.code
   }
 }
+
+/** What a runtime in this process says of an id that it does not know (any more). */
+export const notFound = (what: string): CriError => new CriError(what, new GrpcError(status.NOT_FOUND, what))
 
 export const isNotFound = (error: unknown): boolean => error instanceof CriError && error.code === status.NOT_FOUND
 export const isUnreachable = (error: unknown): boolean => error instanceof CriError && error.code === status.UNAVAILABLE
@@ -35,7 +41,13 @@ type Call = {
 
 export type TaskEvent = { topic: '/tasks/exit' | '/tasks/oom'; containerId: string }
 
-export interface Cri extends Call {
+type WithUrl = 'exec' | 'attach' | 'portForward'
+
+export interface Cri extends Omit<Call, WithUrl> {
+  /** The session itself: where the runtime has a streaming server, its URL is nobody else's concern. */
+  openExec(request: SessionStreams & { containerId: string; cmd: string[] }): Promise<ExecSession>
+  openAttach(request: SessionStreams & { containerId: string }): Promise<ExecSession>
+  openPort(podSandboxId: string, port: number): Promise<ByteChannel>
   /**
    * Exits and OOM kills of containers and sandboxes, as they happen; `lost` is called once when the stream breaks.
    * Returns a function that ends it.
@@ -83,11 +95,14 @@ export function createCri(socket: string): Cri {
     ({ service, name, input, output, deadlineMs }: Method) =>
     (value: object, options?: { deadlineMs?: number }) =>
       ask(client, { path: `/runtime.v1.${service}/${name}`, input, output, deadlineMs, ...options }, value)
-  const calls = Object.fromEntries(
+  const { exec, attach, portForward, ...calls } = Object.fromEntries(
     Object.entries(methods).map(([key, method]) => [key, call(method)]),
   ) as unknown as Call
   return {
     ...calls,
+    openExec: async (request) => openSession((await exec(request)).url, request),
+    openAttach: async (request) => openSession((await attach(request)).url, request),
+    openPort: async (podSandboxId, port) => forwardPort((await portForward({ podSandboxId, port: [port] })).url, port),
     subscribe(listener, lost) {
       const path = '/containerd.services.events.v1.Events/Subscribe'
       const message = encode(SubscribeRequest, { filters: ['topic=="/tasks/exit"', 'topic=="/tasks/oom"'] })
