@@ -1,39 +1,32 @@
 // The life of each machine: sync decides the next step; start, end and removal run beside it and ask for another sync.
 
-import { readdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fieldErrorBody } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
-import { backoffDelay } from '../../base/retry.ts'
-import { hibernateAnnotation, hibernatedReason } from '../../kinds/kubevirt/hibernation.ts'
+import { hibernateAnnotation } from '../../kinds/kubevirt/hibernation.ts'
 import { isReceiver, shutdownAnnotation } from '../../kinds/kubevirt/instance-marks.ts'
-import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
 import type { FoundWorkload, SyncResult } from '../workload.ts'
 import type { Accelerator } from './accelerator.ts'
-import { adjust, adjustIn } from './adjusting.ts'
-import { outOfMemory, unconfine } from './cgroup.ts'
-import { endCompanions } from './companion.ts'
-import { isFrozen, thawWhenDue } from './freeze.ts'
+import { adjust } from './adjusting.ts'
+import { createBeginning } from './beginning.ts'
+import { unconfine } from './cgroup.ts'
+import { createEnding, hibernated, neverStarted, podDeleted } from './ending.ts'
 import { hibernate } from './hibernate.ts'
-import { detach, isRunning, type Machine, newMachine, type Observer, pausedBy, readAgent, vanished } from './machine.ts'
+import { detach, isRunning, type Machine, newMachine, type Observer, vanished } from './machine.ts'
 import type { MachinesOptions } from './machines.ts'
 import { dumpMemory } from './memory-dump.ts'
 import { createMigrations } from './migrations.ts'
-import { Inexpressible } from './option.ts'
-import { makeWay } from './placement.ts'
 import { startProbes } from './probes.ts'
-import { isAlive, killAndWait, processesBelow } from './process.ts'
-import { type MachineResult, writeRecord } from './record.ts'
+import { killAndWait, processesBelow } from './process.ts'
+import type { MachineResult } from './record.ts'
+import { createReport } from './report.ts'
 import type { SavedStates } from './saved-states.ts'
 import type { Sources } from './sources.ts'
-import { type StartRooms, startMachine } from './start.ts'
-import { type Observed, type Phase, statusOf } from './status.ts'
+import { statusOf } from './status.ts'
 import { stopStep } from './stop.ts'
 import type { TemplateRooms } from './template-copy.ts'
-import { userOf } from './user.ts'
 import { specOf } from './vmi.ts'
-import { Waiting } from './waiting.ts'
 
 export interface LifecycleOptions extends Omit<MachinesOptions, 'emulator' | 'log' | 'now'> {
   log: Logger
@@ -58,10 +51,6 @@ export interface Lifecycle {
   close(): void
 }
 
-/** How often the guest agent is asked what changed inside. */
-const agentPollMs = 30_000
-const retryBackoff = { base: 1_000, max: 60_000, factor: 2 }
-
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const { machines, observer, log, now, paths, record: event } = options
   const directoryOf = (uid: string) => join(paths.machines, uid)
@@ -69,7 +58,10 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const objects = new Map<string, StoredObject>()
   /** How to stop the probes of each machine that runs. */
   const probes = new Map<string, () => void>()
+  const { begin, failed, roomsOf } = createBeginning(options)
+  const report = createReport(options)
   const migrations = createMigrations({ ...options, rooms: roomsOf })
+  const end = createEnding({ ...options, object: (uid) => objects.get(uid), letGo, giveUp: migrations.giveUp })
 
   async function sync(object: StoredObject): Promise<SyncResult> {
     const { uid, deletionTimestamp } = object.metadata
@@ -108,127 +100,6 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     if (object.status?.phase === 'Running') machine.record.result = vanished
     else begin(machine, object)
     return report(object, machine)
-  }
-
-  function begin(machine: Machine, object: StoredObject): void {
-    const problems = validateInstanceSpec(object.spec, 'spec')
-    const emulator = options.emulator()
-    if (problems.length)
-      failed(
-        machine,
-        object,
-        'Unsupported',
-        problems.map((problem) => `${problem.field}: ${fieldErrorBody(problem)}`).join('; '),
-      )
-    else if (!emulator) failed(machine, object, 'QEMUNotReady', options.missing())
-    else startWith(emulator, machine, object)
-  }
-
-  function roomsOf(machine: Machine): StartRooms | undefined {
-    const emulator = options.emulator()
-    return emulator && roomsFor(emulator, machine)
-  }
-
-  function roomsFor(emulator: { program: string; version: string }, machine: Machine): StartRooms {
-    const { images, volumes, sources, network, instance, saved } = options
-    const user = options.ownUsers === false ? undefined : userOf(machine, machines.values())
-    const accelerator = options.accelerator()
-    return {
-      images,
-      volumes,
-      sources,
-      network,
-      instance,
-      user,
-      owner: user,
-      log,
-      emulator,
-      saved,
-      paths,
-      accelerator,
-      templates: options.templates,
-      machines: () => machines.values(),
-    }
-  }
-
-  function startWith(emulator: { program: string; version: string }, machine: Machine, object: StoredObject): void {
-    const abort = new AbortController()
-    const rooms = roomsFor(emulator, machine)
-    machine.starting = { abort, phase: 'Scheduling', done: Promise.resolve() }
-    machine.starting.done = startMachine(rooms, machine, object, observer)
-      .then(
-        () => {
-          machine.problem = undefined
-          machine.failures = 0
-          event(object, 'Normal', 'Started', 'VirtualMachineInstance started.')
-        },
-        (error) => {
-          if (!abort.signal.aborted) failed(machine, object, ...reasonOf(error))
-        },
-      )
-      .finally(() => {
-        machine.starting = undefined
-        observer.changed(machine.record.uid)
-      })
-  }
-
-  function failed(machine: Machine, object: StoredObject, reason: string, message: string): void {
-    if (machine.problem?.message !== message || machine.problem.reason !== reason)
-      event(object, 'Warning', reason === 'Unsupported' ? 'SyncFailed' : reason, message)
-    machine.problem = { reason, message }
-    machine.retryAt = now() + backoffDelay(machine.failures++, retryBackoff)
-  }
-
-  /** Starts the probes of a machine that runs; they end with it. */
-  function watch(machine: Machine, object: StoredObject): void {
-    if (probes.has(machine.record.uid)) return
-    const stop = startProbes(machine, specOf(object), {
-      log,
-      changed: () => observer.changed(machine.record.uid),
-      dead(message) {
-        event(object, 'Warning', 'Unhealthy', message)
-        end(machine, { phase: 'Failed', reason: 'LivenessProbeFailed', message })
-      },
-    })
-    probes.set(machine.record.uid, stop)
-  }
-
-  function report(object: StoredObject, machine: Machine): SyncResult {
-    const status = statusOf(object, observe(machine), options.nodeName, now())
-    const same = JSON.stringify(sorted(status)) === JSON.stringify(sorted(object.status ?? {}))
-    return { ...(!same && { status }), requeueAfter: sooner(nextLook(machine), adjustIn(machine, now())) }
-  }
-
-  function observe(machine: Machine): Observed {
-    const { started, result } = machine.record
-    const { problem, guest: agent } = machine
-    const unready = machine.probed?.ready === false ? notReadyYet : undefined
-    return {
-      phase: phaseOf(machine),
-      problem,
-      started,
-      dump: machine.dump,
-      paused: pausedBy(machine),
-      agent,
-      unready,
-      result,
-      frozen: isFrozen(machine),
-      migration: machine.migration,
-      plugProblems: machine.plugProblems,
-      resizeProblems: machine.resizeProblems,
-    }
-  }
-
-  function nextLook(machine: Machine): number | undefined {
-    if (machine.record.result || machine.starting) return undefined
-    if (!machine.record.process) return Math.max(100, machine.retryAt - now())
-    if (!machine.agentOpen) return undefined
-    // A frozen guest answers to nothing but the thaw.
-    if (isFrozen(machine)) return thawWhenDue(machine, observer, now())
-    const due = machine.agentReadAt + agentPollMs - now()
-    if (due > 0) return due
-    readAgent(machine, observer).catch((error) => log.debug('guest agent does not answer', { error }))
-    return agentPollMs
   }
 
   async function syncDeleted(object: StoredObject, machine: Machine | undefined): Promise<SyncResult> {
@@ -279,53 +150,18 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     return report(object, machine)
   }
 
-  /** Idempotent: the machine gets its result, QEMU goes, and what it held on this machine is given back. */
-  function end(machine: Machine, result: MachineResult): void {
-    if (machine.ending) return
-    const first = !machine.record.result
-    machine.record = { ...machine.record, result: machine.record.result ?? explained(machine, result) }
-    machine.ending = finish(machine, first)
-      .catch((error) => log.error('cannot clean up after a machine', { machine: machine.record.name, error }))
-      .finally(() => observer.changed(machine.record.uid))
-  }
-
-  function explained(machine: Machine, result: MachineResult): MachineResult {
-    if (result !== vanished || !outOfMemory(options.instance, machine.record.uid)) return result
-    return {
-      ...result,
-      reason: 'OutOfMemory',
-      message: 'QEMU was killed: it took more memory than the machine may have.',
-    }
-  }
-
-  async function finish(machine: Machine, first: boolean): Promise<void> {
-    const { uid, result, process: identity } = machine.record
-    const written = !identity || note(machine)
-    const object = objects.get(uid)
-    if (first && object && result && identity)
-      event(object, result.phase === 'Failed' ? 'Warning' : 'Normal', 'Stopped', result.message)
-    observer.changed(uid)
-    letGo(machine)
-    await migrations.giveUp(machine, 'the machine has ended')
-    if (identity && isAlive(identity)) await killAndWait(identity)
-    await endCompanions(machine)
-    // What it had for itself is everybody's again.
-    if (machine.record.started?.placement) await makeWay(machines.values())
-    await options.network.detachMachine(uid)
-    await unconfine(options.instance, uid)
-    removeEphemeralDisks(machine.directory)
-    if (!written) note(machine)
-  }
-
-  /** False when it cannot be written down: a full disk keeps no machine from ending, which makes room. */
-  function note({ directory, record }: Machine): boolean {
-    try {
-      writeRecord(directory, record)
-      return true
-    } catch (error) {
-      log.warn('cannot write down how a machine ended', { machine: record.name, error })
-      return false
-    }
+  /** Starts the probes of a machine that runs; they end with it. */
+  function watch(machine: Machine, object: StoredObject): void {
+    if (probes.has(machine.record.uid)) return
+    const stop = startProbes(machine, specOf(object), {
+      log,
+      changed: () => observer.changed(machine.record.uid),
+      dead(message) {
+        event(object, 'Warning', 'Unhealthy', message)
+        end(machine, { phase: 'Failed', reason: 'LivenessProbeFailed', message })
+      },
+    })
+    probes.set(machine.record.uid, stop)
   }
 
   /** The machine runs on or not: Tandem looks at it no more. */
@@ -366,61 +202,4 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   return { sync, stopped, remove, end, close }
 }
 
-/** Nobody reads them any more: only the logs are kept until the object is gone. */
-function removeEphemeralDisks(directory: string): void {
-  try {
-    for (const name of readdirSync(directory))
-      if (/^disk-\d+\./.test(name)) rmSync(join(directory, name), { force: true })
-  } catch {
-    // The directory is gone already.
-  }
-}
-
-export const hibernated: MachineResult = {
-  phase: 'Succeeded',
-  reason: hibernatedReason,
-  message: 'The VirtualMachineInstance was suspended to disk.',
-}
-
-const neverStarted: MachineResult = {
-  phase: 'Succeeded',
-  reason: 'NeverStarted',
-  message: 'The VirtualMachineInstance was deleted before it ran.',
-}
-
-const podDeleted: MachineResult = {
-  phase: 'Failed',
-  reason: 'PodDeleted',
-  message: 'The Pod of the VirtualMachineInstance was deleted before it ran.',
-}
-
-const notReadyYet = { reason: 'ReadinessProbeFailed', message: 'The readiness probe has not succeeded' }
-
 const isFinal = (object: StoredObject) => ['Succeeded', 'Failed'].includes(object.status?.phase)
-
-function phaseOf(machine: Machine): Phase {
-  const { record, starting, problem } = machine
-  if (record.result) return record.result.phase
-  if (record.process && !starting) return 'Running'
-  if (starting) return starting.phase
-  return problem && /Image|Unschedulable/.test(problem.reason) ? 'Scheduling' : 'Pending'
-}
-
-function reasonOf(error: unknown): [reason: string, message: string] {
-  if (error instanceof Waiting) return [error.reason, error.message]
-  return [error instanceof Inexpressible ? 'Unsupported' : 'SyncFailed', (error as Error).message]
-}
-
-const sooner = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
-
-/** Keys in order, so that two statuses can be compared as text. */
-function sorted(value: any): any {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  )
-}

@@ -17,8 +17,9 @@ import type { EventRecorder, FoundWorkload, SyncResult, WorkloadDriver } from '.
 import { type Accelerator, proveAccelerator } from './accelerator.ts'
 import { isCompanion } from './companion.ts'
 import { createControl, type MachineControl } from './control.ts'
+import { hibernated } from './ending.ts'
 import { recoverHalfway } from './hibernate.ts'
-import { createLifecycle, hibernated } from './lifecycle.ts'
+import { createLifecycle } from './lifecycle.ts'
 import { trimLogs } from './logs.ts'
 import {
   attach,
