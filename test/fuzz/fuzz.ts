@@ -121,7 +121,8 @@ async function freePort(): Promise<number> {
 async function startServer() {
   const port = await freePort()
   const child: ChildProcess = fork(join(import.meta.dirname, 'server.ts'), [String(port)], {
-    execArgv: ['--no-warnings'],
+    // As the launcher starts it.
+    execArgv: ['--no-warnings', '--max-semi-space-size=4'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const [{ kubeconfig }] = (await once(child, 'message')) as [{ kubeconfig: string }]

@@ -1,5 +1,9 @@
-// The server that is attacked, in a process of its own: everything but a real host. Tells its parent how it is.
+// The server that is attacked, in a process of its own: everything but a real host, over the durable store. Tells its
+// parent how it is.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createLogger } from '../../src/base/log.ts'
 import { startDev } from '../../src/main/dev.ts'
 
@@ -42,9 +46,14 @@ const log = createLogger(
   (record) => process.stderr.write(`${record.component}: ${record.message} ${JSON.stringify(record.fields)}\n`),
   { level: 'error' },
 )
-const dev = await startDev({ listen: { host: '127.0.0.1', port } }, log)
+const folder = mkdtempSync(join(tmpdir(), 'tandem-fuzz-'))
+const dev = await startDev({ listen: { host: '127.0.0.1', port }, store: join(folder, 'store.db') }, log)
+// Nobody has asked anything yet: what the start took is no stall.
+stallMs = 0
+before = { at: performance.now(), cpu: threadCpu() }
 process.send!({ kubeconfig: dev.kubeconfig })
 process.once('disconnect', async () => {
   await dev.stop()
+  rmSync(folder, { recursive: true, force: true })
   process.exit(0)
 })
