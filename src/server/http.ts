@@ -333,6 +333,9 @@ function isLong(request: ApiRequest): boolean {
   return /\/(log|exec|attach|portforward|proxy|console|vnc)(\/|$)/.test(request.path) || /\/watch\//.test(request.path)
 }
 
+/** The only GET whose options come in its body (KubeVirt 1.9). */
+const withOptions = (url: string): boolean => /^\/apis\/subresources\.kubevirt\.io\/.*\/objectgraph(\?|$)/.test(url)
+
 /** @throws ApiError RequestEntityTooLarge */
 function readBytes(request: Incoming): Promise<Uint8Array | undefined> {
   const tooLarge = () => new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyLimit}`)
@@ -340,7 +343,7 @@ function readBytes(request: Incoming): Promise<Uint8Array | undefined> {
     request.resume()
     return Promise.reject(tooLarge())
   }
-  if (request.method === 'GET' || request.method === 'HEAD') {
+  if ((request.method === 'GET' && !withOptions(request.url ?? '')) || request.method === 'HEAD') {
     request.resume()
     return Promise.resolve(undefined)
   }

@@ -46,7 +46,9 @@ const viewMachines: CompactRule[] = [
   { verbs: 'get list watch', groups: 'kubevirt.io', resources: machines },
   { verbs: 'get list watch', groups: 'instancetype.kubevirt.io', resources: `${types} ${clusterTypes}` },
   { verbs: 'get list watch', groups: 'pool.kubevirt.io', resources: 'virtualmachinepools' },
-  seen('virtualmachineinstances/guestosinfo virtualmachineinstances/filesystemlist virtualmachineinstances/userlist'),
+  seen(
+    'virtualmachineinstances/guestosinfo virtualmachineinstances/filesystemlist virtualmachineinstances/userlist virtualmachineinstances/objectgraph virtualmachines/objectgraph',
+  ),
 ]
 
 const editMachines: CompactRule[] = [

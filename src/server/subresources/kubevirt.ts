@@ -14,6 +14,7 @@ import { updateObject } from '../persist.ts'
 import { expandHandlers } from './kubevirt-expand.ts'
 import { memoryDumpHandlers } from './kubevirt-memory-dump.ts'
 import { migrateHandlers } from './kubevirt-migrate.ts'
+import { objectGraphHandlers } from './kubevirt-object-graph.ts'
 import { volumeHandlers } from './kubevirt-volumes.ts'
 
 const accepted: ApiResponse = { status: 202, text: '' }
@@ -58,6 +59,7 @@ export const machineHandlers: Record<string, KubevirtHandler> = {
   ...expandHandlers,
   ...memoryDumpHandlers,
   ...migrateHandlers,
+  ...objectGraphHandlers,
   ...volumeHandlers,
 }
 

@@ -63,11 +63,11 @@ export const kubevirtSubresources = new Map<string, 'get' | 'update'>([
   ['virtualmachines/evacuate', 'update'],
   ['virtualmachineinstances/evacuate', 'update'],
   ['expand-vm-spec', 'update'],
-  ...['expand-spec', 'portforward'].map((name) => [`virtualmachines/${name}`, 'get'] as const),
+  ...['expand-spec', 'objectgraph', 'portforward'].map((name) => [`virtualmachines/${name}`, 'get'] as const),
   ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
     (name) => [`virtualmachineinstances/${name}`, 'update'] as const,
   ),
-  ...['console', 'vnc', 'portforward', 'guestosinfo', 'userlist', 'filesystemlist'].map(
+  ...['console', 'vnc', 'portforward', 'guestosinfo', 'userlist', 'filesystemlist', 'objectgraph'].map(
     (name) => [`virtualmachineinstances/${name}`, 'get'] as const,
   ),
 ])
