@@ -2,6 +2,7 @@
 
 import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
 import type { Audit } from './audit/audit.ts'
+import { countedAs } from './counted-as.ts'
 import { createFlowControl } from './flow/flow-control.ts'
 import { createMeters } from './metrics.ts'
 import type { Objects } from './objects.ts'
@@ -34,6 +35,7 @@ export interface Gate {
 export function createGate(objects: Objects, registry: Registry, audit: Audit | undefined): Gate {
   const flow = createFlowControl(objects, registry)
   const meters = createMeters()
+  const countedInfo = (info: RequestInfo): RequestInfo => ({ ...info, ...countedAs(info, registry) })
 
   const counts = () =>
     registry
@@ -48,7 +50,8 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
   return {
     async pass(request, info, steps) {
       const begun = performance.now()
-      meters.begun(info)
+      const counted = countedInfo(info)
+      meters.begun(counted)
       const audited = audit?.begin(request, info)
       let response: ApiResponse
       let headers: Record<string, string> | undefined
@@ -69,13 +72,14 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
       }
       if (headers) response.headers = response.headers ? { ...response.headers, ...headers } : headers
       const seconds = (performance.now() - begun) / 1000
-      meters.done(info, response.status, seconds, request.query.has('dryRun'))
+      meters.done(counted, response.status, seconds, request.query.has('dryRun'))
       audited?.done(response)
       return response
     },
     async stream(request, info, steps) {
       const begun = performance.now()
-      meters.begun(info)
+      const counted = countedInfo(info)
+      meters.begun(counted)
       const audited = audit?.begin(request, info)
       let response: ApiResponse = { status: 101 }
       try {
@@ -87,7 +91,7 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
         response = steps.failure(error)
         throw error
       } finally {
-        meters.done(info, response.status, (performance.now() - begun) / 1000, false)
+        meters.done(counted, response.status, (performance.now() - begun) / 1000, false)
         audited?.done(response)
       }
     },

@@ -56,9 +56,6 @@ function scopeOf(info: RequestInfo): string {
   return info.isResource ? 'cluster' : ''
 }
 
-/** Requests that lead nowhere are counted together: a client must not be able to make series without end. */
-const mostSeries = 5000
-
 export function createMeters(): Meters {
   const series = new Map<string, Series>()
   const inFlight = { mutating: 0, readOnly: 0 }
@@ -73,8 +70,7 @@ export function createMeters(): Meters {
     const key = `${verb} ${info.group}/${info.version}/${info.resource}/${info.subresource} ${scope} ${dryRun}`
     const found = series.get(key)
     if (found) return found
-    const isFull = series.size >= mostSeries
-    const { group, version, resource, subresource } = isFull ? nowhere : info
+    const { group, version, resource, subresource } = info
     const labels = labelsOf({
       component: 'apiserver',
       dry_run: dryRun ? 'All' : '',
@@ -85,11 +81,9 @@ export function createMeters(): Meters {
       verb,
       version,
     })
-    const made = { labels, codes: new Map(), counts: buckets.map(() => 0), count: 0, sum: 0 }
-    const name = isFull ? `other ${verb}` : key
-    const kept = series.get(name) ?? made
-    series.set(name, kept)
-    return kept
+    const made: Series = { labels, codes: new Map(), counts: buckets.map(() => 0), count: 0, sum: 0 }
+    series.set(key, made)
+    return made
   }
 
   return {
@@ -100,8 +94,7 @@ export function createMeters(): Meters {
     done(info, status, seconds, dryRun) {
       if (isLongRunning(info)) longRunning--
       else inFlight[kindOf(info)]--
-      const known = status === 404 && !info.isResource ? nowhere : info
-      const one = find(known === info ? info : { ...info, ...nowhere }, dryRun)
+      const one = find(info, dryRun)
       one.codes.set(status, (one.codes.get(status) ?? 0) + 1)
       one.count++
       one.sum += seconds
@@ -130,8 +123,6 @@ export function createMeters(): Meters {
     },
   }
 }
-
-const nowhere = { group: '', version: '', resource: '', subresource: '' }
 
 function createPage() {
   const lines: string[] = []
