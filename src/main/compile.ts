@@ -10,6 +10,8 @@ const folder = mkdtempSync(join(tmpdir(), 'tandem-compile-'))
 try {
   await import('./daemon.ts')
   await import('../cli/commands/serve.ts')
+  // What a start loads later.
+  await import('../server/auth/bootstrap.ts')
   // The writer thread has a source file of its own.
   await (await openSqliteStore(join(folder, 'store.db'))).close()
 } finally {
