@@ -1,13 +1,14 @@
-// A request whose body is YAML of some size gets it read by a worker thread, so that nobody else waits for it. kubectl
-// sends JSON whatever the file was; this is for those who do not.
+// YAML of some size is read and written by a worker thread, so that nobody else waits for it. kubectl sends and takes JSON
+// whatever the file was; this is for those who do not.
 
 import { Worker } from 'node:worker_threads'
 import type { ApiRequest } from '../api/exchange.ts'
 import { isBytes, mediaType } from './body.ts'
 import { badRequest } from './call.ts'
-import type { YamlAnswer } from './yaml-worker.ts'
+import { yaml } from './yaml.ts'
+import type { YamlAnswer, YamlTask } from './yaml-worker.ts'
 
-/** Bytes of YAML that the main thread reads itself, in some ten milliseconds. */
+/** Bytes of YAML that the main thread reads itself, in some ten milliseconds; of JSON that it writes as YAML. */
 const smallEnough = 16 * 1024
 /** A document that keeps the thread longer is refused, and the thread ended. */
 const patienceMs = 10_000
@@ -18,12 +19,12 @@ interface Waiting {
   reject(error: Error): void
 }
 
-interface Reader {
+interface Thread {
   worker: Worker
   waiting: Map<number, Waiting>
 }
 
-let reader: Reader | undefined
+let thread: Thread | undefined
 let idle: NodeJS.Timeout | undefined
 let nextId = 1
 
@@ -41,17 +42,23 @@ export function hasLargeYaml({ body, headers }: ApiRequest): boolean {
 export async function readLargeYaml(request: ApiRequest): Promise<ApiRequest> {
   const body = request.body as Uint8Array
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
-  return { ...request, body: (await ask(text)) as object }
+  return { ...request, body: (await ask({ read: text })) as object }
 }
 
-function ask(text: string): Promise<unknown> {
-  reader ??= start()
-  const { worker, waiting } = reader
+/** JSON as YAML. @throws ApiError BadRequest when it takes too long */
+export async function yamlOf(json: string): Promise<string> {
+  return json.length <= smallEnough ? yaml().stringify(JSON.parse(json)) : ((await ask({ write: json })) as string)
+}
+
+function ask(task: YamlTask): Promise<unknown> {
+  thread ??= start()
+  const { worker, waiting } = thread
   const id = nextId++
   clearTimeout(idle)
   return new Promise((resolve, reject) => {
     const giveUp = setTimeout(() => {
-      end(badRequest(`the object provided takes over ${patienceMs / 1000} s to read as YAML: send it as JSON`))
+      const what = 'read' in task ? 'object provided takes' : 'answer takes'
+      end(badRequest(`the ${what} over ${patienceMs / 1000} s as YAML: use application/json`))
     }, patienceMs)
     const settle =
       <T>(then: (result: T) => void) =>
@@ -62,11 +69,11 @@ function ask(text: string): Promise<unknown> {
         then(result)
       }
     waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
-    worker.postMessage({ id, text })
+    worker.postMessage({ id, ...task })
   })
 }
 
-function start(): Reader {
+function start(): Thread {
   const worker = new Worker(new URL('./yaml-worker.ts', import.meta.url))
   const waiting = new Map<number, Waiting>()
   worker.unref()
@@ -75,7 +82,7 @@ function start(): Reader {
     if (error === undefined) one?.resolve(value)
     else one?.reject(badRequest(error))
   })
-  worker.on('error', (error) => end(badRequest(`the object provided cannot be read: ${error.message}`)))
+  worker.on('error', (error) => end(badRequest(`the YAML can be neither read nor written: ${error.message}`)))
   return { worker, waiting }
 }
 
@@ -85,8 +92,8 @@ function rest(): void {
 }
 
 function end(error?: Error): void {
-  const ended = reader
-  reader = undefined
+  const ended = thread
+  thread = undefined
   void ended?.worker.terminate()
-  for (const one of ended?.waiting.values() ?? []) one.reject(error ?? new Error('the reader of YAML has ended'))
+  for (const one of ended?.waiting.values() ?? []) one.reject(error ?? new Error('the thread for YAML has ended'))
 }

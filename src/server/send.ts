@@ -7,8 +7,8 @@ import { gzip } from 'node:zlib'
 import type { ApiError } from '../api/errors.ts'
 import type { ApiRequest, ApiResponse, WatchEvent } from '../api/exchange.ts'
 import { type Frame, frameBytes } from './forms.ts'
+import { yamlOf } from './large-yaml.ts'
 import type { EventQueue } from './verbs/event-queue.ts'
-import { yaml } from './yaml.ts'
 
 /** HTTP/1.1's and HTTP/2's responses are used alike. */
 export type Outgoing = ServerResponse
@@ -35,7 +35,7 @@ export async function sendResponse(response: Outgoing, answer: ApiResponse, requ
   const asYaml = wantsYaml(request.headers.accept)
   headers['content-type'] ??= asYaml ? 'application/yaml' : 'application/json'
   const json = answer.json ?? JSON.stringify(answer.object)
-  const text = asYaml ? yaml().stringify(JSON.parse(json)) : json
+  const text = asYaml ? await yamlOf(json) : json
   if (text.length > compressFrom && acceptsGzip(request)) {
     const bytes = await compress(text, { level: 1 })
     headers['content-encoding'] = 'gzip'
