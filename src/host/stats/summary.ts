@@ -107,56 +107,45 @@ export function resourceMetrics({ usage, startedAt }: SummaryInput): string {
     labels: { namespace, pod: name },
     total: parts.reduce(add, { ...nothing }),
   }))
-  const stable = '[STABLE] '
   return [
     family(
       'container_cpu_usage_seconds_total',
-      `${stable}Cumulative cpu time consumed by the container in core-seconds`,
+      'Processor time of the container, core-seconds.',
       'counter',
       containers.map(({ part, labels }) => [labels, seconds(part.cpuNanos)]),
     ),
     family(
       'container_memory_working_set_bytes',
-      `${stable}Current working set of the container in bytes`,
+      'Memory that the container works with, bytes.',
       'gauge',
       containers.map(({ part, labels }) => [labels, part.workingSetBytes]),
     ),
     family(
       'container_start_time_seconds',
-      `${stable}Start time of the container since unix epoch in seconds`,
+      'When the container started, Unix time.',
       'gauge',
       containers.map(({ part, labels }) => [labels, part.startedAt / 1000]),
     ),
-    family(
-      'node_cpu_usage_seconds_total',
-      `${stable}Cumulative cpu time consumed by the node in core-seconds`,
-      'counter',
-      [[undefined, seconds(usage.node.cpuNanos)]],
-    ),
-    family('node_memory_working_set_bytes', `${stable}Current working set of the node in bytes`, 'gauge', [
+    family('node_cpu_usage_seconds_total', 'Processor time of the node, core-seconds.', 'counter', [
+      [undefined, seconds(usage.node.cpuNanos)],
+    ]),
+    family('node_memory_working_set_bytes', 'Memory that the node works with, bytes.', 'gauge', [
       [undefined, usage.node.workingSetBytes],
     ]),
     family(
       'pod_cpu_usage_seconds_total',
-      `${stable}Cumulative cpu time consumed by the pod in core-seconds`,
+      'Processor time of the Pod, core-seconds.',
       'counter',
       pods.map(({ labels, total }) => [labels, seconds(total.cpuNanos)]),
     ),
     family(
       'pod_memory_working_set_bytes',
-      `${stable}Current working set of the pod in bytes`,
+      'Memory that the Pod works with, bytes.',
       'gauge',
       pods.map(({ labels, total }) => [labels, total.workingSetBytes]),
     ),
-    family(
-      'resource_scrape_error',
-      `${stable}1 if there was an error while getting container metrics, 0 otherwise`,
-      'gauge',
-      [[undefined, 0]],
-    ),
-    family('node_start_time_seconds', 'Start time of the node since unix epoch in seconds', 'gauge', [
-      [undefined, startedAt / 1000],
-    ]),
+    family('resource_scrape_error', '1 when the usage of containers could not be read.', 'gauge', [[undefined, 0]]),
+    family('node_start_time_seconds', 'When the node started, Unix time.', 'gauge', [[undefined, startedAt / 1000]]),
   ].join('')
 }
 
@@ -175,24 +164,24 @@ export function cadvisorMetrics({ usage }: SummaryInput): string {
   return [
     family(
       'container_cpu_usage_seconds_total',
-      'Cumulative cpu time consumed in seconds.',
+      'Processor time of the container, seconds.',
       'counter',
       rows.map(({ part, labels }) => [{ ...labels, cpu: 'total' }, part.cpuNanos / 1e9]),
     ),
     gauge(
       'container_memory_usage_bytes',
-      'Current memory usage in bytes, including all memory regardless of when it was accessed',
+      'All memory of the container, caches included, bytes.',
       ({ memoryBytes }) => memoryBytes,
     ),
     gauge(
       'container_memory_working_set_bytes',
-      'Current working set in bytes.',
+      'Memory that the container works with, bytes.',
       ({ workingSetBytes }) => workingSetBytes,
     ),
-    gauge('container_memory_rss', 'Size of RSS in bytes.', ({ rssBytes }) => rssBytes),
+    gauge('container_memory_rss', 'Memory of the container that no file holds, bytes.', ({ rssBytes }) => rssBytes),
     gauge(
       'container_start_time_seconds',
-      'Start time of the container since unix epoch in seconds.',
+      'When the container started, Unix time.',
       ({ startedAt }) => startedAt / 1000,
     ),
   ].join('')
