@@ -3,6 +3,7 @@
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { formatTime, parseDuration } from '../api/time.ts'
+import { exportPort, exportServiceLabel } from '../kinds/export/export-pod.ts'
 import { type Condition, withCondition } from './conditions.ts'
 import { moment } from './moment.ts'
 import { controllerReference } from './ownership.ts'
@@ -61,10 +62,10 @@ export const exportService = (owner: StoredObject): ApiObject => ({
     labels: { ...owner.metadata.labels, ...labels },
     ownerReferences: [controllerReference(owner)],
   },
-  // No Pod has this label: Tandem itself is behind the Service, by an EndpointSlice.
+  // Only a view of a Pod has this label: Tandem itself is behind the Service, by an EndpointSlice.
   spec: {
-    selector: { 'kubevirt.io.virt-export-service': serviceName(owner.metadata.name) },
-    ports: [{ name: 'export', protocol: 'TCP', port: 443, targetPort: 8443 }],
+    selector: { [exportServiceLabel]: serviceName(owner.metadata.name) },
+    ports: [{ name: 'export', protocol: 'TCP', port: 443, targetPort: exportPort }],
   },
 })
 

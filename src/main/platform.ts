@@ -14,6 +14,7 @@ import { bootstrap } from '../controllers/bootstrap.ts'
 import type { ControllerContext, LocalVolumes } from '../controllers/controller.ts'
 import { controllers } from '../controllers/index.ts'
 import type { TakeUpload } from '../host/imports/uploads.ts'
+import { connectTcp } from '../host/machines/channel.ts'
 import { kinds } from '../kinds/index.ts'
 import { type ApiServer, createApiServer, transportFor } from '../server/apiserver.ts'
 import type { Pki } from '../server/auth/pki.ts'
@@ -95,6 +96,12 @@ function lateStreams(node: () => NodeStreams): NodeStreams {
   }
 }
 
+/** Where this process reaches its own listener. */
+const ownDoor = (host: string, port: number): [host: string, port: number] => {
+  if (host === '0.0.0.0') return ['127.0.0.1', port]
+  return [host === '::' ? '::1' : host, port]
+}
+
 /** An address that means "all of them" is none to connect to. */
 function reachable({ listen: { host, port }, balancerAddress }: PlatformOptions): string {
   const address = host === '0.0.0.0' || host === '::' ? (balancerAddress ?? '127.0.0.1') : host
@@ -131,7 +138,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     checks: { node: () => options.waitsFor?.() },
     log: log.child('server'),
   })
-  const streams = createStreams(lateStreams(node), server.lookup, server.machineOfPod)
+  const streams = createStreams(lateStreams(node), server.lookup, {
+    machineOfPod: server.machineOfPod,
+    exportPod: server.exportPod,
+    exportDoor: () => connectTcp(...ownDoor(options.listen.host, http.addresses[0]!.port)),
+  })
   await server.start()
   const exports = openExports({ server, pki, node, log: log.child('exports') })
   const uploads = uploadDoor({ tokens: uploadTokens, take: () => options.node()?.upload })

@@ -33,6 +33,7 @@ import { createDefinitions } from './custom/definitions.ts'
 import { withConversions } from './custom/stored-form.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
+import { podOfExport } from './export-pods.ts'
 import { createGate } from './gate.ts'
 import { type Checks, health, serverVersion } from './health.ts'
 import { hasLargeYaml, readLargeYaml } from './large-yaml.ts'
@@ -98,6 +99,8 @@ export interface ApiServer {
   lookup(group: string, resource: string, namespace: string, name: string): StoredObject
   /** The machine that a Pod of this name shows, for streams; undefined where the Pod is a real one or there is none. */
   machineOfPod(namespace: string, name: string): MachineOfPod | undefined
+  /** The Pod that shows an export, for streams. */
+  exportPod(namespace: string, name: string): StoredObject | undefined
   readonly registry: Registry
   readonly objects: Objects
   readonly authorizer: Authorizer
@@ -231,6 +234,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const machineOfPod = (namespace: string, name: string) =>
     stored('pods', namespace, name) ? undefined : findInstance(objects, registry, namespace, name)
 
+  const shownExport = (namespace: string, name: string) =>
+    stored('pods', namespace, name) ? undefined : podOfExport(objects, registry, namespace, name)
+
   const definitions = createDefinitions({ engine, handle, ask, log: log.child('definitions') })
 
   return {
@@ -260,6 +266,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       return object
     },
     machineOfPod,
+    exportPod: shownExport,
     handle,
     async start() {
       definitions.start()

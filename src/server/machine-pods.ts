@@ -9,36 +9,21 @@ import { formatTime } from '../api/time.ts'
 import { shutdownAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { instanceNameOf, launcherPod } from '../kinds/kubevirt/launcher-pod.ts'
 import type { Call } from './call.ts'
-import type { Change, Objects, Stored } from './objects.ts'
+import { noWriteToExport, shownExports } from './export-pods.ts'
+import type { Objects, Stored } from './objects.ts'
 import type { Registry, Resource } from './registry.ts'
+import { keyOfPod, type ShownKind, viewsBy, withShownPods } from './shown-pods.ts'
 import { created as evicted, evictionOptions } from './subresources/eviction.ts'
 import { type DeleteOptions, deleteOptions } from './verbs/delete.ts'
 import { answer } from './verbs/get.ts'
 
-type View = Pick<Stored, 'object' | 'json'>
-
-/** Undefined where the instance has no Pod. Made once for each state of an instance. */
-const views = new WeakMap<StoredObject, View | null>()
-
-function viewOf(instance: StoredObject): View | undefined {
-  let view = views.get(instance)
-  if (view === undefined) {
-    const object = launcherPod(instance)
-    view = object ? { object, json: JSON.stringify(object) } : null
-    views.set(instance, view)
-  }
-  return view ?? undefined
-}
-
-const isPods = (resource: Resource): boolean => resource.groupResource === 'pods'
-
-const keyOf = (pods: Resource, { metadata }: StoredObject): string =>
-  `${pods.prefix}${metadata.namespace}/${metadata.name}`
+const viewOf = viewsBy(launcherPod)
 
 /** Whether somebody outside asks for Pods. */
-export const seesMachines = ({ resource, request }: Call): boolean => request.source !== undefined && isPods(resource)
+export const seesMachines = ({ resource, request }: Call): boolean =>
+  request.source !== undefined && resource.groupResource === 'pods'
 
-/** The same call with the machines among the Pods. */
+/** The same call with the machines and exports among the Pods. */
 export function withMachinePods(call: Call): Call {
   const { engine } = call
   return { ...call, engine: { ...engine, objects: createMachinePods(engine.objects, engine.registry) } }
@@ -50,98 +35,11 @@ function createMachinePods(objects: Objects, registry: Registry): Objects {
   const known = made.get(objects)
   if (known) return known
   const instances = registry.preferred('kubevirt.io', 'virtualmachineinstances')
-  const both = instances ? among(objects, instances) : objects
-  made.set(objects, both)
-  return both
-}
-
-function among(objects: Objects, instances: Resource): Objects {
-  const stored = (pods: Resource, instance: Stored): Stored[] => {
-    const view = viewOf(instance.object)
-    return view ? [{ ...view, key: keyOf(pods, view.object), revision: instance.revision }] : []
-  }
-  const merged = (pods: Stored[], machines: Stored[], page: { after?: string; limit?: number } = {}): Stored[] => {
-    const { after, limit } = page
-    const later = after === undefined ? machines : machines.filter(({ key }) => key > after)
-    if (later.length === 0) return pods
-    const all = [...pods, ...later].sort((a, b) => (a.key < b.key ? -1 : 1))
-    return limit === undefined ? all : all.slice(0, limit)
-  }
-  return {
-    ...objects,
-    get(resource, namespace, name) {
-      const found = objects.get(resource, namespace, name)
-      if (found || !isPods(resource)) return found
-      return machinePod(objects, instances, resource, namespace, name)
-    },
-    list(resource, namespace, page) {
-      const pods = objects.list(resource, namespace, page)
-      if (!isPods(resource) || objects.count(instances, namespace) === 0) return pods
-      const machines = objects.list(instances, namespace).flatMap((instance) => stored(resource, instance))
-      return merged(pods, machines, page)
-    },
-    async listAt(resource, namespace, revision, page) {
-      const pods = await objects.listAt(resource, namespace, revision, page)
-      if (!isPods(resource)) return pods
-      const machines = await objects.listAt(instances, namespace, revision)
-      return merged(
-        pods,
-        machines.flatMap((instance) => stored(resource, instance)),
-        page,
-      )
-    },
-    count: (resource, namespace) =>
-      objects.count(resource, namespace) + (isPods(resource) ? objects.count(instances, namespace) : 0),
-    watch(resource, namespace, after, listener, failed) {
-      if (!isPods(resource)) return objects.watch(resource, namespace, after, listener, failed)
-      const inOrder = together(listener)
-      const pods = objects.watch(resource, namespace, after, inOrder, failed)
-      try {
-        const machines = objects.watch(
-          instances,
-          namespace,
-          after,
-          (changes) => inOrder(changes.flatMap((change) => changeOf(change) ?? [])),
-          failed,
-        )
-        return {
-          close() {
-            pods.close()
-            machines.close()
-          },
-        }
-      } catch (error) {
-        pods.close()
-        throw error
-      }
-    },
-  }
-}
-
-/** What comes from two watches in one moment is told in the order of its revisions. */
-function together(listener: (changes: Change[]) => void): (changes: Change[]) => void {
-  let waiting: Change[] = []
-  return (changes) => {
-    if (changes.length === 0) return
-    if (waiting.length === 0)
-      queueMicrotask(() => {
-        const all = waiting.sort((a, b) => a.revision - b.revision)
-        waiting = []
-        listener(all)
-      })
-    waiting.push(...changes)
-  }
-}
-
-/** A change of an instance as the change of its Pod; undefined when it has none before and after. */
-function changeOf({ type, revision, object, previous }: Change): Change | undefined {
-  const before = previous && viewOf(previous)
-  const now = type === 'put' ? viewOf(object) : undefined
-  if (now) return { type: 'put', revision, ...now, previous: before?.object }
-  if (!before) return undefined
-  const metadata = { ...before.object.metadata, resourceVersion: String(revision) }
-  const last = { ...before.object, metadata }
-  return { type: 'delete', revision, object: last, json: JSON.stringify(last), previous: before.object }
+  const behind: ShownKind['behind'] = (from, namespace, name) => instanceBehind(from, instances!, namespace, name)
+  const machines: ShownKind[] = instances ? [{ resource: instances, viewOf, behind }] : []
+  const all = withShownPods(objects, [...machines, ...shownExports(registry)])
+  made.set(objects, all)
+  return all
 }
 
 /** The instance that a Pod of this name shows. */
@@ -149,12 +47,6 @@ function instanceBehind(objects: Objects, instances: Resource, namespace: string
   const name = instanceNameOf(podName)
   const instance = name ? objects.get(instances, namespace, name) : undefined
   return instance && viewOf(instance.object)?.object.metadata.name === podName ? instance : undefined
-}
-
-function machinePod(objects: Objects, instances: Resource, pods: Resource, namespace: string, name: string) {
-  const instance = instanceBehind(objects, instances, namespace, name)
-  const view = instance && viewOf(instance.object)
-  return view && { ...view, key: keyOf(pods, view.object), revision: instance.revision }
 }
 
 export interface MachineOfPod {
@@ -197,14 +89,14 @@ export function serveMachinePod(call: Call): Promise<ApiResponse> | ApiResponse 
     return found && answer(call, 200, shown(call, found.pod))
   }
   const machine = machinePodOf(call)
-  if (!machine) return undefined
+  if (!machine) return noWriteToExport(call)
   if (info.verb === 'delete' && !info.subresource) return deleteMachinePod(call, machine, deleteOptions(call))
   if (info.verb === 'create' && info.subresource === 'eviction') return evictMachine(call, machine)
   throw info.subresource === 'ephemeralcontainers' ? noContainers(machine) : noWriteThrough(machine)
 }
 
 const shown = (call: Call, pod: StoredObject): Stored => ({
-  key: keyOf(call.resource, pod),
+  key: keyOfPod(call.resource, pod),
   revision: Number(pod.metadata.resourceVersion),
   object: pod,
   json: JSON.stringify(pod),

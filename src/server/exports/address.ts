@@ -33,4 +33,9 @@ export function serviceOf(host: string): { namespace: string; name: string } | u
   return match ? { name: match[1]!, namespace: match[2]! } : undefined
 }
 
+/** Paths behind every export's name. Who comes by another name (a forwarded port, a NodePort) is known by the token alone. */
+const anyPath = /^\/(?:volumes|internal\/manifests|external\/manifests)\//
+
+export const namelessPath = (url: string): string | undefined => (anyPath.test(url) ? withoutQuery(url) : undefined)
+
 const withoutQuery = (url: string): string => url.split('?')[0]!

@@ -13,7 +13,7 @@ import type { Logger } from '../../base/log.ts'
 import type { Lookup } from '../admission/lookup.ts'
 import type { Outgoing } from '../send.ts'
 import { yaml } from '../yaml.ts'
-import { type ExportAddress, exportAddress } from './address.ts'
+import { type ExportAddress, exportAddress, namelessPath } from './address.ts'
 import { machineManifests, tokenManifest } from './manifests.ts'
 
 export interface ExportsOptions {
@@ -35,7 +35,7 @@ const lookMs = 500
 /** Answers requests for exports; false for every other one. */
 export function createExports(options: ExportsOptions): (request: Incoming, response: Outgoing) => boolean {
   return (request, response) => {
-    const address = exportAddress(request.url ?? '', hostOf(request))
+    const address = exportAddress(request.url ?? '', hostOf(request)) ?? addressByToken(options, request)
     if (!address) return false
     response.on('error', () => {})
     answer(options, address, request, response).catch((error: unknown) => {
@@ -52,6 +52,18 @@ const hostOf = (request: Incoming): string => String(request.headers[':authority
 function end(response: Outgoing, status: number): void {
   response.writeHead(status, { 'content-length': '0' })
   response.end()
+}
+
+/** As virtctl comes through a forwarded port, or with a --service-url of one's own. */
+function addressByToken(options: ExportsOptions, request: Incoming): ExportAddress | undefined {
+  const path = namelessPath(request.url ?? '')
+  const tokens = path ? given(request) : []
+  if (!path || tokens.length === 0) return undefined
+  const found = options.lookup.list(group, plural).find((owner) => {
+    const token = tokenOf(options, owner)
+    return token !== undefined && tokens.some((one) => isSame(one, token))
+  })
+  return found && { namespace: found.metadata.namespace!, name: found.metadata.name, by: 'name', path }
 }
 
 export function findExport(lookup: Pick<Lookup, 'get' | 'list'>, at: Omit<ExportAddress, 'path'>) {

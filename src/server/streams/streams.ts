@@ -6,7 +6,8 @@ import type { Duplex } from 'node:stream'
 import { ApiError } from '../../api/errors.ts'
 import type { ApiResponse } from '../../api/exchange.ts'
 import type { StoredObject } from '../../api/meta.ts'
-import type { NodeStreams, WorkloadRef } from '../../api/streams.ts'
+import type { ByteChannel, NodeStreams, WorkloadRef } from '../../api/streams.ts'
+import { exportPort } from '../../kinds/export/export-pod.ts'
 import {
   execChannelProtocols,
   forwardChannelProtocols,
@@ -45,13 +46,15 @@ export interface Streams {
 /** Streams of one Pod, or of the machine that is behind it. */
 type PodStreams = Pick<NodeStreams, 'podLogs' | 'podExec' | 'podAttach' | 'podPortForward'>
 
-const nothingPodded = () => undefined
+/** Pods that only show something: which there are, and where their ports lead. */
+export interface ShownPods {
+  machineOfPod(namespace: string, name: string): MachineOfPod | undefined
+  exportPod(namespace: string, name: string): StoredObject | undefined
+  /** The door where exported disks are handed out. */
+  exportDoor(): Promise<ByteChannel>
+}
 
-export function createStreams(
-  node: NodeStreams,
-  lookup: Lookup,
-  machineOfPod: (namespace: string, name: string) => MachineOfPod | undefined = nothingPodded,
-): Streams {
+export function createStreams(node: NodeStreams, lookup: Lookup, shown?: ShownPods): Streams {
   const ofMachine: PodStreams = {
     podLogs: node.machineLogs,
     podExec: node.machineExec,
@@ -60,8 +63,10 @@ export function createStreams(
   }
 
   function targetOf({ namespace, name }: RequestInfo): { pod: StoredObject; ref: WorkloadRef; at: PodStreams } {
-    const machine = machineOfPod(namespace, name)
+    const machine = shown?.machineOfPod(namespace, name)
     if (machine) return { pod: machine.pod, ref: workloadRef(machine.instance), at: ofMachine }
+    const exported = shown?.exportPod(namespace, name)
+    if (shown && exported) return { pod: exported, ref: workloadRef(exported), at: ofExport(shown) }
     const pod = lookup('', 'pods', namespace, name)
     return { pod, ref: workloadRef(pod), at: node }
   }
@@ -119,6 +124,22 @@ export function createStreams(
     async upgrade(upgrade) {
       if (upgrade.info.group === '') await upgradePod(upgrade)
       else await upgradeMachine(upgrade)
+    },
+  }
+}
+
+/** Nothing runs in it; only its port leads somewhere. */
+function ofExport({ exportDoor }: ShownPods): PodStreams {
+  const refuse = ({ name }: WorkloadRef): never => {
+    throw new ApiError('BadRequest', `pod ${name} shows a VirtualMachineExport: no container runs behind it`)
+  }
+  return {
+    podLogs: refuse,
+    podExec: refuse,
+    podAttach: refuse,
+    async podPortForward(_pod, port) {
+      if (port !== exportPort) throw new Error(`nothing listens on port ${port}, only on ${exportPort}`)
+      return await exportDoor()
     },
   }
 }
