@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
+import { runtimesOfMachine } from '../host/pods/runtimes/discover.ts'
 import type { StatePaths } from '../host/state.ts'
 
 export const home = resolve(import.meta.dirname, '../..')
@@ -19,7 +20,12 @@ export interface Engine {
 export const cgroupOf = (instance: string): string => `/tandem-${instance}`
 
 export function openEngine(paths: StatePaths, instance: string): Engine {
-  const containerd = createContainerd({ paths, sandboxImage: pauseImage, cgroupParent: cgroupOf(instance) })
+  const containerd = createContainerd({
+    paths,
+    sandboxImage: pauseImage,
+    cgroupParent: cgroupOf(instance),
+    runtimes: runtimesOfMachine(),
+  })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })
   return { containerd, images }
 }
