@@ -23,6 +23,7 @@ export interface Machine {
   qmp?: Qmp
   console?: Promise<Console>
   agent?: Agent
+  agentOpening?: Promise<Agent>
   guest?: GuestInfo
   agentOpen: boolean
   /** Its memory is being dumped into a claim, or was. */
@@ -245,7 +246,9 @@ function agentPort(machine: Machine, observer: Observer, open: boolean): void {
     machine.agent = undefined
     machine.guest = undefined
     observer.changed(machine.record.uid)
-  } else readAgent(machine, observer).catch((error) => observer.log.debug('guest agent does not answer', { error }))
+  } else if (!machine.record.copying)
+    // A copy is first told who it is; then it is looked at.
+    readAgent(machine, observer).catch((error) => observer.log.debug('guest agent does not answer', { error }))
 }
 
 /** Looks at the guest through its agent; connects first if need be. @throws Error when no agent answers. */
@@ -261,9 +264,13 @@ export async function readAgent(machine: Machine, observer: Observer): Promise<v
 /** @throws Error when no agent answers. */
 export async function agentOf(machine: Machine): Promise<Agent> {
   if (!machine.agentOpen) throw new Error('VMI does not have guest agent connected')
-  if (machine.agent?.closed) machine.agent = undefined
+  if (machine.agent && !machine.agent.closed) return machine.agent
   const path = join(machine.directory, machineFiles.agent)
-  machine.agent ??= await withSocketPath(path, (short) => openAgent(short))
+  // QEMU serves one connection at a time: a second one would wait for an answer until it gives up.
+  machine.agentOpening ??= withSocketPath(path, (short) => openAgent(short)).finally(() => {
+    machine.agentOpening = undefined
+  })
+  machine.agent = await machine.agentOpening
   return machine.agent
 }
 

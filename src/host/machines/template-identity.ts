@@ -19,24 +19,30 @@ const scriptTimeoutMs = 60_000
 const script = `
 umask 022
 printf '%s' "$TANDEM_SEED" > /dev/urandom
-old=/etc/machine-id
-[ ! -f $old ] || printf '%s\\n' "$TANDEM_MACHINE_ID" > $old
-[ ! -f /var/lib/dbus/machine-id ] || [ -L /var/lib/dbus/machine-id ] || cp $old /var/lib/dbus/machine-id
+for file in /etc/machine-id /var/lib/dbus/machine-id; do
+  [ ! -f $file ] || [ -L $file ] || printf '%s\\n' "$TANDEM_MACHINE_ID" > $file
+done
 [ ! -f /etc/hostname ] || printf '%s\\n' "$TANDEM_HOSTNAME" > /etc/hostname
 for pair in $TANDEM_MACS; do
   for card in /sys/class/net/*; do
-    [ "$(cat "$card/address" 2> /dev/null)" = "\${pair%=*}" ] || continue
+    address=
+    read -r address 2> /dev/null < "$card/address"
+    [ "$address" = "\${pair%=*}" ] || continue
     ip link set dev "\${card##*/}" address "\${pair#*=}"
   done
 done
-if ls /etc/ssh/ssh_host_*_key > /dev/null 2>&1; then
+for key in /etc/ssh/ssh_host_*_key; do
+  [ -f "$key" ] || continue
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
   ssh-keygen -A > /dev/null 2>&1
-fi
+  break
+done
 for hook in /etc/tandem/identity.d/*; do
   [ ! -x "$hook" ] || "$hook"
 done
-hostname "$TANDEM_HOSTNAME" && [ "$(hostname)" = "$TANDEM_HOSTNAME" ]
+name=/proc/sys/kernel/hostname
+printf '%s\\n' "$TANDEM_HOSTNAME" 2> /dev/null > $name || hostname "$TANDEM_HOSTNAME"
+read -r now < $name && [ "$now" = "$TANDEM_HOSTNAME" ]
 `
 
 export async function giveIdentity(machine: Machine, identity: Identity): Promise<void> {
