@@ -25,7 +25,9 @@ export class KubevirtSchemas {
     this.types[key] = schema
     const required: string[] = []
     for (const member of body.matchAll(/\/\*\*([\s\S]*?)\*\/\n {4}'?([\w-]+)'?(\??):/g)) {
-      const [, comment, field, optional] = member as unknown as [string, string, string, string]
+      const [, comment, written, optional] = member as unknown as [string, string, string, string]
+      // Words of the language have a line before them there (_default); no field of KubeVirt begins with one.
+      const field = written.replace(/^_/, '')
       schema.properties![field] = this.#field(key, field, comment)
       if (!optional) required.push(field)
     }

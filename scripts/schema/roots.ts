@@ -82,6 +82,7 @@ export const kubevirtRoots = [
   'V1VirtualMachine',
   'V1VirtualMachineInstance',
   'V1VirtualMachineInstanceMigration',
+  'V1VirtualMachineInstancePreset',
   'V1VirtualMachineInstanceReplicaSet',
   'V1alpha1MigrationPolicy',
   'V1beta1VirtualMachineClone',

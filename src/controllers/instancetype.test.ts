@@ -92,7 +92,7 @@ test('what a volume is labelled with is inferred', async (t) => {
   const spec = {
     runStrategy: 'Halted',
     instancetype: { inferFromVolume: 'disk' },
-    preference: { inferFromVolume: 'disk', inferFromVolumeFailurePolicy: 'IgnoreInferFromVolumeFailure' },
+    preference: { inferFromVolume: 'disk', inferFromVolumeFailurePolicy: 'Ignore' },
   }
   await client.create(virtualMachines, machine('db', spec, volumes))
   const inferred = await until(virtualMachines, 'default/db', (object) => typeRefOf(object) !== undefined)

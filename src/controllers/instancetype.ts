@@ -78,7 +78,7 @@ export function createInstancetypes({ client }: ControllerContext): Instancetype
     const { labels = {} } = (await client.get(persistentVolumeClaims, claim, machine.metadata.namespace!)).metadata
     const name = labels[field.label]
     if (name) return { name, kind: labels[`${field.label}-kind`] || field.kinds[0], ...forgotten }
-    if (policy === 'IgnoreInferFromVolumeFailure') return null
+    if (policy === 'Ignore') return null
     throw new Error(`unable to find required ${field.label} label on the volume`)
   }
 

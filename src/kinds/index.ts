@@ -63,9 +63,11 @@ import { referenceGrant, referenceGrantV1 } from './gateway/referencegrant.ts'
 import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
 import { kubevirt } from './kubevirt/kubevirt.ts'
+import { olderMachineKinds } from './kubevirt/older-versions.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
 import { virtualMachineInstance } from './kubevirt/virtualmachineinstance.ts'
 import { virtualMachineInstanceMigration } from './kubevirt/virtualmachineinstancemigration.ts'
+import { virtualMachineInstancePreset } from './kubevirt/virtualmachineinstancepreset.ts'
 import { virtualMachineInstanceReplicaSet } from './kubevirt/virtualmachineinstancereplicaset.ts'
 import { nodeMetrics, podMetrics } from './metrics/metrics.ts'
 import { migrationPolicy } from './migrations/migrationpolicy.ts'
@@ -179,6 +181,7 @@ export const kinds: KindDefinition[] = [
   virtualMachineInstanceMigration,
   migrationPolicy,
   virtualMachineInstanceReplicaSet,
+  virtualMachineInstancePreset,
   virtualMachinePool,
   virtualMachineInstancetype,
   virtualMachineClusterInstancetype,
@@ -198,4 +201,5 @@ export const kinds: KindDefinition[] = [
   cdi,
   cdiConfig,
   uploadTokenRequest,
+  ...olderMachineKinds,
 ]

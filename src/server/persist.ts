@@ -80,6 +80,7 @@ export async function createObject(
     const request = admissionRequest(call, 'CREATE', options, attempt)
     request.reshape = (proposed) => reshapeNew(call, attempt, proposed)
     try {
+      engine.admission.preset(request)
       prepareNew(call, attempt)
       const admitted = engine.admission.admit(request)
       if (admitted) await admitted

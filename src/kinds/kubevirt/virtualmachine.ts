@@ -43,7 +43,7 @@ function validate({ spec, metadata }: ApiObject): FieldError[] {
   ]
 }
 
-const failurePolicies = ['RejectInferFromVolumeFailure', 'IgnoreInferFromVolumeFailure']
+const failurePolicies = ['Reject', 'Ignore']
 
 /** Texts: pkg/instancetype/webhooks/vm (KubeVirt 1.9). */
 function validateMatchers(spec: any): FieldError[] {

@@ -57,6 +57,8 @@ export interface AdmissionPlugin {
   name: string
   /** The resources ('pods', 'deployments.apps') that it looks at; all, when it names none. */
   resources?: readonly string[]
+  /** Completes a new object as it was sent, before its defaults. @throws ApiError */
+  preset?(request: AdmissionRequest): void
   /** Completes the object in place. @throws ApiError */
   admit?(request: AdmissionRequest): Waiting
   /** Sees the object as it will be stored. @throws ApiError */
@@ -68,6 +70,7 @@ export interface AdmissionPlugin {
 }
 
 export interface Admission {
+  preset(request: AdmissionRequest): void
   /** Await it only when it is a promise: what needs nobody else stays in one turn of the event loop. */
   admit(request: AdmissionRequest): Waiting
   validate(request: AdmissionRequest): Waiting
@@ -86,6 +89,7 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
     if (!chain) {
       const own = plugins.filter(({ resources }) => !resources || resources.includes(resource.groupResource))
       chain = {
+        presets: own.filter((plugin) => plugin.preset),
         admit: onceMore(inOrder(own.flatMap((plugin) => (plugin.admit ? [plugin.admit.bind(plugin)] : [])))),
         validate: inOrder(own.flatMap((plugin) => (plugin.validate ? [plugin.validate.bind(plugin)] : []))),
       }
@@ -94,6 +98,9 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
     return chain
   }
   return {
+    preset(request) {
+      for (const plugin of chainOf(request.resource).presets) plugin.preset!(request)
+    },
     admit: (request) => chainOf(request.resource).admit(request),
     validate: (request) => chainOf(request.resource).validate(request),
     waits: (target) => waiting.some((plugin) => plugin.waits!(target)),
@@ -109,6 +116,7 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
 type Step = (request: AdmissionRequest) => Waiting
 
 interface Chain {
+  presets: readonly AdmissionPlugin[]
   admit: Step
   validate: Step
 }

@@ -13,6 +13,7 @@ import { certificateRequests } from './certificates.ts'
 import { dataSources } from './data-sources.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
+import { machinePresets } from './machine-presets.ts'
 import { machineTypes } from './machine-types.ts'
 import { migrations } from './migrations.ts'
 import { namespaceLifecycle } from './namespaces.ts'
@@ -55,6 +56,7 @@ export function standardPlugins(options: {
   }
   const policies: PolicyTools = { ...webhooks, objects }
   const ranges = createByNamespace(objects, registry, '', 'limitranges')
+  const presets = createByNamespace(objects, registry, 'kubevirt.io', 'virtualmachineinstancepresets')
   const quotas = createByNamespace(objects, registry, '', 'resourcequotas')
   return [
     namespaceLifecycle(lookup),
@@ -71,6 +73,7 @@ export function standardPlugins(options: {
     defaultIngressClass(lookup),
     inUseProtection,
     claimResize(lookup),
+    machinePresets(presets),
     machineTypes(lookup),
     migrations(lookup),
     phaseTimes(),
