@@ -59,7 +59,10 @@ export async function openAgent(path: string, timeoutMs = 3_000): Promise<Agent>
   function ask<T>(command: string, args: object | undefined, commandTimeoutMs: number): Promise<T> {
     if (socket.closed) return Promise.reject(new Error('guest agent: not connected'))
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => socket.close(), commandTimeoutMs)
+      const timer = setTimeout(() => {
+        waiting?.reject(new Error(`the guest agent did not answer to ${command} within ${commandTimeoutMs / 1000} s`))
+        socket.close()
+      }, commandTimeoutMs)
       const settle = () => {
         clearTimeout(timer)
         waiting = undefined

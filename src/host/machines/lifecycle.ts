@@ -11,6 +11,7 @@ import type { Accelerator } from './accelerator.ts'
 import { adjust } from './adjusting.ts'
 import { createBeginning } from './beginning.ts'
 import { unconfine } from './cgroup.ts'
+import { keepCredentials } from './credentials.ts'
 import { createEnding, hibernated, neverStarted, podDeleted } from './ending.ts'
 import { hibernate } from './hibernate.ts'
 import { detach, isRunning, type Machine, newMachine, type Observer, vanished } from './machine.ts'
@@ -76,6 +77,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       migrations.look(machine, object)
       adjust({ ...options, record: event }, machine, object)
       dumpMemory(options, machine, object)
+      keepCredentials({ ...options, record: event }, machine, object)
     }
     if (isRunning(machine) || machine.record.result) return report(object, machine)
     if (machine.record.process) {

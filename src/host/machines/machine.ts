@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from '../../base/log.ts'
 import { type Agent, type GuestInfo, openAgent, readGuest } from './agent.ts'
 import { type Console, openConsole } from './console.ts'
+import type { Credentials } from './credentials.ts'
 import type { PlugProblems } from './hotplug.ts'
 import type { MemoryDump } from './memory-dump.ts'
 import { machineFiles } from './plan.ts'
@@ -25,6 +26,8 @@ export interface Machine {
   agent?: Agent
   agentOpening?: Promise<Agent>
   guest?: GuestInfo
+  /** What its guest gets through the agent; absent where that is nothing. */
+  credentials?: Credentials
   agentOpen: boolean
   /** Its memory is being dumped into a claim, or was. */
   dump?: MemoryDump

@@ -3,6 +3,7 @@
 import type { StoredObject } from '../../api/meta.ts'
 import type { SyncResult } from '../workload.ts'
 import { adjustIn } from './adjusting.ts'
+import { credentialsIn } from './credentials.ts'
 import { isFrozen, thawWhenDue } from './freeze.ts'
 import type { LifecycleOptions } from './lifecycle.ts'
 import { type Machine, pausedBy, readAgent } from './machine.ts'
@@ -17,7 +18,8 @@ export function createReport(options: Pick<LifecycleOptions, 'observer' | 'log' 
   function report(object: StoredObject, machine: Machine): SyncResult {
     const status = statusOf(object, observe(machine), options.nodeName, now())
     const same = JSON.stringify(sorted(status)) === JSON.stringify(sorted(object.status ?? {}))
-    return { ...(!same && { status }), requeueAfter: sooner(nextLook(machine), adjustIn(machine, now())) }
+    const next = [nextLook(machine), adjustIn(machine, now()), credentialsIn(machine, now())]
+    return { ...(!same && { status }), requeueAfter: next.reduce(sooner) }
   }
 
   function observe(machine: Machine): Observed {
@@ -31,6 +33,7 @@ export function createReport(options: Pick<LifecycleOptions, 'observer' | 'log' 
       dump: machine.dump,
       paused: pausedBy(machine),
       agent,
+      credentials: machine.credentials?.told,
       unready,
       result,
       frozen: isFrozen(machine),

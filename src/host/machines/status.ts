@@ -4,6 +4,7 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import type { GuestInfo } from './agent.ts'
+import { credentialsCondition, type Outcome } from './credentials.ts'
 import type { PlugProblems } from './hotplug.ts'
 import { plugStatus } from './hotplug-status.ts'
 import type { Migration } from './machine.ts'
@@ -23,6 +24,8 @@ export interface Observed {
   started?: StartedMachine
   paused?: { reason: string; message: string }
   agent?: GuestInfo
+  /** Whether the guest took its keys and passwords. */
+  credentials?: Outcome
   dump?: MemoryDump
   /** Why it is not ready though it runs (a probe). */
   unready?: { reason: string; message: string }
@@ -134,6 +137,8 @@ function conditions(object: StoredObject, observed: Observed, now: number): Cond
     wanted.push(...resizeConditions(specOf(object), started, observed.resizeProblems))
     if (paused) wanted.push({ type: 'Paused', status: 'True', ...paused })
     if (observed.agent) wanted.push({ type: 'AgentConnected', status: 'True' })
+    const credentials = credentialsCondition(observed.credentials)
+    if (credentials) wanted.push(credentials)
   }
   if (started?.accelerator === 'tcg')
     wanted.push({

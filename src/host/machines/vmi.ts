@@ -158,6 +158,7 @@ export interface Domain {
     inputs?: { name: string; type: string; bus?: string }[]
     watchdog?: { name: string; i6300esb?: { action?: string } }
     rng?: object
+    clientPassthrough?: object
     hostDevices?: { name: string; deviceName?: string }[]
     gpus?: { name: string; deviceName?: string }[]
     tpm?: { enabled?: boolean; persistent?: boolean }
@@ -193,11 +194,16 @@ export interface VmiSpec {
   accessCredentials?: AccessCredential[]
 }
 
+interface CredentialSource {
+  secret?: { secretName: string }
+}
+
 export interface AccessCredential {
   sshPublicKey?: {
-    source?: { secret?: { secretName: string } }
-    propagationMethod?: { noCloud?: object; configDrive?: object; qemuGuestAgent?: object }
+    source?: CredentialSource
+    propagationMethod?: { noCloud?: object; configDrive?: object; qemuGuestAgent?: { users?: string[] } }
   }
+  userPassword?: { source?: CredentialSource; propagationMethod?: { qemuGuestAgent?: object } }
 }
 
 export const specOf = (object: StoredObject): VmiSpec => object.spec as VmiSpec

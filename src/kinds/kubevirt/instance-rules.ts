@@ -5,6 +5,7 @@ import type { FieldError } from '../../api/errors.ts'
 import { dnsLabelProblems } from '../../api/names.ts'
 import { compareQuantities, parseQuantity, type Quantity, tryParseQuantity } from '../../api/quantity.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { validateCredentials } from './credential-rules.ts'
 import { validateDisks } from './disk-rules.ts'
 import { validateFirmware } from './firmware-rules.ts'
 import { memoryChangeProblem, validateHotDisks } from './live-changes.ts'
@@ -23,6 +24,7 @@ export function validateInstanceSpec(spec: any, field: string): FieldError[] {
     ...validateSupported(spec, field),
     ...validateNames(spec, field),
     ...validateVmVolumes(spec.volumes ?? [], `${field}.volumes`),
+    ...validateCredentials(spec, `${field}.accessCredentials`),
     ...validateDisks(spec, field),
     ...validateHotDisks(spec, field),
     ...validateNetwork(spec, field),

@@ -59,6 +59,7 @@ const devices: Known = {
   inputs: [{ name: true, type: true, bus: true }],
   watchdog: { name: true, i6300esb: { action: true } },
   rng: true,
+  clientPassthrough: true,
   tpm: { enabled: true, persistent: true },
   video: { type: true },
   autoattachPodInterface: true,
@@ -156,7 +157,15 @@ const instanceSpec: Known = {
   startStrategy: true,
   readinessProbe: probe,
   livenessProbe: probe,
-  accessCredentials: [{ sshPublicKey: { source: true, propagationMethod: { noCloud: true, configDrive: true } } }],
+  accessCredentials: [
+    {
+      sshPublicKey: {
+        source: { secret: { secretName: true } },
+        propagationMethod: { noCloud: true, configDrive: true, qemuGuestAgent: { users: true } },
+      },
+      userPassword: { source: { secret: { secretName: true } }, propagationMethod: { qemuGuestAgent: true } },
+    },
+  ],
   architecture: true,
   // Where it runs and how it moves: one node and no migration leave nothing to do for these.
   nodeSelector: true,
