@@ -2,7 +2,8 @@
 // one (pkg/kubelet/images/image_gc_manager.go DeleteUnusedImages, 1.36); here many are built or loaded on the machine
 // itself, and would be lost.
 
-import { type Image, normalizeImageName } from '../images/images.ts'
+import { normalizeImageName } from '../../kinds/core/image-name.ts'
+import type { Image } from '../images/images.ts'
 
 /** The names that objects use, as they are written there: in `image` of containers, volumes and disks. */
 export function imageNames(value: unknown, found = new Set<string>()): Set<string> {

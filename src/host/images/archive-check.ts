@@ -2,7 +2,7 @@
 // its reference says, and a name.
 
 import { createHash } from 'node:crypto'
-import { normalizeImageName } from './images.ts'
+import { normalizeImageName } from '../../kinds/core/image-name.ts'
 import { type Descriptor, forThisMachine, ManifestError, parseJson, parseManifest } from './manifest.ts'
 import type { TarEntry } from './tar-reader.ts'
 

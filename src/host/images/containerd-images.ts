@@ -2,12 +2,13 @@
 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { normalizeImageName } from '../../kinds/core/image-name.ts'
 import { type Cri, isNotFound } from '../pods/cri/client.ts'
 import type { StatePaths } from '../state.ts'
 import { importArchive } from './archive.ts'
 import { createCtr } from './ctr.ts'
 import { createDiskStore, type DiskStoreOptions, removeHalfUnpacked } from './disk-store.ts'
-import { type Image, ImageError, type ImagePullAuth, type Images, normalizeImageName } from './images.ts'
+import { type Image, ImageError, type ImagePullAuth, type Images } from './images.ts'
 import { authsFor } from './pull-auth.ts'
 import { allowPlainHttp, registryOf } from './registry-hosts.ts'
 

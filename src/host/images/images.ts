@@ -55,21 +55,3 @@ export interface Images {
   /** One file of the image as it is (a kernel), unpacked once and kept by digest. @throws ImageError */
   fileOf(name: string, path: string): Promise<string>
 }
-
-/** Name as the kubelet normalizes it: "nginx" → "docker.io/library/nginx:latest". */
-export function normalizeImageName(name: string): string {
-  let rest = name
-  let digest = ''
-  const at = rest.indexOf('@')
-  if (at >= 0) {
-    digest = rest.slice(at)
-    rest = rest.slice(0, at)
-  }
-  const slash = rest.indexOf('/')
-  const first = slash < 0 ? '' : rest.slice(0, slash)
-  const hasRegistry = slash >= 0 && (first.includes('.') || first.includes(':') || first === 'localhost')
-  if (!hasRegistry) rest = `docker.io/${slash < 0 ? 'library/' : ''}${rest}`
-  const lastColon = rest.lastIndexOf(':')
-  const hasTag = lastColon > rest.lastIndexOf('/')
-  return digest ? rest + digest : hasTag ? rest : `${rest}:latest`
-}

@@ -1,7 +1,8 @@
 // Which credentials of a Pod's pull secrets fit an image. Pure. Formats: kubernetes.io/dockerconfigjson and
 // kubernetes.io/dockercfg Secrets.
 
-import { type ImagePullAuth, normalizeImageName } from '../images/images.ts'
+import { normalizeImageName } from '../../kinds/core/image-name.ts'
+import type { ImagePullAuth } from '../images/images.ts'
 
 interface Entry {
   username?: string
