@@ -6,6 +6,7 @@ import type { ApiObject, StoredObject } from '../../../api/meta.ts'
 import { forbiddenObject } from '../../auth/authz.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { Lookup } from '../lookup.ts'
+import { changesContainers, harmlessToPods, podTemplates } from '../pod-contents.ts'
 import type { PodLike } from './check.ts'
 import {
   detailsOf,
@@ -20,30 +21,15 @@ import {
 
 const annotation = 'pod-security.kubernetes.io/'
 
-/** Where the template of Pods is in the kinds that have one. */
-const templates: Record<string, (object: ApiObject) => any> = {
-  podtemplates: ({ template }) => template,
-  replicationcontrollers: ({ spec }) => spec?.template,
-  'replicasets.apps': ({ spec }) => spec?.template,
-  'deployments.apps': ({ spec }) => spec?.template,
-  'statefulsets.apps': ({ spec }) => spec?.template,
-  'daemonsets.apps': ({ spec }) => spec?.template,
-  'jobs.batch': ({ spec }) => spec?.template,
-  'cronjobs.batch': ({ spec }) => spec?.jobTemplate?.spec?.template,
-}
-
-/** Subresources of a Pod that do not change what runs in it. */
-const harmless = new Set(['exec', 'attach', 'binding', 'eviction', 'log', 'portforward', 'proxy', 'status'])
-
 export const podSecurity = (lookup: Lookup): AdmissionPlugin => ({
   name: 'PodSecurity',
-  resources: ['pods', 'namespaces', ...Object.keys(templates)],
+  resources: ['pods', 'namespaces', ...Object.keys(podTemplates)],
   validate(request) {
     if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return
     const { groupResource } = request.resource
     if (groupResource === 'pods') return checkPod(request, lookup)
     if (groupResource === 'namespaces') return checkNamespace(request, lookup)
-    const template = templates[groupResource]
+    const template = podTemplates[groupResource]
     if (template && request.subresource === '') checkTemplate(request, template(request.object!), lookup)
   },
 })
@@ -51,10 +37,10 @@ export const podSecurity = (lookup: Lookup): AdmissionPlugin => ({
 const labelsOf = (lookup: Lookup, namespace: string) => lookup.get('', 'namespaces', '', namespace)?.metadata.labels
 
 function checkPod(request: AdmissionRequest, lookup: Lookup): void {
-  if (harmless.has(request.subresource)) return
+  if (harmlessToPods.has(request.subresource)) return
   const { policy, errors } = policyOf(labelsOf(lookup, request.namespace))
   if (errors.length === 0 && Object.values(policy).every(({ level }) => level === 'privileged')) return
-  if (request.operation === 'UPDATE' && !isSignificant(request.object!, request.old!)) return
+  if (request.operation === 'UPDATE' && !changesContainers(request.object!, request.old!)) return
   const pod = podOf(request.object!)
   const { enforce } = policy
   request.annotate?.(`${annotation}enforce-policy`, standardText(enforce))
@@ -89,20 +75,6 @@ function tell(request: AdmissionRequest, pod: PodLike, { audit, warn }: { audit:
   if (audited) request.annotate?.(`${annotation}audit-violations`, audited)
   const warned = sameStandard(audit, warn) ? audited : text(warn)
   if (warned) request.warnings.push(warned)
-}
-
-/** Only images of containers, and more of these, can make a Pod worse than it was. */
-function isSignificant({ spec }: ApiObject, { spec: before }: ApiObject): boolean {
-  const changed = (list: any[] = [], old: any[] = []) =>
-    list.length !== old.length || list.some(({ image }, index) => image !== old[index].image)
-  if (changed(spec?.containers, before?.containers) || changed(spec?.initContainers, before?.initContainers))
-    return true
-  const known = new Map<string, string>(
-    (before?.ephemeralContainers ?? []).map((one: { name: string; image: string }) => [one.name, one.image]),
-  )
-  return (spec?.ephemeralContainers ?? []).some(
-    ({ name, image }: { name: string; image: string }) => known.get(name) !== image,
-  )
 }
 
 function checkNamespace(request: AdmissionRequest, lookup: Lookup): void {
