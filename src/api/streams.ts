@@ -72,5 +72,7 @@ export interface NodeStreams {
   machineAttach(machine: WorkloadRef, options: Omit<ExecOptions, 'command'>): Promise<ExecSession>
   machineConsole(machine: WorkloadRef): Promise<ByteChannel>
   machineVnc(machine: WorkloadRef): Promise<ByteChannel>
+  /** For a USB device of the client, in the usbredir protocol. */
+  machineUsb(machine: WorkloadRef): Promise<ByteChannel>
   machinePortForward(machine: WorkloadRef, port: number, protocol: 'tcp' | 'udp'): Promise<ByteChannel>
 }

@@ -296,6 +296,7 @@ const nodeParts = (pods: Pods, machines: Machines): NodeParts => ({
   machineAttach: machines.machineAttach,
   machineConsole: machines.machineConsole,
   machineVnc: machines.machineVnc,
+  machineUsb: machines.machineUsb,
   machinePortForward: machines.machinePortForward,
   pause: machines.pause,
   unpause: machines.unpause,

@@ -92,6 +92,7 @@ function lateStreams(node: () => NodeStreams): NodeStreams {
     machineAttach: async (...call) => await node().machineAttach(...call),
     machineConsole: async (...call) => await node().machineConsole(...call),
     machineVnc: async (...call) => await node().machineVnc(...call),
+    machineUsb: async (...call) => await node().machineUsb(...call),
     machinePortForward: async (...call) => await node().machinePortForward(...call),
   }
 }

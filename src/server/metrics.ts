@@ -36,7 +36,7 @@ const verbs: Record<string, string> = {
   list: 'LIST',
   watch: 'WATCH',
 }
-const streams = new Set(['exec', 'attach', 'portforward', 'proxy', 'log', 'console', 'vnc'])
+const streams = new Set(['exec', 'attach', 'portforward', 'proxy', 'log', 'console', 'vnc', 'usbredir'])
 const writing = new Set(['create', 'update', 'patch', 'delete', 'deletecollection', 'post', 'put'])
 
 export const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>

@@ -5,6 +5,7 @@ import { ioThreads } from './args-iothreads.ts'
 import { nodeOf } from './hotplug-plan.ts'
 import { Inexpressible, type OptionValues, option } from './option.ts'
 import { type DiskFile, isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
+import { usbController } from './usb.ts'
 import { busOf } from './vmi.ts'
 
 /** How many disks one AHCI controller takes. */
@@ -18,7 +19,7 @@ export function storageArgs(plan: MachinePlan): string[] {
   for (let index = isQ35(plan) ? 1 : 0; index * sataPorts < sata; index++)
     args.push('-device', option('ich9-ahci', { id: `sata${index}` }))
   if (buses.includes('scsi')) args.push('-device', option('virtio-scsi-pci', { id: 'scsi' }))
-  if (buses.includes('usb')) args.push('-device', option('qemu-xhci', { id: 'usb' }))
+  if (buses.includes('usb')) args.push(...usbController(plan.spec))
   const bootIndexes = bootOrder(plan)
   const threads = ioThreads(plan)
   args.push(...threads.args)

@@ -164,6 +164,10 @@ machines['host-devices'] = planOf(
     ],
   },
 )
+machines['client-usb'] = planOf(
+  { domain: { devices: { clientPassthrough: {}, inputs: [{ name: 't', type: 'tablet', bus: 'usb' }] } } },
+  {},
+)
 machines['two-networks'] = planOf(
   {},
   {

@@ -13,6 +13,7 @@ import { isQ35, type MachinePlan, machineFiles } from './plan.ts'
 import { growthArgs, memoryValues, smpValues } from './resize-plan.ts'
 import { translationCacheMiB } from './resources.ts'
 import { tpmArgs } from './tpm.ts'
+import { clientPortArgs, usbController, usesUsb } from './usb.ts'
 import { disksOf } from './vmi.ts'
 
 export function qemuArgs(plan: MachinePlan): string[] {
@@ -159,7 +160,6 @@ function deviceArgs(plan: MachinePlan): string[] {
   const { devices = {} } = plan.spec.domain
   const inputs =
     devices.inputs ?? (devices.autoattachInputDevice ? [{ name: 'tablet', type: 'tablet', bus: 'usb' }] : [])
-  const usb = inputs.some((input) => (input.bus || 'usb') === 'usb')
   const usbDisk = disksOf(plan.spec).some((disk) => (disk.disk ?? disk.cdrom)?.bus === 'usb')
   const args = [
     ...['-object', option('rng-random', { id: 'rng0', filename: '/dev/urandom' })],
@@ -170,7 +170,8 @@ function deviceArgs(plan: MachinePlan): string[] {
     args.push('-device', option('virtio-balloon-pci', { id: 'balloon0', 'free-page-reporting': true }))
   if (devices.autoattachGraphicsDevice === false) args.push('-display', 'none')
   else args.push('-device', videoOption(devices.video?.type), '-vnc', option(`unix:${machineFiles.vnc}`))
-  if (usb && !usbDisk) args.push('-device', option('qemu-xhci', { id: 'usb' }))
+  if (usesUsb(plan.spec) && !usbDisk) args.push(...usbController(plan.spec))
+  args.push(...clientPortArgs(plan.spec))
   for (const input of inputs) {
     const known = input.type === 'tablet' ? tablets : input.type === 'keyboard' ? keyboards : {}
     const device = known[input.bus || 'usb']

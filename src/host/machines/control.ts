@@ -2,7 +2,7 @@
 // look inside through the guest agent. Error texts: KubeVirt 1.8 (pkg/virt-api/rest), they show in virtctl.
 
 import { join } from 'node:path'
-import { ApiError } from '../../api/errors.ts'
+import { ApiError, isApiError } from '../../api/errors.ts'
 import type { ByteChannel, ExecSession, NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import type { Logger } from '../../base/log.ts'
 import { execInGuest } from './agent-exec.ts'
@@ -14,10 +14,13 @@ import type { Qmp } from './qmp.ts'
 import { takeScreenshot } from './screenshot.ts'
 import { serialLog } from './serial-log.ts'
 import { withSocketPath } from './socket-path.ts'
+import { createClientPorts } from './usb.ts'
 
 export interface MachineControl extends Pick<NodeStreams, 'machineLogs' | 'machineExec' | 'machineAttach'> {
   machineConsole(machine: WorkloadRef): Promise<ByteChannel>
   machineVnc(machine: WorkloadRef): Promise<ByteChannel>
+  /** A USB device of a client, at a free port of the guest. */
+  machineUsb(machine: WorkloadRef): Promise<ByteChannel>
   machinePortForward(machine: WorkloadRef, port: number, protocol: 'tcp' | 'udp'): Promise<ByteChannel>
   pause(machine: WorkloadRef): Promise<void>
   unpause(machine: WorkloadRef): Promise<void>
@@ -45,6 +48,8 @@ const noAgent = 'VMI does not have guest agent connected'
 const conflict = (message: string, cause?: unknown) => new ApiError('Conflict', message, undefined, { cause })
 
 export function createControl({ machines, observer }: ControlOptions): MachineControl {
+  const clientPort = createClientPorts()
+
   function running(ref: WorkloadRef): Machine {
     const machine = machines.get(ref.uid)
     if (!machine || !isRunning(machine)) throw conflict('VM is not running')
@@ -61,6 +66,7 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
     try {
       return await connect()
     } catch (error) {
+      if (isApiError(error)) throw error
       throw new ApiError('InternalError', `cannot connect to ${what}: ${(error as Error).message}`, undefined, {
         cause: error,
       })
@@ -95,6 +101,11 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
     async machineVnc(ref) {
       const path = join(running(ref).directory, machineFiles.vnc)
       return await connecting('the VNC display', () => withSocketPath(path, connectUnix))
+    },
+
+    async machineUsb(ref) {
+      const { directory } = running(ref)
+      return await connecting('the USB port', () => clientPort(ref.uid, directory))
     },
 
     async machinePortForward(ref, port, protocol) {

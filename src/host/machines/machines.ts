@@ -64,7 +64,7 @@ export interface Machines
   extends WorkloadDriver,
     MachineControl,
     SnapshotTaker,
-    Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machinePortForward'> {
+    Pick<NodeStreams, 'machineConsole' | 'machineVnc' | 'machineUsb' | 'machinePortForward'> {
   /** Disks of container images that machines read: removing them would cost the next start an unpacking. */
   disksInUse(): string[]
   /** Running QEMUs, for who measures what they use. */

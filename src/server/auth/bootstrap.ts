@@ -56,7 +56,7 @@ const editMachines: CompactRule[] = [
   { verbs: readWrite, groups: 'instancetype.kubevirt.io', resources: types },
   { verbs: readWrite, groups: 'pool.kubevirt.io', resources: 'virtualmachinepools virtualmachinepools/scale' },
   seen(
-    'virtualmachineinstances/console virtualmachineinstances/vnc virtualmachineinstances/vnc/screenshot virtualmachineinstances/portforward virtualmachines/portforward virtualmachines/expand-spec',
+    'virtualmachineinstances/console virtualmachineinstances/vnc virtualmachineinstances/vnc/screenshot virtualmachineinstances/portforward virtualmachineinstances/usbredir virtualmachines/portforward virtualmachines/expand-spec',
   ),
   {
     verbs: 'update',

@@ -67,7 +67,7 @@ export const kubevirtSubresources = new Map<string, 'get' | 'update'>([
   ...['pause', 'unpause', 'softreboot', 'reset', 'freeze', 'unfreeze', 'addvolume', 'removevolume'].map(
     (name) => [`virtualmachineinstances/${name}`, 'update'] as const,
   ),
-  ...['console', 'vnc', 'portforward', 'guestosinfo', 'userlist', 'filesystemlist', 'objectgraph'].map(
+  ...['console', 'vnc', 'usbredir', 'portforward', 'guestosinfo', 'userlist', 'filesystemlist', 'objectgraph'].map(
     (name) => [`virtualmachineinstances/${name}`, 'get'] as const,
   ),
 ])
