@@ -3,7 +3,7 @@
 import { fieldErrorBody } from '../../api/errors.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import { backoffDelay } from '../../base/retry.ts'
-import { validateInstanceSpec } from '../../kinds/kubevirt/instance-rules.ts'
+import { validateInstance } from '../../kinds/kubevirt/instance-rules.ts'
 import type { LifecycleOptions } from './lifecycle.ts'
 import type { Machine } from './machine.ts'
 import { Inexpressible } from './option.ts'
@@ -25,7 +25,7 @@ export function createBeginning(options: LifecycleOptions): Beginning {
   const { machines, observer, log, now, paths, record: event } = options
 
   function begin(machine: Machine, object: StoredObject): void {
-    const problems = validateInstanceSpec(object.spec, 'spec')
+    const problems = validateInstance(object.spec, 'spec')
     const emulator = options.emulator()
     if (problems.length)
       failed(

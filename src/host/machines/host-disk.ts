@@ -1,7 +1,8 @@
 // A file of this machine as a disk (hostDisk): only where the administrator has turned the gate HostDisk on, as whoever
 // may make machines may then read and write such files. Meaning of the types: KubeVirt 1.9 (pkg/host-disk).
 
-import { closeSync, constants, existsSync, ftruncateSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { openDisk } from './disk-files.ts'
 import { quantity } from './resources.ts'
 import type { Volume } from './vmi.ts'
@@ -17,6 +18,7 @@ export function openHostDisk(
     if (type !== 'DiskOrCreate') throw new Error(`${path} is not on this machine; type DiskOrCreate would make it`)
     const size = Math.floor(quantity(capacity ?? 0) / 512) * 512
     if (size <= 0) throw new Error(`${path} cannot be made: hostDisk.capacity is missing`)
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     const made = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
     ftruncateSync(made, size)
     closeSync(made)

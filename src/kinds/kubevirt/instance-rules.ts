@@ -17,6 +17,12 @@ import { validateVmVolumes } from './volume-rules.ts'
 const videoTypes = ['vga', 'virtio', 'bochs', 'cirrus']
 const machineType = /^(pc|q35|pc-q35-\d+\.\d+|pc-i440fx-\d+\.\d+)$/
 
+/** An instance itself: templates may leave to presets what these rules ask for. */
+export const validateInstance = (spec: any, field: string): FieldError[] => [
+  ...validateInstanceSpec(spec, field),
+  ...validateMandatory(spec?.domain, `${field}.domain`),
+]
+
 export function validateInstanceSpec(spec: any, field: string): FieldError[] {
   if (!spec || typeof spec !== 'object') return []
   if (!spec.domain) return [requiredValue(`${field}.domain`)]
@@ -61,6 +67,17 @@ const quantity = (value: unknown): Quantity | undefined =>
 /** Less than this no firmware starts with. */
 const leastMemory = parseQuantity('4Mi')
 
+/** Text: ValidateVirtualMachineInstanceMandatoryFields (KubeVirt 1.9). */
+function validateMandatory(domain: any, field: string): FieldError[] {
+  if (!domain) return []
+  const { requests, limits } = domain.resources ?? {}
+  if ([domain.memory?.guest, requests?.memory, limits?.memory].some((amount) => amount !== undefined)) return []
+  const places = ['memory.guest', 'memory.hugepages.pageSize', 'resources.requests.memory']
+  const [guest, pages, asked] = places.map((place) => `'${field}.${place}'`)
+  const text = `no memory requested, at least one of ${guest}, ${pages} or ${asked} must be set`
+  return [requiredValue(`${field}.memory.guest`, text)]
+}
+
 function validateMemory(domain: any, field: string): FieldError[] {
   const guest = quantity(domain.memory?.guest)
   const request = quantity(domain.resources?.requests?.memory)
@@ -68,11 +85,6 @@ function validateMemory(domain: any, field: string): FieldError[] {
   const most = quantity(domain.memory?.maxGuest)
   const shown = (value: unknown) => String(value)
   const errors: FieldError[] = []
-  const { requests, limits } = domain.resources ?? {}
-  if ([domain.memory?.guest, requests?.memory, limits?.memory].every((amount) => amount === undefined))
-    return [
-      requiredValue(`${field}.memory.guest`, 'no memory requested: set memory.guest or resources.requests.memory'),
-    ]
   if (most && domain.memory.hugepages)
     errors.push(forbidden(`${field}.memory.maxGuest`, 'a guest in huge pages does not grow while it runs'))
   const problem = guest && most && memoryChangeProblem(guest, most)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ApiObject } from '../../api/meta.ts'
 import { defaultInstance, identify } from './instance-defaults.ts'
-import { validateInstanceSpec } from './instance-rules.ts'
+import { validateInstance } from './instance-rules.ts'
 import { virtualMachine } from './virtualmachine.ts'
 import { virtualMachineInstance } from './virtualmachineinstance.ts'
 
@@ -21,7 +21,7 @@ const defaulted = (spec: object) => {
   return object.spec
 }
 
-const fields = (spec: object) => validateInstanceSpec(spec, 'spec').map(({ field }) => field)
+const fields = (spec: object) => validateInstance(spec, 'spec').map(({ field }) => field)
 const memory = { guest: '1Gi' }
 
 test('a bare instance gets what KubeVirt gives it', () => {
@@ -144,6 +144,11 @@ test('a machine is told to run in one way', () => {
   assert.deepEqual(wrong({}), ['spec.runStrategy'])
   assert.deepEqual(wrong({ running: true, runStrategy: 'Always' }), ['spec.running'])
   assert.deepEqual(wrong({ running: true, updateVolumesStrategy: 'Migration' }), ['spec.updateVolumesStrategy'])
+  assert.deepEqual(wrong({ running: true, updateVolumesStrategy: 'Replacement' }), [])
+  const hooked = { metadata: { annotations: { 'hooks.kubevirt.io/hookSidecars': '[{}]' } }, ...template }
+  assert.deepEqual(wrong({ running: false, template: hooked }), ['spec.template.metadata.annotations'])
+  // Presets may bring the memory.
+  assert.deepEqual(wrong({ running: false, template: { spec: { domain: {} } } }), [])
 })
 
 test("an instance's spec stays as it is", () => {

@@ -20,6 +20,7 @@ const instance = (domain: object | undefined, metadata: object = {}): ApiObject 
 
 test('an instance gets what it leaves out, and says of whom', () => {
   const guest = instance(undefined)
+  delete guest.spec
   const presets = [
     preset('memory', { resources: { requests: { memory: '64M' } }, devices: {} }),
     preset('cpu', { cpu: { cores: 4 }, clock: { utc: {}, timer: { hpet: { present: false } } } }),

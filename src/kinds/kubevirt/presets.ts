@@ -63,13 +63,15 @@ const aggregate = (texts: string[]): string => {
  * @throws Error when two presets for it contradict each other
  */
 export function applyPresets(instance: ApiObject, presets: readonly ApiObject[]): string[] {
-  const { metadata, spec } = instance
-  if (!spec || metadata.annotations?.[exclusion] === 'true') return []
+  const { metadata } = instance
+  if (metadata.annotations?.[exclusion] === 'true') return []
   const matching = presets.filter((preset) =>
     selectorMatcher(preset.spec?.selector ?? {}).matches(metadata.labels ?? {}),
   )
   if (!matching.length) return []
   contradict(matching)
+  instance.spec ??= {}
+  const { spec } = instance
   spec.domain ??= {}
   const told: string[] = []
   for (const {

@@ -9,6 +9,7 @@ import { forbidden, invalidValue, notSupported, requiredValue } from '../../api/
 import { text } from '../columns.ts'
 import { kindIndex, type Matcher, matcherFields } from '../instancetype/matcher.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateAnnotations } from './annotation-rules.ts'
 import { dataVolumeTemplateWarnings, validateDataVolumeTemplates } from './data-volume-template-rules.ts'
 import { defaultTemplate, identify } from './instance-defaults.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
@@ -18,19 +19,12 @@ const bothText =
   'Running and RunStrategy are mutually exclusive. Note that Running is deprecated, please use RunStrategy instead'
 const neitherText = 'RunStrategy must be specified'
 
-const unsupported: Record<string, string> = {
-  updateVolumesStrategy: 'volumes are replaced at the next start only',
-}
-
 function validate({ spec, metadata }: ApiObject): FieldError[] {
   if (!spec) return [requiredValue('spec')]
   const errors: FieldError[] = []
   if (spec.running !== undefined && spec.runStrategy) errors.push(invalidValue('spec.running', spec.running, bothText))
   if (spec.running === undefined && !spec.runStrategy) errors.push(requiredValue('spec.runStrategy', neitherText))
-  for (const [name, reason] of Object.entries(unsupported)) {
-    const value = spec[name]
-    if (value !== undefined && !(Array.isArray(value) && !value.length)) errors.push(forbidden(`spec.${name}`, reason))
-  }
+  errors.push(...validateVolumesStrategy(spec.updateVolumesStrategy))
   errors.push(...validateMatchers(spec))
   errors.push(...validateDataVolumeTemplates(spec, metadata?.namespace))
   if (!spec.template) return errors
@@ -39,8 +33,17 @@ function validate({ spec, metadata }: ApiObject): FieldError[] {
   return [
     ...errors,
     ...validateLabels(spec.template.metadata?.labels, 'spec.template.metadata.labels'),
+    ...validateAnnotations(spec.template.metadata, 'spec.template.metadata'),
     ...(isWhole ? validateInstanceSpec(spec.template.spec, 'spec.template.spec') : []),
   ]
+}
+
+/** Replacement: at the next start, as without it. */
+function validateVolumesStrategy(strategy: unknown): FieldError[] {
+  const field = 'spec.updateVolumesStrategy'
+  if (strategy === undefined || strategy === 'Replacement') return []
+  if (strategy === 'Migration') return [forbidden(field, 'volumes are replaced at the next start only')]
+  return [notSupported(field, strategy as string, ['Migration', 'Replacement'])]
 }
 
 const failurePolicies = ['Reject', 'Ignore']

@@ -6,8 +6,9 @@ import { ageColumn } from '../../api/table.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { text } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateAnnotations } from './annotation-rules.ts'
 import { defaultInstance, identify } from './instance-defaults.ts'
-import { validateInstanceSpec } from './instance-rules.ts'
+import { validateInstance } from './instance-rules.ts'
 import { validateLiveChange } from './live-changes.ts'
 
 const condition = (type: string) => (object: ApiObject) =>
@@ -42,11 +43,11 @@ export const virtualMachineInstance = defineKind({
   },
   prepareUpdate: (object, old) => identify(object.spec, old.spec),
   validate(object, old, subresource) {
-    if (!old) return validateInstanceSpec(object.spec, 'spec')
+    if (!old) return [...validateInstance(object.spec, 'spec'), ...validateAnnotations(object.metadata, 'metadata')]
     // A status is no change of the spec, and one that ends may always end: a newer Tandem may have further defaults.
     if (subresource === 'status' || equalJson(object.spec, old.spec)) return []
-    if (old.metadata.deletionTimestamp) return validateInstanceSpec(object.spec, 'spec')
-    return [...validateLiveChange(object.spec, old.spec, 'spec'), ...validateInstanceSpec(object.spec, 'spec')]
+    if (old.metadata.deletionTimestamp) return validateInstance(object.spec, 'spec')
+    return [...validateLiveChange(object.spec, old.spec, 'spec'), ...validateInstance(object.spec, 'spec')]
   },
   example: {
     apiVersion: 'kubevirt.io/v1',

@@ -3,6 +3,7 @@
 import { defineKind } from '../../api/kind.ts'
 import { machineScale, replicaColumns } from '../replicas.ts'
 import { schemaOf, types } from '../types.ts'
+import { validateAnnotations } from './annotation-rules.ts'
 import { validateInstanceSpec } from './instance-rules.ts'
 import { validateReplicas } from './replicas-rules.ts'
 
@@ -28,6 +29,7 @@ export const virtualMachineInstanceReplicaSet = defineKind({
   },
   validate: (object, old) => [
     ...validateReplicas(object, old, 'template'),
+    ...validateAnnotations(object.spec?.template?.metadata, 'spec.template.metadata'),
     ...validateInstanceSpec(object.spec?.template?.spec, 'spec.template.spec'),
   ],
   example: {
