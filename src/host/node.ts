@@ -40,7 +40,9 @@ export interface NodeOptions {
   runtimeVersion: () => string
   /** Conditions of the drivers; each that is not as it should be makes the node NotReady. */
   conditions: () => NodeCondition[]
-  /** Extra status fields (images, runtime handlers). */
+  /** Values of RuntimeClass.handler that can be used, beside the default one. */
+  runtimeHandlers?: () => string[]
+  /** Extra status fields. */
   images?: () => Promise<{ names: string[]; sizeBytes: number }[]>
 }
 
@@ -171,7 +173,7 @@ function nodeStatus(
     conditions: mergeConditions(node.status?.conditions ?? [], readiness(options), now),
     nodeInfo: nodeInfo(options),
     daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
-    runtimeHandlers: ['', 'runc'].map((name) => ({
+    runtimeHandlers: ['', ...(options.runtimeHandlers?.() ?? ['runc'])].map((name) => ({
       name,
       features: { recursiveReadOnlyMounts: false, userNamespaces: false },
     })),

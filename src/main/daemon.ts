@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem, uptime } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
@@ -24,6 +24,8 @@ import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
 import { createPods, type Pods } from '../host/pods/pods.ts'
+import { canRun, createClassKeeper } from '../host/pods/runtimes/class-keeper.ts'
+import { createReadiness } from '../host/pods/runtimes/readiness.ts'
 import { endPods, machineGoesDown } from '../host/shutdown.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
 import { createStaticPods } from '../host/static-pods.ts'
@@ -159,6 +161,19 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   await http.listenAlso(network.apiAddress, servicePort)
   const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })
   await volumes.start()
+  const readiness = createReadiness({
+    file: join(paths.root, 'runtimes.json'),
+    directory: join(dirname(paths.pid), 'try'),
+    cgroup: cgroupOf(instance),
+  })
+  const classes = createClassKeeper({
+    client,
+    informers,
+    readiness,
+    nodeName,
+    clock: realClock,
+    log: log.child('runtimes'),
+  })
   const pods = createPods({
     paths,
     containerd,
@@ -170,6 +185,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     node: facts,
     clusterDomain,
     cgroupParent: cgroupOf(instance),
+    prepareRuntime: readiness.prepare,
     clock: realClock,
     log: log.child('pods'),
   })
@@ -244,9 +260,16 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     version: serverVersion.gitVersion,
     runtimeVersion: () => `containerd://${runtime.runtimeVersion}`,
     conditions: () => [...pods.conditions(), ...machines.conditions(), ...eviction.conditions()],
+    runtimeHandlers: () =>
+      readiness.handlers().filter((handler) => canRun(readiness.look(handler)?.ready ?? 'Unknown')),
     images: async () => (await images.list()).map(({ repoTags, sizeBytes }) => ({ names: repoTags, sizeBytes })),
   })
   await agent.start()
+  await classes.start()
+  readiness.onChange(() => {
+    classes.refresh()
+    void agent.report().catch((error) => log.warn('cannot report this node', { error }))
+  })
   eviction.start()
   const staticPods = createStaticPods({
     directory: paths.manifests,
@@ -275,6 +298,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
       eviction.stop()
       staticPods.stop()
       agent.stop()
+      classes.stop()
       await snapshots.stop()
       await poller.stop()
       await importer.stop()

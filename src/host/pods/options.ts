@@ -19,6 +19,8 @@ export interface PodsOptions {
   containerd: Containerd
   /** Those that run sandboxes beside containerd. */
   runtimes?: readonly SandboxRuntime[]
+  /** Before a sandbox of this handler is made: fetches and tries what it needs. @throws Error with what to do */
+  prepareRuntime?: (handler: string) => Promise<void>
   client: Client
   volumes: Volumes
   images: Images

@@ -27,6 +27,7 @@ export function podOf(spec: object = {}, more: object = {}): PodObject {
 export const sandboxOf = (more: Partial<SandboxRecord> = {}): SandboxRecord => ({
   id: 'sandbox-0',
   attempt: 0,
+  handler: '',
   ready: true,
   createdAt: start,
   addresses: ['10.244.0.5'],

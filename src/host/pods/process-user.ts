@@ -2,7 +2,10 @@
 // users come to.
 
 import { readFileSync } from 'node:fs'
-import type { ContainerRecord } from './records.ts'
+import type { ContainerRecord, SandboxRecord } from './records.ts'
+
+/** In another kernel the users of the process are not to be seen from here: its pid is that kernel's. */
+export const onHostKernel = ({ handler }: SandboxRecord): boolean => ['', 'runc', 'crun'].includes(handler)
 
 /** @param info containerd's own words about a container (JSON with its pid) */
 export function userOf(info: string | undefined): Pick<ContainerRecord, 'user'> {

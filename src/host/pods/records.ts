@@ -8,6 +8,8 @@ import type { Resources } from './pod.ts'
 export interface SandboxRecord {
   id: string
   attempt: number
+  /** RuntimeClass.handler; '' is the default one. */
+  handler: string
   ready: boolean
   createdAt: number
   /** None in the machine's own network. */
@@ -96,6 +98,7 @@ export function sandboxRecord(status: Decoded<typeof PodSandboxStatus>): Sandbox
   return {
     id: status.id,
     attempt: status.metadata?.attempt ?? 0,
+    handler: status.runtimeHandler,
     ready: status.state === sandboxState.ready,
     createdAt: milliseconds(status.createdAt),
     addresses: [ip, ...additionalIps.map((more) => more.ip)].filter(Boolean),

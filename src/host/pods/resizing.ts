@@ -88,7 +88,9 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
         if (isWholeOpen(view) && wholeGoesFirst(view)) await limitPod()
         await checkMemory(record, bounds)
         const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources, bounds)
-        await cri.updateContainerResources({ containerId: record.id, linux })
+        // runsc has no `update`; its group is like any other.
+        if (view.sandbox?.handler === 'runsc') await limitGroup(`${groupOfPod()}/${record.id}`, linux)
+        else await cri.updateContainerResources({ containerId: record.id, linux })
         const now = newest(view, container.name)
         if (now?.id === record.id) Object.assign(now, { resources, bounds })
       } catch (error) {

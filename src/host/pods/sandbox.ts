@@ -76,6 +76,7 @@ export async function runSandbox(
       configOfSandbox(shared, pod, attempt),
       mkdir(files.logDirectory(pod), { recursive: true, mode: 0o755 }),
     ])
+    await shared.prepareRuntime?.(handler)
     const { podSandboxId } = await cri.runPodSandbox({ config, runtimeHandler: handler })
     const { status } = await cri.podSandboxStatus({ podSandboxId })
     const record = sandboxRecord(status!)

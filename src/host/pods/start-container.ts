@@ -6,7 +6,7 @@ import { containerEnv, expand } from './env.ts'
 import type { Shared } from './options.ts'
 import { type AnyContainer, ContainerProblem, fieldPathOf, type PodObject } from './pod.ts'
 import type { PodFiles } from './pod-files.ts'
-import { userOf } from './process-user.ts'
+import { onHostKernel, userOf } from './process-user.ts'
 import { type ContainerRecord, containerRecord, type SandboxRecord } from './records.ts'
 import type { MountedVolumes } from './sandbox.ts'
 import type { ImageUser } from './security.ts'
@@ -110,7 +110,7 @@ export function createStarter(shared: Shared, files: PodFiles): ContainerStarter
       // A container that could not be started is left as exited (128): it counts for the back-off like any other.
       if (problem && status?.state !== 2) throw problem
       if (problem) shared.record(pod, 'Warning', 'Failed', `Error: ${problem.message}`, path)
-      return { ...containerRecord(status!, sandbox.id), ...userOf(info.info) }
+      return { ...containerRecord(status!, sandbox.id), ...(onHostKernel(sandbox) && userOf(info.info)) }
     } catch (error) {
       const problem =
         error instanceof ContainerProblem

@@ -73,7 +73,7 @@ export async function stopContainer(shared: Shared, request: StopRequest): Promi
 
 const stopSignalOf = (lifecycle: unknown): string | undefined => (lifecycle as { stopSignal?: string })?.stopSignal
 
-/** containerd (1.6) only knows the image's stop signal: another one is sent to the process itself. */
+/** CRI (of containerd 1.6) only knows the image's stop signal: another one goes to the task. */
 async function signalled(
   shared: Shared,
   containerId: string,
@@ -82,13 +82,11 @@ async function signalled(
   hurry?: AbortSignal,
 ): Promise<void> {
   const { cri } = shared.containerd
-  const { info } = await cri.containerStatus({ containerId, verbose: true })
-  const pid = Number((JSON.parse(info.info ?? '{}') as { pid?: number }).pid ?? 0)
-  if (pid <= 1) return
   try {
-    process.kill(pid, signalNumber(signal))
-  } catch {
-    return
+    await cri.signal(containerId, signalNumber(signal))
+  } catch (error) {
+    if (isNotFound(error)) return
+    throw error
   }
   for (const end = shared.clock.now() + grace * second; shared.clock.now() < end && !hurry?.aborted; ) {
     const { status } = await cri.containerStatus({ containerId })

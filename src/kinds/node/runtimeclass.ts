@@ -7,6 +7,7 @@ import { text } from '../columns.ts'
 import { immutable } from '../rules/field.ts'
 import { checkName } from '../rules/names.ts'
 import { schemaOf, types } from '../types.ts'
+import { readinessOf, reasonOf } from './runtime-readiness.ts'
 
 export const runtimeClass = defineKind({
   group: 'node.k8s.io',
@@ -17,7 +18,12 @@ export const runtimeClass = defineKind({
   scope: 'Cluster',
   schema: schemaOf('node.v1.RuntimeClass'),
   types,
-  columns: [text('Handler', (object) => object.handler ?? ''), ageColumn],
+  columns: [
+    text('Handler', (object) => object.handler ?? ''),
+    text('Ready', readinessOf),
+    text('Reason', reasonOf),
+    ageColumn,
+  ],
   validate: (object, old) => [
     ...checkName('handler', object.handler, dnsLabelProblems),
     ...(old ? immutable('handler', object.handler, old.handler) : []),

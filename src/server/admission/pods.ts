@@ -3,6 +3,8 @@
 // (DefaultTolerationSeconds). Names and numbers from plugin/pkg/admission, 1.36.
 
 import { generatedName } from '../../api/names.ts'
+import { limitsOfRuntime } from '../../kinds/node/runtime-limits.ts'
+import { readinessOf, reasonOf } from '../../kinds/node/runtime-readiness.ts'
 import { forbiddenObject } from '../auth/authz.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isCore } from './admission.ts'
 import type { Lookup } from './lookup.ts'
@@ -91,6 +93,18 @@ export const runtimeClasses = (lookup: Lookup): AdmissionPlugin => ({
       spec.overhead = structuredClone(overhead)
     }
     schedulingOf(request, spec, found.scheduling)
+  },
+  validate(request) {
+    const { operation, resource, subresource, object } = request
+    const name = object?.spec?.runtimeClassName
+    if (!name || resource.groupResource !== 'pods') return
+    if (operation !== 'CREATE' && !(operation === 'UPDATE' && subresource === 'ephemeralcontainers')) return
+    const found = lookup.get('node.k8s.io', 'runtimeclasses', '', name)
+    if (!found) return
+    if (operation === 'CREATE' && readinessOf(found) === 'False')
+      throw refuse(request, `pod rejected: RuntimeClass "${name}" is not ready: ${reasonOf(found)}`)
+    const [limit] = limitsOfRuntime(found.handler ?? '', object?.spec ?? {})
+    if (limit) throw refuse(request, `pod rejected: RuntimeClass "${name}": ${limit}`)
   },
 })
 

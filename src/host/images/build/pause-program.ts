@@ -48,7 +48,10 @@ const headerSize = 64
 const programHeaderSize = 56
 const loadAddress = 0x400000n
 
-export function pauseProgram(): Buffer {
+export const pauseProgram = (): Buffer => staticProgram(code)
+
+/** An executable of nothing but these instructions. */
+export function staticProgram(code: readonly number[]): Buffer {
   const start = headerSize + 2 * programHeaderSize
   const size = start + code.length
   const elf = Buffer.alloc(size)

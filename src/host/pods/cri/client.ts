@@ -6,7 +6,15 @@ import { createGrpcClient, type GrpcClient, GrpcError, status } from '../../../w
 import { type Decoded, decode, type Encodable, encode, type Message } from '../../../wire/protobuf.ts'
 import { openSession, type SessionStreams } from '../exec-session.ts'
 import { forwardPort } from '../port-forward.ts'
-import { Envelope, ListIdsRequest, ListIdsResponse, SubscribeRequest, TaskExit } from './messages.ts'
+import {
+  Empty,
+  Envelope,
+  KillRequest,
+  ListIdsRequest,
+  ListIdsResponse,
+  SubscribeRequest,
+  TaskExit,
+} from './messages.ts'
 import { type Method, type Methods, methods } from './methods.ts'
 
 /** A call that the runtime refused or did not answer. */
@@ -53,6 +61,8 @@ export interface Cri extends Omit<Call, WithUrl> {
    * Returns a function that ends it.
    */
   subscribe(listener: (event: TaskEvent) => void, lost: (error: Error) => void): () => void
+  /** To the first process of a container. */
+  signal(containerId: string, signal: number): Promise<void>
   /** Of all that containerd itself knows, sandboxes and those that are being made among them. */
   containerIds(): Promise<Set<string>>
   close(): void
@@ -89,6 +99,14 @@ const containerList = {
   metadata: inNamespace,
 }
 
+const kill = {
+  path: '/containerd.services.tasks.v1.Tasks/Kill',
+  input: KillRequest,
+  output: Empty,
+  deadlineMs: 30_000,
+  metadata: inNamespace,
+}
+
 export function createCri(socket: string): Cri {
   const client = createGrpcClient(() => connect(socket))
   const call =
@@ -115,6 +133,7 @@ export function createCri(socket: string): Cri {
         (error) => lost(error ?? new Error('containerd ended the event stream')),
       )
     },
+    signal: async (containerId, signal) => void (await ask(client, kill, { containerId, signal })),
     containerIds: async () => new Set((await ask(client, containerList, {})).containers.map(({ id }) => id)),
     close: () => client.close(),
   }

@@ -339,6 +339,9 @@ export const ImageFsInfoResponse = message({ imageFilesystems: [1, FilesystemUsa
 export const ListIdsRequest = message({ filters: [1, 'string', 'list'] })
 export const ListIdsResponse = message({ containers: [1, message({ id: [1, 'string'] }), 'list'] })
 
+/** containerd's own tasks (api/services/tasks/v1 of containerd 1.6). */
+export const KillRequest = message({ containerId: [1, 'string'], execId: [2, 'string'], signal: [3, 'uint32'] })
+
 /** containerd's own events (api/services/events/v1, api/events/task.proto of containerd 1.6). */
 const Timestamp = message({ seconds: [1, 'int64'], nanos: [2, 'int32'] })
 const Any = message({ typeUrl: [1, 'string'], value: [2, 'bytes'] })

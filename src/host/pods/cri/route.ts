@@ -33,6 +33,7 @@ type Owned = Pick<
   | 'updateContainerResources'
   | 'reopenContainerLog'
   | 'execSync'
+  | 'signal'
   | 'listContainerStats'
   | 'openExec'
   | 'openAttach'
@@ -75,6 +76,7 @@ export function routed(containerd: Cri, runtimes: readonly SandboxRuntime[]): Cr
     containerStatus: (input, options) => by(input.containerId).containerStatus(input, options),
     updateContainerResources: (input, options) => by(input.containerId).updateContainerResources(input, options),
     reopenContainerLog: (input, options) => by(input.containerId).reopenContainerLog(input, options),
+    signal: (containerId, signal) => by(containerId).signal(containerId, signal),
     execSync: (input, options) => by(input.containerId).execSync(input, options),
     listPodSandbox: async (input, options) => ({
       items: await together<Decoded<typeof PodSandbox>>(

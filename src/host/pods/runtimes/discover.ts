@@ -98,7 +98,8 @@ export function runtimesIn(toml: string): Record<string, RuntimeHandler> {
     const [, key, raw] = setting.exec(line) ?? []
     if (!at || key === undefined || raw === undefined) continue
     const value = raw.startsWith("'") ? raw.slice(1, -1) : JSON.parse(raw)
-    const handler = (found[at.name] ??= { type: '' })
+    const handler = found[at.name] ?? { type: '' }
+    found[at.name] = handler
     if (at.inOptions) handler.options = { ...handler.options, [key]: value }
     else if (key === 'runtime_type') handler.type = value
   }
