@@ -67,6 +67,10 @@ export const kubevirt = defineKind({
   types,
   subresources: { status: true },
   columns: [ageColumn, text('Phase', (object) => object.status?.phase ?? '')],
+  // Whoever writes it in Go cannot leave it out, and virtctl adm patches below it.
+  defaults(object) {
+    object.spec = { configuration: {}, ...object.spec }
+  },
   prepareCreate(object) {
     delete object.status
   },
