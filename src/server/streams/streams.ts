@@ -18,6 +18,7 @@ import type { MachineOfPod } from '../machine-pods.ts'
 import type { RequestInfo } from '../request.ts'
 import { execOverSpdy, execOverWebSocket } from './exec.ts'
 import { logOverWebSocket } from './log-stream.ts'
+import { requireStream } from './machine-streams.ts'
 import { portChannelsOverWebSocket, portsOf } from './port-channels.ts'
 import { portForwardOverSpdy, portForwardOverWebSocket, tunnelProtocol } from './port-forward.ts'
 import { rawOverWebSocket } from './raw.ts'
@@ -106,14 +107,13 @@ export function createStreams(node: NodeStreams, lookup: Lookup, shown?: ShownPo
   async function upgradeMachine(upgrade: StreamUpgrade): Promise<void> {
     const { info } = upgrade
     const machine = machineOf(info)
-    if (info.subresource === 'usbredir') requireUsb(machine)
-    if (machine.status?.phase !== 'Running') throw new ApiError('Conflict', 'VMI is not running')
+    requireStream(info.subresource, machine)
     const ref = workloadRef(machine)
     if (info.subresource === 'console') return await rawOverWebSocket(upgrade, () => node.machineConsole(ref))
     if (info.subresource === 'vnc') return await rawOverWebSocket(upgrade, () => node.machineVnc(ref))
     if (info.subresource === 'usbredir') return await rawOverWebSocket(upgrade, () => node.machineUsb(ref))
     const { port, protocol } = machinePort(info.rest)
-    await rawOverWebSocket(upgrade, () => node.machinePortForward(ref, port, protocol))
+    await rawOverWebSocket(upgrade, () => node.machinePortForward(ref, port, protocol), 'closed')
   }
 
   return {
@@ -144,15 +144,6 @@ function ofExport({ exportDoor }: ShownPods): PodStreams {
       return await exportDoor()
     },
   }
-}
-
-function requireUsb({ metadata, spec, status }: StoredObject): void {
-  if (!spec.domain?.devices?.clientPassthrough)
-    throw new ApiError(
-      'Conflict',
-      `Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "${metadata.name}": Not configured with USB Redirection`,
-    )
-  if (status?.phase !== 'Running') throw new ApiError('BadRequest', 'VMI is not running')
 }
 
 function requireRunning(pod: StoredObject): void {

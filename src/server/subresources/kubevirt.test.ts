@@ -78,6 +78,10 @@ test('stop: by strategy', async () => {
     'stop',
     'Halted only supports manual stop requests with a shorter graceperiod',
   )
+  assert.equal(
+    await (await machine('Always', 'Running')).refused(400, 'PUT', `${doors}/stop`, { gracePeriod: -3 }),
+    'gracePeriod has to be greater or equal to 0',
+  )
 })
 
 test('restart: stop and start together', async () => {

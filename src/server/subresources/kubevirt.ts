@@ -133,6 +133,7 @@ async function stop(machine: Machine, options: Record<string, any>): Promise<unk
   const { call, strategy } = machine
   const instance = machine.instance && !isFinal(machine.instance) ? machine.instance : undefined
   const grace = options.gracePeriod
+  if (typeof grace === 'number' && grace < 0) throw badRequest('gracePeriod has to be greater or equal to 0')
   // One that starts again by itself is stopped by its run strategy, also while it waits for its next attempt.
   if (strategy === 'Always' || strategy === 'Once') {
     if (instance && typeof grace === 'number') await shortenGrace(machine, options, grace)
