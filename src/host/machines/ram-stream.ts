@@ -13,7 +13,7 @@ import { withSocketPath } from './socket-path.ts'
 const socketName = 'ram.sock'
 /** Memory is written as fast as it can be: bytes a second. */
 const noLimit = 2 ** 50
-const pollMs = 20
+const longestPauseMs = 20
 
 /** Saves a stopped guest. The file is on the disk when this returns. @throws Error with what QEMU or the disk said */
 export async function saveRam(qmp: Qmp, directory: string, file: string, owner?: Owner): Promise<void> {
@@ -64,10 +64,11 @@ const connected = (path: string): Promise<Socket> =>
   })
 
 async function migrated(qmp: Qmp): Promise<void> {
-  for (;;) {
+  // The state of devices alone is loaded in no time.
+  for (let pause = 1; ; pause = Math.min(pause * 2, longestPauseMs)) {
     const { status, 'error-desc': problem } = await qmp.execute('query-migrate')
     if (status === 'completed') return
     if (status === 'failed' || status === 'cancelled') throw new Error(`QEMU: ${problem ?? `migration ${status}`}`)
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
