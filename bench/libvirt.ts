@@ -1,5 +1,6 @@
 // libvirt as it comes with Debian, beside Tandem: a daemon of our own configuration and sockets, one network, and domains
-// that have what the machines of the bench have. Nothing of it is left at the end.
+// that have what the machines of the bench have. The daemon is in a network namespace of its own: the interfaces and rules
+// that it makes end with it.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { run } from '../src/host/exec.ts'
 export interface Libvirt {
   /** As `virsh define`: a guest with this disk below its own, 128 MiB, one processor and a card on a network with DHCP. */
   define(name: string): Promise<Domain>
-  /** Resident memory of the daemons, in KiB. */
+  /** Memory of the daemons, in KiB: what they share with others counts in parts. */
   daemonsKb(): number
   close(): Promise<void>
 }
@@ -59,7 +60,7 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
     spawn(
       'unshare',
       [
-        ...['--mount', 'sh', '-c', guest.accelerator === 'tcg' ? withoutKvm : 'exec "$@"', 'sh', '/usr/sbin/libvirtd'],
+        ...['--mount', '--net', 'sh', '-c', alone(guest.accelerator), 'sh', '/usr/sbin/libvirtd'],
         ...['--config', conf('libvirtd.conf', [`unix_sock_dir = "${sockets}"`, 'auth_unix_rw = "none"'])],
         ...pidFile('libvirtd'),
       ],
@@ -72,7 +73,13 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
     await virsh('net-destroy', 'tandem-bench').catch(() => {})
     await virsh('net-undefine', 'tandem-bench').catch(() => {})
   }
+  const defined = new Set<string>()
+  const remove = async (name: string) => {
+    for (const step of ['destroy', 'undefine']) await virsh(step, name).catch(() => {})
+    defined.delete(name)
+  }
   const close = async () => {
+    for (const name of defined) await remove(name)
     await removeNetwork()
     for (const daemon of daemons) daemon.kill('SIGTERM')
     await Promise.all(daemons.map((daemon) => daemon.exitCode ?? new Promise((done) => daemon.once('exit', done))))
@@ -100,8 +107,9 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
       const log = join(directory, `${name}.log`)
       await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', disk.path, '-F', disk.format, overlay])
       const xml = conf(`${name}.xml`, [domainXml(name, overlay, log, { ...guest, disk })])
-      for (const former of ['destroy', 'undefine']) await virsh(former, name).catch(() => {})
+      await remove(name)
       await virsh('define', xml)
+      defined.add(name)
       const pidPath = `/run/libvirt/qemu/${name}.pid`
       return {
         log,
@@ -109,31 +117,29 @@ export async function startLibvirt(directory: string, guest: Guest): Promise<Lib
         async start() {
           await virsh('start', name)
         },
-        async destroy() {
-          await virsh('destroy', name)
-          await virsh('undefine', name)
-        },
+        destroy: () => remove(name),
       }
     },
-    daemonsKb: () => daemons.reduce((sum, { pid }) => sum + residentKb(pid!), 0),
+    daemonsKb: () => daemons.reduce((sum, { pid }) => sum + proportionalKb(pid!), 0),
     close,
   }
 }
 
 /** A KVM that is there and does not work has libvirt ask QEMU anew what it can, at each start. */
 const withoutKvm = [
-  'set -e',
   'mount -t tmpfs tmpfs /mnt',
   'mkdir /mnt/net /mnt/pts /mnt/shm',
   'for one in null zero full random urandom tty ptmx net/tun; do touch /mnt/$one; mount --bind /dev/$one /mnt/$one; done',
   'mount --rbind /dev/pts /mnt/pts',
   'mount --bind /dev/shm /mnt/shm',
   'mount --move /mnt /dev',
-  'exec "$@"',
-].join('; ')
+]
 
-export const residentKb = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+const alone = (accelerator: Guest['accelerator']): string =>
+  ['set -e', 'ip link set lo up', ...(accelerator === 'tcg' ? withoutKvm : []), 'exec "$@"'].join('; ')
+
+export const proportionalKb = (pid: number): number =>
+  Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
 
 const networkXml = `<network>
   <name>tandem-bench</name>

@@ -1,7 +1,7 @@
 // Virtual machines on a real Tandem (root) beside libvirt with the same guest, and starts from a saved state beside a
 // container: cold starts, memory, a burst, resume from disk, the pause of a local migration. Ratios of one run.
 //
-// sudo node bench/machines.ts [rounds, default 5] [machines of the burst, default 50]
+// sudo node bench/machines.ts [rounds, default 5] [machines of the burst, default 50] [of the memory's row, default 5]
 
 import { chmodSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,12 +12,15 @@ import { createHttpsTransport } from '../src/client/https.ts'
 import { accessFromKubeconfig } from '../src/client/kubeconfig.ts'
 import { instanceOf } from '../src/config.ts'
 import { run } from '../src/host/exec.ts'
-import { type Domain, type Libvirt, missing, residentKb, startLibvirt } from './libvirt.ts'
+import { agentImage, writeAgentRecipe } from './agent-vm.ts'
+import { type Domain, type Libvirt, missing, proportionalKb, startLibvirt } from './libvirt.ts'
 import { heading, median, quantile, row } from './load.ts'
 
 const home = resolve(import.meta.dirname, '..')
 const rounds = Number(process.argv[2] ?? 5)
 const burst = Number(process.argv[3] ?? 50)
+const measuredMachines = Number(process.argv[4] ?? 5)
+const limitS = 600
 const root = mkdtempSync(join(tmpdir(), 'tandem-bench-'))
 // libvirt's guests have to find their disks below it.
 chmodSync(root, 0o755)
@@ -35,18 +38,20 @@ const events = { group: '', version: 'v1', resource: 'events' }
 const space = 'default'
 
 const tandem = (...argv: string[]) =>
-  run([join(home, 'tandem'), ...argv, '--state-dir', stateDir], { timeoutMs: 300_000 })
+  run([join(home, 'tandem'), ...argv, '--state-dir', stateDir], { timeoutMs: 900_000 })
 
-/** @throws Error after two minutes */
+/** @throws Error after ten minutes: beside other work a guest is slow */
 async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
-  for (const end = Date.now() + 120_000; ; await sleep(5)) {
+  for (const end = Date.now() + limitS * 1000; ; await sleep(5)) {
     const found = await look()
     if (found) return found
-    if (Date.now() > end) throw new Error(`not within 120 s: ${what}`)
+    if (Date.now() > end) throw new Error(`not within ${limitS} s: ${what}`)
   }
 }
 
-const template = (memoryMiB: number) => ({
+const minimalImage = 'tandem.dev/minimal-vm:1'
+
+const template = (memoryMiB: number, image: string) => ({
   spec: {
     terminationGracePeriodSeconds: 0,
     domain: {
@@ -57,22 +62,22 @@ const template = (memoryMiB: number) => ({
       },
     },
     networks: [{ name: 'default', pod: {} }],
-    volumes: [{ name: 'root', containerDisk: { image: 'tandem.dev/minimal-vm:1' } }],
+    volumes: [{ name: 'root', containerDisk: { image } }],
   },
 })
 
-const machine = (name: string, memoryMiB = guestMiB, annotations = {}) => ({
+const machine = (name: string, memoryMiB: number, image = minimalImage, annotations = {}) => ({
   apiVersion: 'kubevirt.io/v1',
   kind: 'VirtualMachine',
   metadata: { name, namespace: space, annotations },
-  spec: { runStrategy: 'Always', template: template(memoryMiB) },
+  spec: { runStrategy: 'Always', template: template(memoryMiB, image) },
 })
 
 const instance = (name: string) => ({
   apiVersion: 'kubevirt.io/v1',
   kind: 'VirtualMachineInstance',
   metadata: { name, namespace: space },
-  spec: template(guestMiB).spec,
+  spec: template(guestMiB, minimalImage).spec,
 })
 
 const says = (log: string, line: string): boolean => existsSync(log) && readFileSync(log, 'utf8').includes(line)
@@ -133,7 +138,7 @@ const containerStarts = (): Promise<number[]> => {
 /** Until the copy runs its guest: it has a name, addresses and random numbers of its own then. */
 async function copies(client: Client): Promise<number[]> {
   const original = 'original'
-  await client.create(machines, machine(original, guestMiB, { 'tandem.dev/template': 'true' }))
+  await client.create(machines, machine(original, guestMiB, agentImage, { 'tandem.dev/template': 'true' }))
   await until('the template is saved', async () => {
     const found = await client.get(snapshots, original, space).catch(() => undefined)
     return found?.status?.readyToUse === true
@@ -142,7 +147,7 @@ async function copies(client: Client): Promise<number[]> {
   const times = await repeated(async (round) => {
     const name = `copy-${round}`
     const began = performance.now()
-    await client.create(machines, machine(name, guestMiB, { 'tandem.dev/start-from': original }))
+    await client.create(machines, machine(name, guestMiB, agentImage, { 'tandem.dev/start-from': original }))
     await until('it runs', async () => (await findInstance(client, name))?.status?.phase === 'Running')
     const took = performance.now() - began
     await remove(client, machines, name)
@@ -218,7 +223,7 @@ function besideGuest(pid: number): number {
 }
 
 const tandemKb = (): number =>
-  residentKb(Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8').trim()))
+  proportionalKb(Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8').trim()))
 
 /** KiB for each machine: its QEMU, its helpers, and what the daemon has grown by. */
 async function memoryOfTandem(client: Client, count: number): Promise<number> {
@@ -231,7 +236,7 @@ async function memoryOfTandem(client: Client, count: number): Promise<number> {
   const qemus = uids.reduce((sum, uid) => sum + besideGuest(pidOf(uid)), 0)
   const dhcp = globSync(join(`/run/tandem-${instanceOf(stateDir)}`, '**/*.pid'))
     .filter((path) => uids.some((uid) => path.includes(uid)))
-    .reduce((sum, path) => sum + residentKb(Number(readFileSync(path, 'utf8').trim())), 0)
+    .reduce((sum, path) => sum + proportionalKb(Number(readFileSync(path, 'utf8').trim())), 0)
   const grown = Math.max(0, tandemKb() - before)
   for (const name of names) await remove(client, instances, name)
   return (qemus + dhcp + grown) / count
@@ -297,8 +302,13 @@ async function measureAll(client: Client, libvirt: Libvirt | undefined): Promise
     show('copy of a booted VM → Running, ms', await copies(client), '`ctr run`', containers),
   )
   await measured('memory per VM beside its guest, MiB', async () => {
-    const peer = libvirt && [(await memoryOfLibvirt(libvirt, 5)) / 1024]
-    show('memory per VM beside its guest, MiB', [(await memoryOfTandem(client, 5)) / 1024], 'libvirt', peer)
+    const peer = libvirt && [(await memoryOfLibvirt(libvirt, measuredMachines)) / 1024]
+    show(
+      'memory per VM beside its guest, MiB',
+      [(await memoryOfTandem(client, measuredMachines)) / 1024],
+      'libvirt',
+      peer,
+    )
   })
   await measured('resume from disk, 512 MiB → Running, ms', async () =>
     show('resume from disk, 512 MiB → Running, ms', await resumes(client, 512)),
@@ -316,9 +326,18 @@ async function measureAll(client: Client, libvirt: Libvirt | undefined): Promise
 }
 
 let libvirt: Libvirt | undefined
+async function end(): Promise<void> {
+  await libvirt?.close().catch((error) => console.error(String(error)))
+  await tandem('down', '--all').catch((error) => console.error(String(error)))
+  rmSync(root, { recursive: true, force: true })
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end().finally(() => process.exit(1)))
 try {
   await tandem('up', '--listen', '127.0.0.1:17445')
+  const recipe = join(root, 'agent-vm')
+  writeAgentRecipe(home, recipe)
   for (const image of ['busybox', 'minimal-vm']) await tandem('image', 'build', join(home, 'images', image))
+  await tandem('image', 'build', recipe)
   const { transport, close } = createHttpsTransport(
     accessFromKubeconfig(readFileSync(join(stateDir, 'kubeconfig'), 'utf8')),
   )
@@ -336,9 +355,7 @@ try {
   await measureAll(client, libvirt)
   close()
 } finally {
-  await libvirt?.close().catch((error) => console.error(String(error)))
-  await tandem('down', '--all').catch((error) => console.error(String(error)))
-  rmSync(root, { recursive: true, force: true })
+  await end()
 }
 
 /** What Tandem proved to be usable here is what libvirt is told to use. */
