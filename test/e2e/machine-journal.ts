@@ -8,7 +8,7 @@ import { type GuestConsole, openConsole } from './console.fixture.ts'
 const recordBytes = 512
 const device = '/dev/vdb'
 /** Long enough for a boot beside nineteen others. */
-const answerMs = 120_000
+const answerMs = 300_000
 
 /** n counts up; the guest says "ack n" once the record is on its disk. */
 const keeper =
