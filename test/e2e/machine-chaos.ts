@@ -35,7 +35,7 @@ const mix = [
 ]
 const startedByItself = new Set(['Always', 'RerunOnFailure'])
 /** The longest wait after failures to start, and a boot beside all others. */
-const settleMs = 480_000
+const settleMs = 900_000
 /** A machine that was killed sooner after its start waits before the next one: most victims are older. */
 const shortestRunMs = 11_000
 
