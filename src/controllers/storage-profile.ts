@@ -11,8 +11,8 @@ import { storageClasses, storageProfiles } from './resources.ts'
 
 const byName = ({ metadata }: StoredObject): string[] => [metadata.name]
 
-/** What the local volumes can do: one machine, directories. */
-const localSets = [{ accessModes: ['ReadWriteOnce'], volumeMode: 'Filesystem' }]
+/** What the local volumes can do: one machine, directories; as a block device where somebody asks for one. */
+const localSets = ['Filesystem', 'Block'].map((volumeMode) => ({ accessModes: ['ReadWriteOnce'], volumeMode }))
 
 export function profileStatus(storageClass: StoredObject, profile: StoredObject, now: number): Record<string, unknown> {
   const isKnown = storageClass.provisioner === localProvisioner
