@@ -12,6 +12,8 @@ import { createHttpsTransport } from '../src/client/https.ts'
 import { accessFromKubeconfig } from '../src/client/kubeconfig.ts'
 import { instanceOf } from '../src/config.ts'
 import { run } from '../src/host/exec.ts'
+import { machineFiles } from '../src/host/machines/plan.ts'
+import { openQmp, type QmpEvent } from '../src/host/machines/qmp.ts'
 import { agentImage, writeAgentRecipe } from './agent-vm.ts'
 import { type Domain, type Libvirt, missing, proportionalKb, startLibvirt } from './libvirt.ts'
 import { heading, median, quantile, row } from './load.ts'
@@ -135,8 +137,27 @@ const containerStarts = (): Promise<number[]> => {
   })
 }
 
-/** Until the copy runs its guest: it has a name, addresses and random numbers of its own then. */
-async function copies(client: Client): Promise<number[]> {
+/** When the guest goes on, by QEMU's clock: asked over its second QMP, which Tandem leaves alone meanwhile. */
+async function goesOn(client: Client, name: string): Promise<number> {
+  const { metadata } = await until(`${name} has an instance`, () => findInstance(client, name))
+  let resumed: number | undefined
+  const handlers = {
+    onEvent({ event, timestamp }: QmpEvent) {
+      if (event === 'RESUME' && timestamp) resumed = timestamp.seconds * 1000 + timestamp.microseconds / 1000
+    },
+    onClose() {},
+  }
+  const socket = join(directoryOf(metadata.uid), machineFiles.handover)
+  const qmp = await until('QEMU answers', () => openQmp(socket, handlers).catch(() => undefined))
+  const { status } = await qmp.execute('query-status')
+  if (status === 'running') resumed ??= Date.now()
+  const time = await until('the guest goes on', () => resumed)
+  qmp.close()
+  return time
+}
+
+/** `runs`: until its guest goes on; `known`: until that has a name, addresses and random numbers of its own. */
+async function copies(client: Client): Promise<{ runs: number[]; known: number[] }> {
   const original = 'original'
   await client.create(machines, machine(original, guestMiB, agentImage, { 'tandem.dev/template': 'true' }))
   await until('the template is saved', async () => {
@@ -144,17 +165,21 @@ async function copies(client: Client): Promise<number[]> {
     return found?.status?.readyToUse === true
   })
   await until('the original is off', async () => !(await findInstance(client, original)))
-  const times = await repeated(async (round) => {
+  const runs: number[] = []
+  const known = await repeated(async (round) => {
     const name = `copy-${round}`
-    const began = performance.now()
+    const began = Date.now()
     await client.create(machines, machine(name, guestMiB, agentImage, { 'tandem.dev/start-from': original }))
+    const wentOn = goesOn(client, name)
     await until('it runs', async () => (await findInstance(client, name))?.status?.phase === 'Running')
-    const took = performance.now() - began
+    const took = Date.now() - began
+    if (round > 0) runs.push((await wentOn) - began)
+    else await wentOn
     await remove(client, machines, name)
     return took
   })
   await client.delete(machines, original, space)
-  return times
+  return { runs, known }
 }
 
 async function started(client: Client, name: string, memoryMiB: number): Promise<string> {
@@ -298,9 +323,11 @@ async function measureAll(client: Client, libvirt: Libvirt | undefined): Promise
     show('cold start → guest userspace, ms', await coldStarts(client), '`virsh start`', peer)
   })
   const containers = await containerStarts()
-  await measured('copy of a booted VM → Running, ms', async () =>
-    show('copy of a booted VM → Running, ms', await copies(client), '`ctr run`', containers),
-  )
+  await measured('copy of a booted VM, ms', async () => {
+    const { runs, known } = await copies(client)
+    show('copy of a booted VM → its guest runs, ms', runs, '`ctr run`', containers)
+    show('copy of a booted VM → it knows who it is, ms', known, '`ctr run`', containers)
+  })
   await measured('memory per VM beside its guest, MiB', async () => {
     const peer = libvirt && [(await memoryOfLibvirt(libvirt, measuredMachines)) / 1024]
     show(
