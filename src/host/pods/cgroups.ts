@@ -54,7 +54,18 @@ export async function limitGroup(group: string, limits: GroupLimits): Promise<vo
   await set('cpu', 'cpu.shares', cpuShares)
   await set('cpu', 'cpu.cfs_period_us', cpuPeriod)
   await set('cpu', 'cpu.cfs_quota_us', cpuQuota ?? -1)
-  await set('memory', 'memory.limit_in_bytes', memoryLimitInBytes ?? -1)
+  await limitMemory(join(root, 'memory', group), memoryLimitInBytes ?? -1)
+}
+
+/** Of memory and swap together, which runsc sets, too: never below that of memory alone. */
+async function limitMemory(path: string, limit: number): Promise<void> {
+  const both = join(path, 'memory.memsw.limit_in_bytes')
+  const unlimited = 2 ** 62
+  const before = Number(await readFile(both, 'utf8').catch(() => unlimited))
+  const raises = limit < 0 || limit > before
+  if (before < unlimited && raises) await writeFile(both, `${limit}`)
+  await writeFile(join(path, 'memory.limit_in_bytes'), `${limit}`)
+  if (before < unlimited && !raises) await writeFile(both, `${limit}`)
 }
 
 /** Bytes that the group holds in memory; undefined when it is gone. */

@@ -11,7 +11,7 @@ import { parseLogDirectoryName } from './names.ts'
 import { podOf } from './pod.fixture.ts'
 import { qosClass } from './pod.ts'
 import { pullAuths } from './pull-auth.ts'
-import { cgroupLimits } from './resources.ts'
+import { cgroupLimits, withKernel } from './resources.ts'
 import { checkSubPath } from './subpath.ts'
 
 const cluster = { nameservers: ['10.96.0.10'], searches: ['shop.svc.cluster.local'], options: ['ndots:5'] }
@@ -107,4 +107,13 @@ test('only the end of a container itself is an event', () => {
   assert.equal(taskEvent(envelope('/tasks/exit', 'exec-1')), undefined)
   assert.equal(taskEvent(envelope('/tasks/exit', 'c', 'moby')), undefined)
   assert.equal(taskEvent(envelope('/images/create', 'c')), undefined)
+})
+
+test('a kernel of its own comes on top of the memory limit of its container', () => {
+  const pod = podOf({ overhead: { memory: '32Mi' } })
+  const limits = { cpuShares: 2, memoryLimitInBytes: 16 * 2 ** 20, oomScoreAdj: 0 }
+  assert.equal(withKernel('runsc', pod, limits).memoryLimitInBytes, 48 * 2 ** 20)
+  assert.deepEqual(withKernel('', pod, limits), limits)
+  assert.deepEqual(withKernel('runsc', podOf({}), limits), limits)
+  assert.equal(withKernel('runsc', pod, { cpuShares: 2, oomScoreAdj: 0 }).memoryLimitInBytes, undefined)
 })

@@ -6,7 +6,7 @@ import type { Shared } from './options.ts'
 import { fieldPathOf, wholeUnits } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
 import { isWholeOpen, openResizes, type ResizeStep, settle, wholeGoesFirst, wholePod } from './resize.ts'
-import { cgroupLimits, podCgroup } from './resources.ts'
+import { cgroupLimits, podCgroup, withKernel } from './resources.ts'
 import { cgroupOfPod } from './spec.ts'
 import { isRunning, newest, type PodView } from './view.ts'
 
@@ -87,9 +87,11 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
       try {
         if (isWholeOpen(view) && wholeGoesFirst(view)) await limitPod()
         await checkMemory(record, bounds)
-        const linux = cgroupLimits(view.pod, container, node.memoryBytes, resources, bounds)
+        const handler = view.sandbox?.handler ?? ''
+        const limits = cgroupLimits(view.pod, container, node.memoryBytes, resources, bounds)
+        const linux = withKernel(handler, view.pod, limits)
         // runsc has no `update`; its group is like any other.
-        if (view.sandbox?.handler === 'runsc') await limitGroup(`${groupOfPod()}/${record.id}`, linux)
+        if (handler === 'runsc') await limitGroup(`${groupOfPod()}/${record.id}`, linux)
         else await cri.updateContainerResources({ containerId: record.id, linux })
         const now = newest(view, container.name)
         if (now?.id === record.id) Object.assign(now, { resources, bounds })

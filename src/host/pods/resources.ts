@@ -86,6 +86,16 @@ const quota = (milliCpu: number) => ({
   cpuQuota: Math.max(Math.floor((milliCpu * period) / 1000), minQuota),
 })
 
+/**
+ * A kernel of its own lives in the same group as its container: what the RuntimeClass says that it costs comes on top of
+ * the container's limit, so that this stays the container's.
+ */
+export function withKernel(handler: string, pod: PodObject, limits: CgroupLimits): CgroupLimits {
+  const overhead = wholeUnits((pod.spec as { overhead?: Record<string, string> }).overhead?.memory)
+  if (handler !== 'runsc' || !limits.memoryLimitInBytes || !overhead) return limits
+  return { ...limits, memoryLimitInBytes: limits.memoryLimitInBytes + overhead }
+}
+
 /** Of the group that holds all containers of a Pod with resources of its own. */
 export function podCgroup({ requests, limits }: Resources): Omit<CgroupLimits, 'oomScoreAdj'> {
   const limit = milliUnits(limits?.cpu)

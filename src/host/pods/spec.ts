@@ -19,7 +19,7 @@ import { podDomain, podHostname } from './hosts-file.ts'
 import { annotations, containerHash, labels, logDirectoryName, logPath, podLabels } from './names.ts'
 import { type AnyContainer, type Container, ContainerProblem, type PodObject, type Resources } from './pod.ts'
 import { boundsOf } from './resize.ts'
-import { cgroupLimits } from './resources.ts'
+import { cgroupLimits, withKernel } from './resources.ts'
 import { containerSecurity, type ImageUser, sandboxSecurity } from './security.ts'
 
 export interface SandboxInput {
@@ -98,6 +98,8 @@ export interface ContainerInput {
   node: NodeFacts
   /** For an ephemeral container with a target. */
   targetId?: string
+  /** RuntimeClass.handler of its sandbox. */
+  handler?: string
 }
 
 export const defaultTerminationMessagePath = '/dev/termination-log'
@@ -126,7 +128,7 @@ export function containerConfig(
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
     linux: {
-      resources: cgroupLimits(pod, container, input.node.memoryBytes),
+      resources: withKernel(input.handler ?? '', pod, cgroupLimits(pod, container, input.node.memoryBytes)),
       securityContext: containerSecurity(pod, container, { image: input.imageUser, targetId: input.targetId }),
     },
   }

@@ -83,6 +83,7 @@ export function createStarter(shared: Shared, files: PodFiles): ContainerStarter
       terminationMessageFile,
       node: shared.node,
       targetId: request.targetId,
+      handler: sandbox.handler,
     })
     try {
       const input = { podSandboxId: sandbox.id, config, sandboxConfig: request.sandboxConfig }

@@ -12,7 +12,7 @@ const classes: Record<string, BuiltIn> = {
   runc: { handler: 'runc' },
   crun: { handler: 'crun' },
   // A kernel of 15 to 25 MiB for each container; most Pods have one.
-  gvisor: { handler: 'runsc', podFixed: { cpu: '10m', memory: '24Mi' } },
+  gvisor: { handler: 'runsc', podFixed: { cpu: '10m', memory: '32Mi' } },
   // QEMU's own memory and the guest's kernel.
   microvm: { handler: 'microvm', podFixed: { cpu: '50m', memory: '64Mi' } },
   kata: { handler: 'kata', podFixed: { cpu: '250m', memory: '160Mi' } },
