@@ -4,6 +4,7 @@ import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { validateSelector } from '../../api/selector.ts'
 import { ageColumn } from '../../api/table.ts'
+import { isPlainObject } from '../../api/walk/plain.ts'
 import { requiredValue } from '../../api/walk/rules.ts'
 import { schemaOf, types } from '../types.ts'
 import { withoutEffect } from './presets.ts'
@@ -25,6 +26,10 @@ export const virtualMachineInstancePreset = defineKind({
   types,
   columns: [ageColumn],
   deprecation: presetDeprecation('v1'),
+  // The schema asks for devices, which presets of processors or memory leave out.
+  defaults: ({ spec }) => {
+    if (isPlainObject(spec?.domain)) spec.domain.devices ??= {}
+  },
   validate: ({ spec }: ApiObject) => [
     ...(spec?.domain ? [] : [requiredValue('spec.domain', 'missing domain.')]),
     ...validateSelector(spec?.selector, 'spec.selector'),
