@@ -1,12 +1,14 @@
 // The QMP client and the agent client against a pretended, and against a hostile, other side.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { openAgent, readGuest } from './agent.ts'
+import { agentOf, newMachine } from './machine.ts'
+import { machineFiles } from './plan.ts'
 import { openQmp, QmpError } from './qmp.ts'
 
 const greeting = '{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}, "capabilities": []}}\r\n'
@@ -138,5 +140,27 @@ test('an agent that answers with an endless line, or not at all, is let go', asy
     () => {},
     () => {},
     async (path) => await assert.rejects(openAgent(path, 20), /guest agent/),
+  )
+})
+
+test('who asks a guest agent while another is connecting to it shares that connection', async () => {
+  let connections = 0
+  const answer = (message: any, socket: Socket) => socket.write(`{"return": ${message.arguments?.id ?? '{}'}}\n`)
+  await served(
+    () => connections++,
+    answer,
+    async (path) => {
+      symlinkSync(path, join(dirname(path), machineFiles.agent))
+      const machine = newMachine(dirname(path), { uid: 'u', namespace: 'default', name: 'db' })
+      machine.agentOpen = true
+      const [first, second] = await Promise.all([agentOf(machine), agentOf(machine)])
+      assert.equal(first, second)
+      assert.equal(await agentOf(machine), first)
+      assert.equal(connections, 1)
+      first.close()
+      assert.notEqual(await agentOf(machine), first)
+      assert.equal(connections, 2)
+      machine.agent?.close()
+    },
   )
 })
