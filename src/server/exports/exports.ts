@@ -59,12 +59,23 @@ function addressByToken(options: ExportsOptions, request: Incoming): ExportAddre
   const path = namelessPath(request.url ?? '')
   const tokens = path ? given(request) : []
   if (!path || tokens.length === 0) return undefined
-  const found = options.lookup.list(group, plural).find((owner) => {
+  const holds = options.lookup.list(group, plural).filter((owner) => {
     const token = tokenOf(options, owner)
     return token !== undefined && tokens.some((one) => isSame(one, token))
   })
+  // Whoever gives several exports one token means the one that has what is asked for.
+  const found = holds.find((owner) => offered(owner).some((one) => one === path || isBelow(path, one))) ?? holds[0]
   return found && { namespace: found.metadata.namespace!, name: found.metadata.name, by: 'name', path }
 }
+
+/** The paths of an export's own links. */
+function offered({ status }: StoredObject): string[] {
+  const { volumes = [], manifests = [] } = status?.links?.internal ?? {}
+  const links: { url: string }[] = [...volumes.flatMap((volume: any) => volume.formats), ...manifests]
+  return links.map(({ url }) => new URL(url).pathname)
+}
+
+const isBelow = (path: string, directory: string): boolean => directory.endsWith('/') && path.startsWith(directory)
 
 export function findExport(lookup: Pick<Lookup, 'get' | 'list'>, at: Omit<ExportAddress, 'path'>) {
   if (at.by === 'name') return lookup.get(group, plural, at.namespace, at.name)
