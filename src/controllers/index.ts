@@ -19,6 +19,7 @@ import { flowSchemas } from './flow-schemas.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler } from './hpa.ts'
 import { dataImportCron } from './import-cron.ts'
+import { isolationPolicy } from './isolation-policy.ts'
 import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
@@ -67,6 +68,7 @@ export const controllers: ControllerDefinition[] = [
   daemonSet,
   disruption,
   horizontalPodAutoscaler,
+  isolationPolicy,
   job,
   cronJob,
   jobExpiry,

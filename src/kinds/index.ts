@@ -62,6 +62,7 @@ import { httpRoute } from './gateway/httproute.ts'
 import { referenceGrant, referenceGrantV1 } from './gateway/referencegrant.ts'
 import { virtualMachineClusterInstancetype, virtualMachineInstancetype } from './instancetype/instancetype.ts'
 import { virtualMachineClusterPreference, virtualMachinePreference } from './instancetype/preference.ts'
+import { clusterIsolationPolicy } from './isolation/clusterisolationpolicy.ts'
 import { kubevirt } from './kubevirt/kubevirt.ts'
 import { olderMachineKinds } from './kubevirt/older-versions.ts'
 import { virtualMachine } from './kubevirt/virtualmachine.ts'
@@ -129,6 +130,7 @@ export const kinds: KindDefinition[] = [
   runtimeClass,
   lease,
   priorityClass,
+  clusterIsolationPolicy,
   role,
   roleBinding,
   clusterRole,

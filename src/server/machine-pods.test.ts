@@ -66,6 +66,7 @@ test('a machine is a Pod with its labels, address and requests, to those outside
   assert.match(pod.metadata.name, /^virt-launcher-db-[a-z0-9]{5}$/)
   assert.notEqual(pod.metadata.uid, tandem.uid)
   assert.deepEqual(pod.metadata.labels, {
+    'isolation.tandem.dev/level': 'vm',
     app: 'db',
     'kubevirt.io': 'virt-launcher',
     'kubevirt.io/created-by': tandem.uid,

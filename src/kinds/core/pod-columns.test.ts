@@ -166,6 +166,6 @@ for (const { name, containers = 1, spec, status, deleted, want } of cases) {
       status,
     }
     const { cells } = tableRow(pod, podColumns, { now })
-    assert.deepEqual(cells, ['x', ...want, '60m', '<none>', '<none>', '<none>', '<none>'])
+    assert.deepEqual(cells, ['x', ...want, '60m', '<none>', '<none>', '<none>', '<none>', '<none>'])
   })
 }

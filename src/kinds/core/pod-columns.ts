@@ -5,6 +5,7 @@ import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
 import { humanDuration } from '../../api/time.ts'
 import { none, text } from '../columns.ts'
+import { levelLabel } from '../isolation/levels.ts'
 
 interface Terminated {
   exitCode: number
@@ -141,4 +142,5 @@ export const podColumns: Column[] = [
   text('Node', (pod) => pod.spec?.nodeName || none, 1),
   text('Nominated Node', (pod) => pod.status?.nominatedNodeName || none, 1),
   text('Readiness Gates', readinessGates, 1),
+  text('Isolation', (pod) => pod.metadata.labels?.[levelLabel] || none, 1),
 ]

@@ -3,6 +3,7 @@
 // KubeVirt 1.9 (pkg/virt-controller/services/template.go).
 
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
+import { levelLabel } from '../isolation/levels.ts'
 import { isReceiver, shutdownAnnotation } from './instance-marks.ts'
 
 const prefix = 'virt-launcher-'
@@ -69,6 +70,7 @@ function metadataOf({ metadata, spec, status }: StoredObject, leavesBy: string |
     ...(deletion && { deletionTimestamp: deletion, deletionGracePeriodSeconds: graceOf(spec) }),
     labels: {
       ...labels,
+      [levelLabel]: 'vm',
       'kubevirt.io': 'virt-launcher',
       'kubevirt.io/created-by': uid,
       // A label's value has at most 63 characters; a longer name is not to be looked for this way.

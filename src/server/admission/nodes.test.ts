@@ -112,6 +112,7 @@ test('a Pod knows the zone of its node', async () => {
   const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { kind: 'Node', name: 'n1' } }
   await ok('POST', `${pods}/p/binding`, binding)
   assert.deepEqual((await ok('GET', `${pods}/p`)).metadata.labels, {
+    'isolation.tandem.dev/level': 'container',
     app: 'x',
     'topology.kubernetes.io/zone': 'z1',
     'topology.kubernetes.io/region': 'r1',

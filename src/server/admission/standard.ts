@@ -11,6 +11,7 @@ import type { AdmissionPlugin } from './admission.ts'
 import { createByNamespace } from './by-namespace.ts'
 import { certificateRequests } from './certificates.ts'
 import { dataSources } from './data-sources.ts'
+import { isolation, isolationClasses } from './isolation/plugin.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
 import { machinePresets } from './machine-presets.ts'
@@ -57,6 +58,7 @@ export function standardPlugins(options: {
   const policies: PolicyTools = { ...webhooks, objects }
   const ranges = createByNamespace(objects, registry, '', 'limitranges')
   const presets = createByNamespace(objects, registry, 'kubevirt.io', 'virtualmachineinstancepresets')
+  const isolationPolicies = createByNamespace(objects, registry, 'policy.tandem.dev', 'clusterisolationpolicies')
   const quotas = createByNamespace(objects, registry, '', 'resourcequotas')
   return [
     namespaceLifecycle(lookup),
@@ -65,6 +67,7 @@ export function standardPlugins(options: {
     serviceAccounts(lookup),
     nodeRestriction(lookup),
     taintNodes,
+    isolationClasses(lookup, isolationPolicies),
     runtimeClasses(lookup),
     priorities(lookup),
     defaultTolerations,
@@ -86,6 +89,7 @@ export function standardPlugins(options: {
     mutatingWebhooks(createWebhookSource(objects, registry, 'mutatingwebhookconfigurations'), webhooks),
     validatingPolicies(createPolicySource(objects, registry, 'validating'), policies),
     validatingWebhooks(createWebhookSource(objects, registry, 'validatingwebhookconfigurations'), webhooks),
+    isolation(lookup, isolationPolicies),
     // Last of those that complete: what it takes is given back when a later step refuses.
     serviceAllocation(objects, registry, options.services),
     resourceQuotas(quotas, lookup, options.now),
