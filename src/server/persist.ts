@@ -82,13 +82,14 @@ export async function createObject(
     try {
       engine.admission.preset(request)
       prepareNew(call, attempt)
+      // What admission adds is nobody's: who applies the object later does not come to take it away.
+      if (!applied) trackUpdate(call, attempt, undefined, options)
       const admitted = engine.admission.admit(request)
       if (admitted) await admitted
       checkNew(resource, attempt)
       const validated = engine.admission.validate(request)
       if (validated) await validated
       call.warnings.push(...warningsOf(resource, attempt))
-      if (!applied) trackUpdate(call, attempt, undefined, options)
       const stored = options.dryRun ? dryCreate(call, attempt) : await engine.objects.create(resource, attempt)
       if (options.dryRun) engine.admission.failed(request)
       else engine.admission.written(request, stored.object)
@@ -192,6 +193,8 @@ export async function updateObject(
   request.reshape = (next) => settle(mergeStrategy(call, old, withMetadata(decodeAs(resource, next).object), options))
   try {
     settle(object)
+    if (!options.applied)
+      trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })
     const admitted = engine.admission.admit(request)
     if (admitted) await admitted
     // The scheduler's word is no change of what is wanted (registry/core/pod/storage BindingREST).
@@ -205,8 +208,6 @@ export async function updateObject(
     const validated = engine.admission.validate(request)
     if (validated) await validated
     call.warnings.push(...warningsOf(resource, object, old))
-    if (!options.applied)
-      trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })
     const stored = await storeUpdate(call, current, object, options)
     if (options.dryRun || stored === current) engine.admission.failed(request)
     else engine.admission.written(request, stored.object)
