@@ -146,7 +146,11 @@ describe('virtctl, second half', { timeout: 600_000 }, () => {
     const selector = Object.entries(service.spec.selector).map(([key, value]) => `${key}=${value}`)
     const pods = JSON.parse(await tandem.kubectl('get', 'pods', '-l', selector.join(','), '-o', 'json'))
     assert.equal(pods.items.length, 1)
-    const forward = start(kubectlOf('trixie'), ['port-forward', `pod/${pods.items[0].metadata.name}`, ':8443'], kubectlEnvironment())
+    const forward = start(
+      kubectlOf('trixie'),
+      ['port-forward', `pod/${pods.items[0].metadata.name}`, ':8443'],
+      kubectlEnvironment(),
+    )
     try {
       const port = () => /127\.0\.0\.1:(\d+)/.exec(forward.output)?.[1]
       await until('the port is forwarded', () => port() !== undefined || forward.ended)
