@@ -22,7 +22,12 @@ export async function ensureImage(
   if (present) return
   if (policy === 'Never')
     throw new Waiting('ErrImageNeverPull', `image "${image}" is not on this machine and its pull policy is Never`)
-  await unlessAborted(images.pull(image, await sources.pullAuths(machine, imagePullSecret)), signal)
+  try {
+    await unlessAborted(images.pull(image, await sources.pullAuths(machine, imagePullSecret)), signal)
+  } catch (error) {
+    // An image that was loaded by hand is in no registry; who writes Always wants the registry's.
+    if (signal.aborted || imagePullPolicy || !(await images.find(image))) throw error
+  }
 }
 
 /** A pull may take minutes; a machine that was deleted meanwhile does not wait for it. */
