@@ -1,5 +1,6 @@
 #!/bin/sh
-# A guest agent of a few lines: it knows who it is asked to be. Enough of qemu-ga's protocol for a test.
+# A guest agent of a few lines: it knows who it is asked to be, and writes down who may enter. Enough of qemu-ga's protocol
+# for a test.
 for port in /sys/class/virtio-ports/*; do
   [ "$(cat "$port/name")" = org.qemu.guest_agent.0 ] && device=/dev/${port##*/}
 done
@@ -18,6 +19,10 @@ while :; do
       *'"guest-sync"'*) answer "$(printf '%s' "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')" ;;
       *'"guest-exec-status"'*) answer "{\"exited\": true, \"exitcode\": $code}" ;;
       *'"guest-exec"'*) run "$line"; answer '{"pid": 1}' ;;
+      *'"guest-ssh-add-authorized-keys"'* | *'"guest-set-user-password"'*)
+        printf '%s\n' "$line" >> /tmp/told
+        answer '{}'
+        ;;
       *'"guest-info"'*) answer '{"version": "test"}' ;;
       *'"guest-get-host-name"'*) answer "{\"host-name\": \"$(hostname)\"}" ;;
       *) printf '{"error": {"class": "CommandNotFound", "desc": "The command has not been found"}}\n' >&3 ;;

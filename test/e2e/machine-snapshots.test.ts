@@ -2,32 +2,12 @@
 // one that has booted. Real QEMU, stock kubectl, a shell in the guests, and a guest agent of a few lines.
 
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { agentGuest, buildAgentGuest } from './agent-guest.fixture.ts'
 import { type GuestShell, openShell } from './console.fixture.ts'
-import { home, startTandem, type TestTandem, until } from './tandem.fixture.ts'
-
-const image = 'test.dev/agent-vm:1'
-
-/** The minimal VM with a guest agent. */
-async function buildGuest(tandem: TestTandem): Promise<void> {
-  const recipe = join(tandem.stateDir, 'agent-vm')
-  cpSync(join(home, 'images/minimal-vm'), recipe, { recursive: true })
-  copyFileSync(join(home, 'test/e2e/guest-agent.sh'), join(recipe, 'agent'))
-  const change = (file: string, from: string, to: string) => {
-    const text = readFileSync(join(recipe, file), 'utf8')
-    assert.ok(text.includes(from), `${file} has no ${from}`)
-    writeFileSync(join(recipe, file), text.replace(from, to))
-  }
-  change('recipe.yaml', 'tandem.dev/minimal-vm:1', image)
-  change('recipe.yaml', 'isofs]', 'isofs, virtio_console]')
-  const init = "      - {path: /init, source: init, mode: '0755'}\n"
-  change('recipe.yaml', init, `${init}      - {path: /agent, source: agent, mode: '0755'}\n`)
-  change('init', 'ip link set lo up', '/agent &\nip link set lo up')
-  const built = await tandem.tandem('image', 'build', recipe)
-  assert.equal(built.code, 0, built.stderr)
-}
+import { startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const claim = {
   apiVersion: 'v1',
@@ -38,7 +18,7 @@ const claim = {
 
 function machine(name: string, options: { claim?: string; annotations?: Record<string, string> } = {}) {
   const volumes = [
-    { name: 'root', containerDisk: { image } },
+    { name: 'root', containerDisk: { image: agentGuest } },
     ...(options.claim ? [{ name: 'data', persistentVolumeClaim: { claimName: options.claim } }] : []),
   ]
   return {
@@ -90,7 +70,7 @@ describe('snapshots, restores, clones and copies of machines', () => {
 
   before(async () => {
     tandem = await startTandem()
-    await buildGuest(tandem)
+    await buildAgentGuest(tandem)
   })
   after(() => tandem?.close())
 

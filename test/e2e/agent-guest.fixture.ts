@@ -1,0 +1,26 @@
+// The minimal VM with a guest agent of a few lines, built for a test.
+
+import assert from 'node:assert/strict'
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { home, type TestTandem } from './tandem.fixture.ts'
+
+export const agentGuest = 'test.dev/agent-vm:1'
+
+export async function buildAgentGuest(tandem: TestTandem): Promise<void> {
+  const recipe = join(tandem.stateDir, 'agent-vm')
+  cpSync(join(home, 'images/minimal-vm'), recipe, { recursive: true })
+  copyFileSync(join(home, 'test/e2e/guest-agent.sh'), join(recipe, 'agent'))
+  const change = (file: string, from: string, to: string) => {
+    const text = readFileSync(join(recipe, file), 'utf8')
+    assert.ok(text.includes(from), `${file} has no ${from}`)
+    writeFileSync(join(recipe, file), text.replace(from, to))
+  }
+  change('recipe.yaml', 'tandem.dev/minimal-vm:1', agentGuest)
+  change('recipe.yaml', 'isofs]', 'isofs, virtio_console]')
+  const init = "      - {path: /init, source: init, mode: '0755'}\n"
+  change('recipe.yaml', init, `${init}      - {path: /agent, source: agent, mode: '0755'}\n`)
+  change('init', 'ip link set lo up', '/agent &\nip link set lo up')
+  const built = await tandem.tandem('image', 'build', recipe)
+  assert.equal(built.code, 0, built.stderr)
+}
