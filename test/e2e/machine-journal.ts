@@ -10,15 +10,15 @@ const device = '/dev/vdb'
 /** Long enough for a boot beside nineteen others. */
 const answerMs = 300_000
 
-/** n counts up; the guest says "ack n" once the record is on its disk. */
+/** n counts up; the guest says "ack n n" once the record is on its disk: a serial line may repeat or lose a byte. */
 const keeper =
   `j() { n=$1; while printf 'rec %-507s\\n' $n | dd of=${device} bs=${recordBytes} seek=$n conv=fsync,notrunc 2>/dev/null; ` +
-  'do echo "ack $n"; n=$((n+1)); usleep 20000; done; echo "journal ends"; }'
+  'do echo "ack $n $n"; n=$((n+1)); usleep 20000; done; echo "journal ends"; }'
 
 /** The highest record that was acknowledged, as far as this log tells; -1 for none. */
 export function acknowledged(serialLog: string): number {
   let highest = -1
-  for (const [, number] of serialLog.matchAll(/^ack (\d+)\r?$/gm)) highest = Math.max(highest, Number(number))
+  for (const [, number] of serialLog.matchAll(/^ack (\d+) \1\r*$/gm)) highest = Math.max(highest, Number(number))
   return highest
 }
 
