@@ -2,6 +2,7 @@
 
 import type { StoredObject } from '../../../api/meta.ts'
 import { hostAccess, isBelow, type Level, levelOfClass, levels, stronger } from '../../../kinds/isolation/levels.ts'
+import { readinessOf } from '../../../kinds/node/runtime-readiness.ts'
 import type { Lookup } from '../lookup.ts'
 import { type Demands, strictest } from './demands.ts'
 
@@ -29,10 +30,11 @@ export function runsAs(spec: Spec, lookup: Lookup): Runs {
   }
 }
 
-/** Those that give what is wanted, the weakest first: the stronger one is, the more it costs. */
+/** Those that can be had and give what is wanted, the weakest first: the stronger one is, the more it costs. */
 export function classesFor(wanted: Level, lookup: Lookup): string[] {
   return lookup
     .list('node.k8s.io', 'runtimeclasses')
+    .filter((one) => readinessOf(one) !== 'False')
     .map((one) => ({ name: one.metadata.name, level: levelOfClass(one), order: preference(one) }))
     .filter(({ level }) => !isBelow(level, wanted))
     .sort(
@@ -70,7 +72,11 @@ export function choose(
   if (wanted === 'container') return undefined
   const by = `label isolation.tandem.dev/default of namespace "${namespace}"`
   const [name] = classesFor(wanted, lookup)
-  return name ? { name, by } : { by: `no RuntimeClass gives isolation "${wanted}", which is the default by ${by}` }
+  return name
+    ? { name, by }
+    : {
+        by: `no RuntimeClass gives isolation "${wanted}", which is the default by ${by}: see kubectl get runtimeclasses`,
+      }
 }
 
 /** What to do about a Pod that is isolated too weakly. */

@@ -149,8 +149,15 @@ test('the default of a namespace: the weakest class that is enough, nothing wher
   const { ok, refused } = await start({ default: 'microvm' }, ['runc', 'runsc'])
   assert.equal(
     await refused(403, 'POST', `${inside}/pods`, pod()),
-    'pods "p" is forbidden: no RuntimeClass gives isolation "microvm", which is the default by label isolation.tandem.dev/default of namespace "shop"',
+    'pods "p" is forbidden: no RuntimeClass gives isolation "microvm", which is the default by label isolation.tandem.dev/default of namespace "shop": see kubectl get runtimeclasses',
   )
+  const unready = { name: 'microvm', annotations: { 'tandem.dev/ready': 'False', 'tandem.dev/reason': 'no QEMU' } }
+  const strong = { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', handler: 'microvm' }
+  await ok('POST', classes, { ...strong, metadata: unready })
+  await refused(403, 'POST', `${inside}/pods`, pod())
+  await ok('POST', classes, { ...strong, metadata: { name: 'other' } })
+  const ready = await ok('POST', `${inside}/pods`, pod({}, { name: 'ready' }))
+  assert.equal(ready.spec.runtimeClassName, 'other')
   const host = await ok('POST', `${inside}/pods`, pod({ hostNetwork: true }))
   assert.equal(host.spec.runtimeClassName, undefined)
 })
@@ -340,7 +347,9 @@ test('the label belongs to nobody who applies or creates', async () => {
   await ok('POST', `${inside}/pods?fieldManager=you`, pod({}, { name: 'q', labels: { a: 'b' } }))
   for (const name of ['p', 'q']) {
     const { metadata } = await ok('GET', `${inside}/pods/${name}`)
-    assert.ok(!JSON.stringify(metadata.managedFields).includes(levelLabel), JSON.stringify(metadata.managedFields))
+    // Nor does what else admission adds: who applies it later would come to take it away.
+    for (const added of [levelLabel, 'f:tolerations', 'f:serviceAccountName', 'kube-api-access'])
+      assert.ok(!JSON.stringify(metadata.managedFields).includes(added), `${added} of ${name}`)
   }
   // Applied again it is no change, and with fewer labels ours stays.
   const same = await ok('PATCH', `${url}?fieldManager=me`, config, apply)
