@@ -7,7 +7,7 @@ import type { Images } from '../images/images.ts'
 import { ensureImage } from './container-image.ts'
 import type { Sources } from './sources.ts'
 
-async function outcome(image: string, imagePullPolicy: string | undefined, here: boolean, reachable: boolean) {
+async function outcome(image: string, imagePullPolicy: string | undefined, here: boolean, answer: boolean | string) {
   const asked: string[] = []
   const images = {
     find: async () => {
@@ -16,7 +16,7 @@ async function outcome(image: string, imagePullPolicy: string | undefined, here:
     },
     pull: async () => {
       asked.push('registry')
-      if (!reachable) throw new Error('no such host')
+      if (answer !== true) throw new Error(answer || 'no such host')
     },
   } as unknown as Images
   const sources = { pullAuths: async () => [] } as unknown as Sources
@@ -35,6 +35,11 @@ test('a tagged image is taken from here; the latest from its registry, or from h
   assert.equal(await outcome('quay.io/team/disk:latest', undefined, true, true), 'registry: taken')
   assert.equal(await outcome('quay.io/team/disk', undefined, true, false), 'registry, here: taken')
   assert.equal(await outcome('quay.io/team/disk', undefined, false, false), 'registry, here: no such host')
+})
+
+test('an image that its registry refuses is not taken from here', async () => {
+  const text = 'authorization failed: no basic auth credentials'
+  assert.equal(await outcome('quay.io/team/disk', undefined, true, text), `registry: ${text}`)
 })
 
 test('who says where it comes from is heard', async () => {

@@ -11,6 +11,9 @@ export interface ImageSource {
   imagePullPolicy?: string
 }
 
+/** The registry was asked and says no: what others have pulled is not for this one. */
+const denied = /authoriz|denied|forbidden/i
+
 export async function ensureImage(
   { images, sources }: { images: Images; sources: Sources },
   machine: StoredObject,
@@ -26,7 +29,7 @@ export async function ensureImage(
     await unlessAborted(images.pull(image, await sources.pullAuths(machine, imagePullSecret)), signal)
   } catch (error) {
     // An image that was loaded by hand is in no registry; who writes Always wants the registry's.
-    if (signal.aborted || imagePullPolicy || !(await images.find(image))) throw error
+    if (signal.aborted || imagePullPolicy || denied.test(String(error)) || !(await images.find(image))) throw error
   }
 }
 
