@@ -24,7 +24,8 @@ test('an export is meant by its path, or by the name of its Service', () => {
 test('by any other name only the paths behind an export’s name are looked at', () => {
   assert.equal(namelessPath('/volumes/d/disk.img?x-kubevirt-export-token=t'), '/volumes/d/disk.img')
   assert.equal(namelessPath('/internal/manifests/all'), '/internal/manifests/all')
-  for (const url of ['/volumes', '/internal/other', '/api/v1/volumes/d', '/']) assert.equal(namelessPath(url), undefined)
+  for (const url of ['/volumes', '/internal/other', '/api/v1/volumes/d', '/'])
+    assert.equal(namelessPath(url), undefined)
 })
 
 test('every other request is none of an export', () => {
