@@ -330,7 +330,10 @@ function methodOf(method: string | undefined): ApiRequest['method'] {
 function isLong(request: ApiRequest): boolean {
   const watch = request.query.get('watch')
   if (watch !== null && watch !== 'false' && watch !== '0') return true
-  return /\/(log|exec|attach|portforward|proxy|console|vnc|usbredir)(\/|$)/.test(request.path) || /\/watch\//.test(request.path)
+  return (
+    /\/(log|exec|attach|portforward|proxy|console|vnc|usbredir)(\/|$)/.test(request.path) ||
+    /\/watch\//.test(request.path)
+  )
 }
 
 /** The only GET whose options come in its body (KubeVirt 1.9). */
