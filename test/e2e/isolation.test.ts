@@ -1,0 +1,228 @@
+// The same Pod in two isolations, chosen by one field: runc, on this machine's kernel, and gVisor, on its own. Everything
+// that a Pod promises holds in both.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { release, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { kubectlOf, start, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+
+const image = 'tandem.dev/busybox:1'
+let tandem: TestTandem
+
+const script = `
+mkdir -p /www; hostname > /www/index.html
+trap 'echo gentle > /claim/last; exit 3' TERM
+httpd -f -p 80 -h /www &
+echo ready; while true; do sleep 1; done`
+
+/** Two containers, an init container, volumes of each sort, probes. */
+const pod = (name: string, runtimeClassName: string) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, labels: { app: 'web' } },
+  spec: {
+    runtimeClassName,
+    terminationGracePeriodSeconds: 20,
+    securityContext: { fsGroup: 3000 },
+    initContainers: [
+      {
+        name: 'first',
+        image,
+        command: ['sh', '-c', 'echo prepared > /data/a'],
+        volumeMounts: [{ name: 'data', mountPath: '/data' }],
+      },
+    ],
+    containers: [
+      {
+        name: 'web',
+        image,
+        command: ['sh', '-c', script],
+        readinessProbe: { httpGet: { path: '/', port: 80 }, periodSeconds: 1, timeoutSeconds: 10 },
+        livenessProbe: { exec: { command: ['test', '-e', '/data/a'] }, periodSeconds: 5, timeoutSeconds: 60 },
+        resources: { limits: { memory: '64Mi' } },
+        volumeMounts: [
+          { name: 'data', mountPath: '/data' },
+          { name: 'settings', mountPath: '/settings' },
+          { name: 'claim', mountPath: '/claim', subPath: name },
+          { name: 'claim', mountPath: '/all' },
+        ],
+      },
+      {
+        name: 'side',
+        image,
+        command: ['sleep', '1000'],
+        volumeMounts: [{ name: 'data', mountPath: '/data' }],
+      },
+    ],
+    volumes: [
+      { name: 'data', emptyDir: {} },
+      {
+        name: 'settings',
+        projected: { sources: [{ configMap: { name: 'settings' } }, { secret: { name: 'password' } }] },
+      },
+      { name: 'claim', persistentVolumeClaim: { claimName: 'claim' } },
+    ],
+  },
+})
+
+const ends = (runtimeClassName: string) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'ends' },
+  spec: {
+    runtimeClassName,
+    restartPolicy: 'Never',
+    containers: [{ name: 'main', image, command: ['sh', '-c', 'echo over > /dev/termination-log; exit 42'] }],
+  },
+})
+
+before(async () => {
+  tandem = await startTandem({ images: ['busybox'] })
+  await tandem.apply([
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { color: 'red' } },
+    { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'password' }, stringData: { word: 'hidden' } },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'claim' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '10Mi' } } },
+    },
+    pod('plain', 'runc'),
+    pod('guarded', 'gvisor'),
+    ends('gvisor'),
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web' },
+      spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
+    },
+  ])
+  // gVisor is fetched with the first Pod that wants it.
+  await tandem.kubectl('wait', '--for=condition=Ready', 'pod/plain', 'pod/guarded', '--timeout=280s')
+})
+
+after(() => tandem?.close())
+
+const inside = (name: string, ...command: string[]) => tandem.kubectl('exec', name, '-c', 'web', '--', ...command)
+
+test('one field chooses the kernel', async () => {
+  assert.equal((await inside('plain', 'uname', '-r')).trim(), release())
+  assert.notEqual((await inside('guarded', 'uname', '-r')).trim(), release())
+  assert.match(await inside('guarded', 'dmesg'), /gVisor/)
+  assert.equal((await inside('guarded', 'hostname')).trim(), 'guarded')
+  const classes = await tandem.kubectl('get', 'runtimeclass')
+  assert.match(classes, /^NAME +HANDLER +READY +REASON +AGE/)
+  await until('the class says that it was tried', async () =>
+    /^gvisor +runsc +True +tried/m.test(await tandem.kubectl('get', 'runtimeclass')),
+  )
+  const ready =
+    "jsonpath={.items[0].metadata.labels['tandem\\.dev/runtime\\.gvisor']} {.items[0].status.runtimeHandlers[*].name}"
+  assert.match(await tandem.kubectl('get', 'node', '-o', ready), /^true .*\brunsc\b/)
+})
+
+test('a Service balances over both', async () => {
+  for (const from of ['plain', 'guarded']) {
+    const seen = new Set<string>()
+    await until(`${from} reaches both`, async () => {
+      const argv = ['exec', from, '-c', 'side', '--', 'timeout', '5', 'wget', '-qO-', 'http://web/']
+      seen.add((await tandem.tryKubectl(argv)).stdout.trim())
+      return seen.has('plain') && seen.has('guarded')
+    })
+  }
+})
+
+test('volumes, exec, logs, cp and the second container', async () => {
+  for (const name of ['plain', 'guarded']) {
+    assert.equal(await inside(name, 'cat', '/data/a', '/settings/color', '/settings/word'), 'prepared\nredhidden')
+    assert.match(await inside(name, 'sh', '-c', 'echo kept > /claim/f; ls -n /claim/f'), / 3000 /)
+    assert.match(await tandem.kubectl('logs', name, '-c', 'web'), /^ready$/m)
+    const answer = await tandem.tryKubectl(['exec', '-i', name, '-c', 'side', '--', 'sh', '-c', 'cat; exit 7'], 'typed')
+    assert.deepEqual([answer.code, answer.stdout], [7, 'typed'])
+    const local = await tandem.kubectl(
+      'exec',
+      name,
+      '-c',
+      'side',
+      '--',
+      'timeout',
+      '5',
+      'wget',
+      '-qO-',
+      'http://127.0.0.1/',
+    )
+    assert.equal(local.trim(), name)
+    await copies(name)
+  }
+})
+
+async function copies(name: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem-cp-'))
+  try {
+    writeFileSync(join(folder, 'there'), `for ${name}\n`)
+    await tandem.kubectl('cp', join(folder, 'there'), `${name}:/data/copied`, '-c', 'side')
+    await tandem.kubectl('cp', `${name}:/data/copied`, join(folder, 'back'), '-c', 'web')
+    assert.equal(readFileSync(join(folder, 'back'), 'utf8'), `for ${name}\n`)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+test('port-forward and kubectl top', async () => {
+  const env = { ...process.env, KUBECONFIG: tandem.kubeconfig, HOME: tandem.stateDir }
+  const forward = start(kubectlOf('trixie'), ['port-forward', 'pod/guarded', ':80'], env)
+  try {
+    await until('the port is there', () => /127\.0\.0\.1:\d+/.test(forward.output))
+    const [, port] = /127\.0\.0\.1:(\d+)/.exec(forward.output)!
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(20_000) })
+    assert.equal(await answer.text(), 'guarded\n')
+  } finally {
+    forward.child.kill()
+  }
+  assert.match(await tandem.kubectl('top', 'pod', 'guarded', '--containers'), /guarded +web +\d+m +\d+Mi/)
+})
+
+test('exit codes and last words', async () => {
+  await until('it has ended', async () =>
+    /Failed/.test(await tandem.kubectl('get', 'pod', 'ends', '-o', 'jsonpath={.status.phase}')),
+  )
+  const state = 'jsonpath={.status.containerStatuses[0].state.terminated}'
+  const { exitCode, message } = JSON.parse(await tandem.kubectl('get', 'pod', 'ends', '-o', state))
+  assert.deepEqual([exitCode, message], [42, 'over\n'])
+  await tandem.kubectl('delete', 'pod', 'ends')
+})
+
+test('what cannot be is refused by name', async () => {
+  const refused: [object, RegExp][] = [
+    [{ runtimeClassName: 'wasm' }, /RuntimeClass "wasm" is not ready: .* is missing: install/],
+    [
+      { runtimeClassName: 'gvisor', shareProcessNamespace: true },
+      /spec\.shareProcessNamespace cannot be had with gVisor/,
+    ],
+    [{ runtimeClassName: 'none-such' }, /RuntimeClass "none-such" not found/],
+  ]
+  for (const [spec, text] of refused) {
+    const overrides = JSON.stringify({ spec })
+    const { code, stderr } = await tandem.tryKubectl(['run', 'no', '--image', image, '--overrides', overrides])
+    assert.equal(code, 1)
+    assert.match(stderr, text)
+  }
+})
+
+test('gVisor runs on while Tandem does not, and stops gently', async () => {
+  const started =
+    'jsonpath={.status.containerStatuses[*].state.running.startedAt} {.status.containerStatuses[*].restartCount}'
+  const before = await tandem.kubectl('get', 'pod', 'guarded', '-o', started)
+  await tandem.kill()
+  await tandem.up()
+  assert.equal(await tandem.kubectl('get', 'pod', 'guarded', '-o', started), before)
+  assert.match(await inside('guarded', 'dmesg'), /gVisor/)
+  // What it writes at the end is on the claim: it was not killed.
+  await tandem.kubectl('delete', 'pod', 'guarded')
+  await until(
+    'plain sees it',
+    async () =>
+      (await tandem.tryKubectl(['exec', 'plain', '-c', 'web', '--', 'cat', '/all/guarded/last'])).stdout === 'gentle\n',
+  )
+})
