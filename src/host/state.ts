@@ -35,6 +35,8 @@ export interface StatePaths {
   /** Local PersistentVolumes: volumes/<pv name>/ */
   volumes: string
   netns: string
+  /** Pods in micro-VMs: what their QEMUs share with their guests. */
+  microvm: string
 }
 
 export function statePaths(root: string, instance: string): StatePaths {
@@ -75,5 +77,6 @@ export function statePaths(root: string, instance: string): StatePaths {
     imports: at('imports'),
     volumes: at('volumes'),
     netns: '/run/netns',
+    microvm: join(run, 'microvm'),
   }
 }

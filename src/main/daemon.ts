@@ -20,6 +20,7 @@ import { createMachines, type Machines } from '../host/machines/machines.ts'
 import { keepPersistentStates } from '../host/machines/persistent-state.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepSnapshots } from '../host/machines/snapshot-keeper.ts'
+import { microvmHandler, microvmVerdict, writeRuntime } from '../host/microvm/handler.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress, maxPods } from '../host/node.ts'
@@ -38,7 +39,7 @@ import { kubeconfig, openPki, type Pki } from '../server/auth/pki.ts'
 import { serverVersion } from '../server/health.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
 import { openAccess } from './access.ts'
-import { cgroupOf, openEngine, pauseImage, providePauseImage } from './engine.ts'
+import { cgroupOf, home, openEngine, pauseImage, providePauseImage } from './engine.ts'
 import { openFront } from './front.ts'
 import { requireFree } from './listen-address.ts'
 import { localVolumes } from './local-volumes.ts'
@@ -161,10 +162,12 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
   await http.listenAlso(network.apiAddress, servicePort)
   const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })
   await volumes.start()
+  writeRuntime({ run: paths.microvm, home: join(home, '.cache/microvm') })
   const readiness = createReadiness({
     file: join(paths.root, 'runtimes.json'),
     directory: join(dirname(paths.pid), 'try'),
     cgroup: cgroupOf(instance),
+    inProcess: new Map([[microvmHandler, microvmVerdict]]),
   })
   const classes = createClassKeeper({
     client,

@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
+import { microvmHandler, microvmRuntime } from '../host/microvm/handler.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
 import { runtimesOfMachine } from '../host/pods/runtimes/discover.ts'
 import type { StatePaths } from '../host/state.ts'
@@ -24,7 +25,7 @@ export function openEngine(paths: StatePaths, instance: string): Engine {
     paths,
     sandboxImage: pauseImage,
     cgroupParent: cgroupOf(instance),
-    runtimes: runtimesOfMachine(),
+    runtimes: { ...runtimesOfMachine(), [microvmHandler]: microvmRuntime(paths) },
   })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })
   return { containerd, images }

@@ -161,8 +161,8 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     }
     await stop()
     await endShims(at.socket)
-    await unmountBelow([at.run, at.root, paths.pods])
-    await rm(at.run, { recursive: true, force: true })
+    await unmountBelow([at.run, at.root, paths.pods, paths.microvm])
+    for (const folder of [at.run, paths.microvm]) await rm(folder, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)
     for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
   }

@@ -96,6 +96,26 @@ export function withKernel(handler: string, pod: PodObject, limits: CgroupLimits
   return { ...limits, memoryLimitInBytes: limits.memoryLimitInBytes + overhead }
 }
 
+/** What all containers of the Pod may use at one time; without a memory limit where one of them has none. */
+export function limitsOfAll(pod: PodObject): Omit<CgroupLimits, 'oomScoreAdj'> {
+  const whole = pod.spec.resources?.limits
+  const of = (container: AnyContainer, name: 'cpu' | 'memory') => {
+    const value = container.resources?.limits?.[name] ?? whole?.[name]
+    return name === 'cpu' ? milliUnits(value) : wholeUnits(value)
+  }
+  const together = [...pod.spec.containers, ...initContainers(pod).filter(isSidecar)]
+  const sum = (name: 'cpu' | 'memory') => {
+    if (!whole?.[name] && together.some((container) => of(container, name) === 0)) return 0
+    const all = whole?.[name]
+      ? of({ name: '' } as AnyContainer, name)
+      : together.reduce((n, one) => n + of(one, name), 0)
+    return Math.max(all, ...initContainers(pod).map((one) => of(one, name)))
+  }
+  const [cpu, memory] = [sum('cpu'), sum('memory')]
+  const asked = together.reduce((n, { resources }) => n + milliUnits(resources?.requests?.cpu), 0)
+  return { cpuShares: cpuShares(asked), ...(cpu > 0 && quota(cpu)), ...(memory > 0 && { memoryLimitInBytes: memory }) }
+}
+
 /** Of the group that holds all containers of a Pod with resources of its own. */
 export function podCgroup({ requests, limits }: Resources): Omit<CgroupLimits, 'oomScoreAdj'> {
   const limit = milliUnits(limits?.cpu)

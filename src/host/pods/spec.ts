@@ -19,7 +19,7 @@ import { podDomain, podHostname } from './hosts-file.ts'
 import { annotations, containerHash, labels, logDirectoryName, logPath, podLabels } from './names.ts'
 import { type AnyContainer, type Container, ContainerProblem, type PodObject, type Resources } from './pod.ts'
 import { boundsOf } from './resize.ts'
-import { cgroupLimits, withKernel } from './resources.ts'
+import { cgroupLimits, limitsOfAll, withKernel } from './resources.ts'
 import { containerSecurity, type ImageUser, sandboxSecurity } from './security.ts'
 
 export interface SandboxInput {
@@ -54,6 +54,8 @@ export function sandboxConfig(pod: PodObject, input: SandboxInput): SandboxConfi
     labels: { ...metadata.labels, ...podLabels(pod) },
     annotations: { ...metadata.annotations },
     linux: {
+      // A runtime with a machine for each Pod has to know its size beforehand.
+      ...(spec.runtimeClassName && { resources: limitsOfAll(pod) }),
       cgroupParent: cgroupOfPod(pod, input.cgroupParent),
       securityContext: sandboxSecurity(pod),
       sysctls: Object.fromEntries(

@@ -46,7 +46,7 @@ export async function buildImage(recipeFile: string, options: BuildOptions): Pro
   await mkdir(options.scratchDir ?? dirname(output), { recursive: true })
   const scratch = await mkdtemp(join(options.scratchDir ?? dirname(output), '.image-build-'))
   // apt's lists and the packages are shared by all that build with this cache.
-  const lock = await waitForLock(lockOf(options.cacheDir))
+  const lock = await waitForLock(cacheLockOf(options.cacheDir))
   try {
     const digest = await build({
       recipe,
@@ -64,7 +64,7 @@ export async function buildImage(recipeFile: string, options: BuildOptions): Pro
 }
 
 /** An abstract socket's name has 107 bytes. */
-const lockOf = (cacheDir: string): string =>
+export const cacheLockOf = (cacheDir: string): string =>
   `tandem-image-cache-${createHash('sha256').update(resolve(cacheDir)).digest('hex').slice(0, 16)}`
 
 async function readRecipe(recipeFile: string): Promise<Recipe> {

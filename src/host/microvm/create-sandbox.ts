@@ -1,0 +1,109 @@
+// Makes what a Pod's micro-VM needs on this machine before its QEMU starts: a user, a folder that it shares with its guest,
+// the process that serves this folder, and the ends of its network.
+
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chownSync, existsSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { run } from '../exec.ts'
+import { controlMac } from './machine-argv.ts'
+import { type GuestNetwork, prepareNetwork } from './network.ts'
+import { annotationOf, networkOf, type OciSpec } from './oci.ts'
+import { partsFolder } from './parts.ts'
+import { firstUser, podFolder, type Settings, sharedFolder, userCount, userFolder } from './places.ts'
+import { sizeOf } from './size.ts'
+import { machineSpec } from './specs.ts'
+
+/** Where Debian's qemu-system-common has it. */
+const virtiofsd = '/usr/lib/qemu/virtiofsd'
+const patienceMs = 20_000
+
+export async function createSandbox(settings: Settings, id: string, config: string, spec: OciSpec): Promise<void> {
+  const netns = networkOf(spec)
+  if (!netns)
+    throw new Error('a Pod in a micro-VM has a network of its own: hostNetwork needs another runtimeClassName')
+  const user = claimUser(settings, id)
+  const folder = podFolder(settings, id)
+  const shared = sharedFolder(folder)
+  mkdirSync(join(shared, 'boot'), { recursive: true, mode: 0o711 })
+  mkdirSync(join(shared, 'c'), { mode: 0o711 })
+  mkdirSync(join(folder, 'vm'), { mode: 0o700 })
+  chownSync(join(folder, 'vm'), user, user)
+  writeFileSync(join(folder, 'state.json'), JSON.stringify({ user }))
+  writeFileSync(join(folder, 'passwd'), `client:x:${user}:${user}::/root:/bin/sh\n`, { mode: 0o644 })
+  // What is mounted below it later is seen by who serves it.
+  await run(['mount', '--bind', shared, shared])
+  await run(['mount', '--make-shared', shared])
+  const [network] = await Promise.all([prepareNetwork(netns, user), serveFiles(folder, user)])
+  writeBoot(join(shared, 'boot'), spec, network)
+  const size = sizeOf((name) => annotationOf(spec, name), availableParallelism())
+  const shape = { ...size, podMac: network.mac, accelerator: 'tcg' as const }
+  const places = { folder, parts: partsFolder(settings.home), machineRoot: machineRoot(settings), user }
+  writeFileSync(config, JSON.stringify(machineSpec(spec, shape, places)))
+}
+
+/** The same user for one sandbox, whoever asks and how often. */
+function claimUser(settings: Settings, id: string): number {
+  mkdirSync(join(settings.run, 'users'), { recursive: true, mode: 0o700 })
+  const first = Number.parseInt(id.slice(0, 8), 16) % userCount
+  for (let turn = 0; turn < userCount; turn++) {
+    const user = firstUser + ((first + turn) % userCount)
+    try {
+      mkdirSync(userFolder(settings, user))
+      return user
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+  throw new Error(`all ${userCount} users of micro-VMs are taken: delete Pods that have ended`)
+}
+
+/** Empty but for the places where this machine's programs are shown. */
+function machineRoot({ run: at }: Settings): string {
+  const root = join(at, 'root')
+  if (existsSync(join(root, 'vm'))) return root
+  for (const name of ['usr', 'proc', 'dev', 'tmp', 'parts', 'sys', 'vm'])
+    mkdirSync(join(root, name), { recursive: true, mode: 0o755 })
+  for (const name of ['bin', 'sbin', 'lib', 'lib64'])
+    if (!existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name))
+  return root
+}
+
+/** In quotes for the guest's shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+function writeBoot(boot: string, spec: OciSpec, { mac, address, gateway, mtu }: GuestNetwork): void {
+  const settings = {
+    hostname: spec.hostname ?? 'localhost',
+    ...{ pod_mac: mac, control_mac: controlMac, address, gateway, mtu: `${mtu}` },
+    now: `${Math.round(Date.now() / 1000)}`,
+  }
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}\n`)
+  const sysctls = Object.entries(spec.linux.sysctl ?? {}).map(([name, value]) => `${name}=${value}\n`)
+  writeFileSync(join(boot, 'seed'), randomBytes(512))
+  writeFileSync(join(boot, 'sysctls'), sysctls.join(''))
+  writeFileSync(join(boot, 'settings'), lines.join(''))
+}
+
+/** It ends when QEMU lets go of it. Every open file of the guest's is one of its own, too. */
+async function serveFiles(folder: string, user: number): Promise<void> {
+  const socket = join(folder, 'vm/files.sock')
+  const log = openSync(join(folder, 'files.log'), 'a', 0o600)
+  const options = `source=${sharedFolder(folder)},xattr,announce_submounts,cache=auto`
+  const script = 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"'
+  // A path of a socket may have 107 bytes, and the lock that virtiofsd holds is named after it: short, and no other's.
+  const args = ['-f', `--socket-path=${basename(folder)}/vm/files.sock`, '-o', options, '--rlimit-nofile=0']
+  const child = spawn('sh', ['-c', script, virtiofsd, ...args], {
+    cwd: dirname(folder),
+    detached: true,
+    stdio: ['ignore', log, log],
+  })
+  child.unref()
+  writeFileSync(join(folder, 'files.pid'), `${child.pid}`)
+  for (const end = Date.now() + patienceMs; !existsSync(socket); await sleep(5))
+    if (Date.now() > end || child.exitCode !== null)
+      throw new Error(`virtiofsd does not start: ${readFileSync(join(folder, 'files.log'), 'utf8').trim().slice(-300)}`)
+  chownSync(socket, user, user)
+}

@@ -1,0 +1,143 @@
+// What every micro-VM is made of, out of Debian's packages and made once: kernel, initial file system, and on this side
+// the small root in which the program runs that stands for a container.
+
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import {
+  chmod,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
+import { run } from '../exec.ts'
+import { type Apt, createApt } from '../images/build/apt.ts'
+import { cacheLockOf } from '../images/build/build-image.ts'
+import { addModules, writeCpio } from '../images/build/initramfs.ts'
+import { createPackageFiles, type PackageFiles } from '../images/build/package-files.ts'
+import { waitForLock } from '../lock.ts'
+
+export interface Parts {
+  kernel: string
+  initrd: string
+  /** Root of the programs on this side: shell and SSH client. */
+  tools: string
+}
+
+/** On the network between the guest and the programs that speak to it. */
+export const guestAddress = '169.254.75.2'
+const suite = 'bookworm'
+const kernelPackage = 'linux-image-cloud-amd64'
+const modules = ['virtio_pci', 'virtio_net', 'virtiofs', 'overlay', 'virtio_rng']
+const guestFolder = join(import.meta.dirname, 'guest')
+const libraries = 'usr/lib/x86_64-linux-gnu'
+
+/** Program of the guest → its package. */
+const programs: Record<string, { from: string; needs: string[] }> = {
+  '/usr/bin/crun': { from: 'crun', needs: ['libyajl2', 'libseccomp2', 'libcap2', 'libsystemd0'] },
+  '/usr/sbin/dropbear': { from: 'dropbear-bin', needs: ['libtomcrypt1', 'libtommath1', 'zlib1g', 'libcrypt1'] },
+  '/usr/bin/dbclient': { from: 'dropbear-bin', needs: [] },
+  '/usr/bin/dropbearkey': { from: 'dropbear-bin', needs: [] },
+}
+/** What the libraries above need themselves. */
+const further = ['libc6', 'libgmp10', 'liblzma5', 'libzstd1', 'liblz4-1', 'libgcrypt20', 'libgpg-error0']
+
+export const partsOf = (folder: string): Parts => ({
+  kernel: join(folder, 'vmlinuz'),
+  initrd: join(folder, 'initrd'),
+  tools: join(folder, 'tools'),
+})
+
+/** Another one for other scripts: parts in use stay where they are. */
+export function partsFolder(home: string): string {
+  const hash = createHash('sha256')
+  for (const name of readdirSync(guestFolder).sort()) hash.update(name).update(readFileSync(join(guestFolder, name)))
+  hash.update(readFileSync(import.meta.filename))
+  return join(home, `parts-${hash.digest('hex').slice(0, 16)}`)
+}
+
+/** Made the first time that somebody asks, by one of those who ask at once. */
+export async function makeParts(home: string, cacheDir: string, onProgress: (line: string) => void): Promise<Parts> {
+  const folder = partsFolder(home)
+  if (existsSync(folder)) return partsOf(folder)
+  await mkdir(home, { recursive: true, mode: 0o755 })
+  const lock = await waitForLock(cacheLockOf(cacheDir))
+  const scratch = await mkdtemp(join(home, '.parts-'))
+  try {
+    if (existsSync(folder)) return partsOf(folder)
+    const apt = await createApt(cacheDir, suite, onProgress)
+    const files = createPackageFiles(apt, scratch)
+    const made = join(scratch, 'made')
+    await makeTools(join(made, 'tools'), scratch, apt, files)
+    await makeGuest(made, join(scratch, 'guest'), files)
+    await chmod(made, 0o755)
+    await rename(made, folder)
+    return partsOf(folder)
+  } finally {
+    lock.close()
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+async function makeTools(tree: string, scratch: string, apt: Apt, files: PackageFiles): Promise<void> {
+  for (const folder of ['bin', 'dev', 'etc/dropbear', 'lib64', 'proc', 'root', 'sys', 'tmp', 'run', 'pod', 'var/run'])
+    await mkdir(join(tree, folder), { recursive: true, mode: 0o755 })
+  const busybox = await files.file('busybox-static', '/bin/busybox')
+  await copyFile(busybox, join(tree, 'bin/busybox'))
+  for (const name of await files.applets(busybox))
+    if (name !== 'busybox') await symlink('busybox', join(tree, 'bin', name))
+  const unpacked = join(scratch, 'unpacked')
+  const packages = new Set([...Object.values(programs).flatMap(({ from, needs }) => [from, ...needs]), ...further])
+  for (const name of packages) await run(['dpkg-deb', '--extract', await apt.fetch(name), unpacked])
+  // Before the /usr merge some libraries were in /lib.
+  if (existsSync(join(unpacked, 'lib')))
+    await cp(join(unpacked, 'lib'), join(unpacked, 'usr/lib'), { recursive: true, verbatimSymlinks: true })
+  for (const program of Object.keys(programs)) await addProgram(tree, unpacked, program)
+  await writeFile(join(tree, 'etc/passwd'), 'root::0:0:root:/root:/bin/sh\n')
+  await writeFile(join(tree, 'etc/group'), 'root:x:0:\ntty:x:5:\n')
+  await writeFile(join(tree, 'etc/shells'), '/bin/sh\n')
+}
+
+/** The program with the libraries that its own loader finds for it. */
+async function addProgram(tree: string, unpacked: string, program: string): Promise<void> {
+  const loader = join(unpacked, libraries, 'ld-linux-x86-64.so.2')
+  const { stdout } = await run([loader, '--library-path', join(unpacked, libraries), '--list', join(unpacked, program)])
+  const found = [...stdout.matchAll(/=> (\S+) \(/g)].map(([, path]) => path!)
+  const foreign = found.find((path) => relative(unpacked, path).startsWith('..'))
+  if (foreign) throw new Error(`${program} needs ${basename(foreign)}, whose package is not in the list`)
+  await mkdir(dirname(join(tree, program)), { recursive: true })
+  await copyFile(join(unpacked, program), join(tree, program))
+  await mkdir(join(tree, libraries), { recursive: true })
+  for (const path of found) await copyFile(path, join(tree, libraries, basename(path)))
+  await copyFile(loader, join(tree, 'lib64/ld-linux-x86-64.so.2'))
+}
+
+async function makeGuest(made: string, tree: string, files: PackageFiles): Promise<void> {
+  await cp(join(made, 'tools'), tree, { recursive: true, verbatimSymlinks: true })
+  for (const name of await readdir(guestFolder)) {
+    const target = join(tree, name === 'init' ? 'init' : `bin/${name}`)
+    await writeFile(target, await readFile(join(guestFolder, name)))
+    await chmod(target, 0o755)
+  }
+  // Whose key it is tells nobody anything: the network it serves on has no other host.
+  const loader = join(tree, 'lib64/ld-linux-x86-64.so.2')
+  const key = join(tree, 'etc/dropbear/dropbear_ed25519_host_key')
+  const keygen = join(tree, 'usr/bin/dropbearkey')
+  const keygenSaid = await run([loader, '--library-path', join(tree, libraries), keygen, '-t', 'ed25519', '-f', key])
+  const known = join(made, 'tools/root/.ssh/known_hosts')
+  await mkdir(dirname(known), { mode: 0o755 })
+  await writeFile(known, `${guestAddress} ${/^ssh-ed25519 \S+/m.exec(keygenSaid.stdout)![0]}\n`)
+  const kernelFolder = await files.folder(kernelPackage, '/boot/vmlinuz-*')
+  const name = (await readdir(join(kernelFolder, 'boot'))).find((one) => one.startsWith('vmlinuz-'))!
+  await copyFile(join(kernelFolder, 'boot', name), join(made, 'vmlinuz'))
+  await addModules(tree, join(kernelFolder, 'lib/modules', name.slice('vmlinuz-'.length)), modules)
+  await writeCpio(tree, join(made, 'initrd'), 0)
+  for (const file of ['vmlinuz', 'initrd']) await chmod(join(made, file), 0o644)
+}

@@ -1,0 +1,23 @@
+// Where a micro-VM's files are. All of it is below /run: what survives a reboot of this machine is nothing of these.
+
+import { join } from 'node:path'
+
+export interface Settings {
+  /** Folder of all micro-VMs of this Tandem. */
+  run: string
+  /** Folder of the parts, and of the packages that they are made of. */
+  home: string
+}
+
+export const podFolder = ({ run }: Settings, sandboxId: string): string => join(run, 'pods', sandboxId)
+
+/** By container: a link to its Pod's folder, for those that only know its id. */
+export const containerLink = ({ run }: Settings, id: string): string => join(run, 'containers', id)
+
+export const sharedFolder = (folder: string): string => join(folder, 'shared')
+export const containerFolder = (folder: string, id: string): string => join(folder, 'shared/c', id)
+
+/** Each QEMU's user is claimed by a folder that only one can make. */
+export const userFolder = ({ run }: Settings, user: number): string => join(run, 'users', `${user}`)
+export const firstUser = 1_090_000
+export const userCount = 10_000
