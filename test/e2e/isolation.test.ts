@@ -1,5 +1,5 @@
-// The same Pod in two isolations, chosen by one field: runc, on this machine's kernel, and gVisor, on its own. Everything
-// that a Pod promises holds in both.
+// The same Pod in three isolations, chosen by one field: runc, on this machine's kernel, gVisor, and a machine of its own.
+// Everything that a Pod promises holds in all of them.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { kubectlOf, start, startTandem, type TestTandem, until } from './tandem.
 
 const image = 'tandem.dev/busybox:1'
 let tandem: TestTandem
+const names = ['plain', 'guarded', 'own']
 
 const script = `
 mkdir -p /www; hostname > /www/index.html
@@ -91,6 +92,7 @@ before(async () => {
     },
     pod('plain', 'runc'),
     pod('guarded', 'gvisor'),
+    pod('own', 'microvm'),
     ends('gvisor'),
     {
       apiVersion: 'v1',
@@ -99,8 +101,8 @@ before(async () => {
       spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
     },
   ])
-  // gVisor is fetched with the first Pod that wants it.
-  await tandem.kubectl('wait', '--for=condition=Ready', 'pod/plain', 'pod/guarded', '--timeout=280s')
+  // What gVisor and the machine need is fetched with the first Pod that wants it.
+  await tandem.kubectl('wait', '--for=condition=Ready', ...names.map((name) => `pod/${name}`), '--timeout=280s')
 })
 
 after(() => tandem?.close())
@@ -111,6 +113,9 @@ test('one field chooses the kernel', async () => {
   assert.equal((await inside('plain', 'uname', '-r')).trim(), release())
   assert.notEqual((await inside('guarded', 'uname', '-r')).trim(), release())
   assert.match(await inside('guarded', 'dmesg'), /gVisor/)
+  assert.match(await inside('own', 'cat', '/proc/version'), /Linux version .*-cloud-amd64/)
+  assert.notEqual((await inside('own', 'uname', '-r')).trim(), release())
+  assert.equal((await inside('own', 'hostname')).trim(), 'own')
   assert.equal((await inside('guarded', 'hostname')).trim(), 'guarded')
   const classes = await tandem.kubectl('get', 'runtimeclass')
   assert.match(classes, /^NAME +HANDLER +READY +REASON +AGE/)
@@ -122,19 +127,19 @@ test('one field chooses the kernel', async () => {
   assert.match(await tandem.kubectl('get', 'node', '-o', ready), /^true .*\brunsc\b/)
 })
 
-test('a Service balances over both', async () => {
-  for (const from of ['plain', 'guarded']) {
+test('a Service balances over all', async () => {
+  for (const from of names) {
     const seen = new Set<string>()
-    await until(`${from} reaches both`, async () => {
+    await until(`${from} reaches all`, async () => {
       const argv = ['exec', from, '-c', 'side', '--', 'timeout', '5', 'wget', '-qO-', 'http://web/']
       seen.add((await tandem.tryKubectl(argv)).stdout.trim())
-      return seen.has('plain') && seen.has('guarded')
+      return names.every((name) => seen.has(name))
     })
   }
 })
 
 test('volumes, exec, logs, cp and the second container', async () => {
-  for (const name of ['plain', 'guarded']) {
+  for (const name of names) {
     assert.equal(await inside(name, 'cat', '/data/a', '/settings/color', '/settings/word'), 'prepared\nredhidden')
     assert.match(await inside(name, 'sh', '-c', 'echo kept > /claim/f; ls -n /claim/f'), / 3000 /)
     assert.match(await tandem.kubectl('logs', name, '-c', 'web'), /^ready$/m)
@@ -171,14 +176,16 @@ async function copies(name: string): Promise<void> {
 
 test('port-forward and kubectl top', async () => {
   const env = { ...process.env, KUBECONFIG: tandem.kubeconfig, HOME: tandem.stateDir }
-  const forward = start(kubectlOf('trixie'), ['port-forward', 'pod/guarded', ':80'], env)
-  try {
-    await until('the port is there', () => /127\.0\.0\.1:\d+/.test(forward.output))
-    const [, port] = /127\.0\.0\.1:(\d+)/.exec(forward.output)!
-    const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(20_000) })
-    assert.equal(await answer.text(), 'guarded\n')
-  } finally {
-    forward.child.kill()
+  for (const name of ['guarded', 'own']) {
+    const forward = start(kubectlOf('trixie'), ['port-forward', `pod/${name}`, ':80'], env)
+    try {
+      await until('the port is there', () => /127\.0\.0\.1:\d+/.test(forward.output))
+      const [, port] = /127\.0\.0\.1:(\d+)/.exec(forward.output)!
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(20_000) })
+      assert.equal(await answer.text(), `${name}\n`)
+    } finally {
+      forward.child.kill()
+    }
   }
   assert.match(await tandem.kubectl('top', 'pod', 'guarded', '--containers'), /guarded +web +\d+m +\d+Mi/)
 })
@@ -210,19 +217,21 @@ test('what cannot be is refused by name', async () => {
   }
 })
 
-test('gVisor runs on while Tandem does not, and stops gently', async () => {
+test('they run on while Tandem does not, and stop gently', async () => {
   const started =
-    'jsonpath={.status.containerStatuses[*].state.running.startedAt} {.status.containerStatuses[*].restartCount}'
-  const before = await tandem.kubectl('get', 'pod', 'guarded', '-o', started)
+    'jsonpath={.items[*].status.containerStatuses[*].state.running.startedAt} {.items[*].status.containerStatuses[*].restartCount}'
+  const lives = () => tandem.kubectl('get', 'pods', ...names, '-o', started)
+  const before = await lives()
   await tandem.kill()
   await tandem.up()
-  assert.equal(await tandem.kubectl('get', 'pod', 'guarded', '-o', started), before)
+  assert.equal(await lives(), before)
   assert.match(await inside('guarded', 'dmesg'), /gVisor/)
-  // What it writes at the end is on the claim: it was not killed.
-  await tandem.kubectl('delete', 'pod', 'guarded')
-  await until(
-    'plain sees it',
-    async () =>
-      (await tandem.tryKubectl(['exec', 'plain', '-c', 'web', '--', 'cat', '/all/guarded/last'])).stdout === 'gentle\n',
-  )
+  assert.equal((await inside('own', 'hostname')).trim(), 'own')
+  // What they write at the end is on the claim: they were not killed.
+  await tandem.kubectl('delete', 'pod', 'guarded', 'own')
+  for (const name of ['guarded', 'own'])
+    await until(`plain sees the end of ${name}`, async () => {
+      const { stdout } = await tandem.tryKubectl(['exec', 'plain', '-c', 'web', '--', 'cat', `/all/${name}/last`])
+      return stdout === 'gentle\n'
+    })
 })
