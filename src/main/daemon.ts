@@ -167,7 +167,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     file: join(paths.root, 'runtimes.json'),
     directory: join(dirname(paths.pid), 'try'),
     cgroup: cgroupOf(instance),
-    inProcess: new Map([[microvmHandler, microvmVerdict]]),
+    selfTold: new Map([[microvmHandler, microvmVerdict]]),
   })
   const classes = createClassKeeper({
     client,
@@ -189,6 +189,7 @@ async function startHost({ config, paths, settings, platform, engine, log }: Hos
     clusterDomain,
     cgroupParent: cgroupOf(instance),
     prepareRuntime: readiness.prepare,
+    machineHandlers: new Set([microvmHandler]),
     clock: realClock,
     log: log.child('pods'),
   })

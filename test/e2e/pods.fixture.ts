@@ -186,6 +186,7 @@ export async function openMachine(root?: string): Promise<Machine> {
     api,
     options: () => ({
       paths,
+      machineHandlers: new Set<string>(),
       containerd,
       client: clientOf(api),
       volumes: volumesIn(paths),

@@ -10,15 +10,14 @@ import type { Volumes } from '../volumes/volumes.ts'
 import type { EventRecorder } from '../workload.ts'
 import type { Backoff } from './backoff.ts'
 import type { Containerd } from './containerd.ts'
-import type { SandboxRuntime } from './cri/route.ts'
 import type { NodeFacts } from './field-values.ts'
 import type { Room } from './resize.ts'
 
 export interface PodsOptions {
   paths: StatePaths
   containerd: Containerd
-  /** Those that run sandboxes beside containerd. */
-  runtimes?: readonly SandboxRuntime[]
+  /** Of the runtimes whose sandbox is a machine that all containers are in. */
+  machineHandlers: ReadonlySet<string>
   /** Before a sandbox of this handler is made: fetches and tries what it needs. @throws Error with what to do */
   prepareRuntime?: (handler: string) => Promise<void>
   client: Client

@@ -11,7 +11,6 @@ import { createBackoff } from './backoff.ts'
 import { removeCgroups } from './cgroups.ts'
 import { isNotFound, type TaskEvent } from './cri/client.ts'
 import { containerState } from './cri/messages.ts'
-import { routed } from './cri/route.ts'
 import { createImageVolumes } from './image-volumes.ts'
 import { localUsage } from './local-usage.ts'
 import { rotateLog } from './log-rotation.ts'
@@ -46,15 +45,19 @@ const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
 const settleDelays = [0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
 
-function measurableOf(view: PodView, { cgroupParent, runtimes = [] }: PodsOptions): Measurable {
+/**
+ * Where the sandbox is a machine, its group holds what all containers use, and their own groups hold no more than a client
+ * each: the first container stands for all.
+ */
+function measurableOf(view: PodView, { cgroupParent, machineHandlers }: PodsOptions): Measurable {
   const { namespace = '', name, uid, labels: given = {} } = view.pod.metadata
   const group = cgroupOfPod(view.pod, cgroupParent)
-  const told = (id: string) => runtimes.find((runtime) => runtime.owns(id))?.usage?.(id)
-  const parts = runningContainers(view).map(({ id, name: container, startedAt }) => ({
+  const machine = view.sandbox && machineHandlers.has(view.sandbox.handler) ? view.sandbox.id : undefined
+  const parts = runningContainers(view).map(({ id, name: container, startedAt }, index) => ({
     name: container,
     id,
     startedAt,
-    source: told(id) ?? { group: `${group}/${id}` },
+    source: { group: `${group}/${index === 0 ? (machine ?? id) : id}` },
   }))
   return { namespace, name, uid, kind: 'Pod', labels: given, startedAt: view.startTime, parts }
 }
@@ -74,11 +77,9 @@ export interface Pods extends WorkloadDriver, PodStreams {
 }
 
 export function createPods(options: PodsOptions): Pods {
-  const runtimes = options.runtimes ?? []
   const workers = new Map<string, Worker>()
   const shared: Shared = {
     ...options,
-    containerd: { ...options.containerd, cri: routed(options.containerd.cri, runtimes) },
     clock: options.clock ?? realClock,
     log: options.log ?? silentLogger,
     restarts: createBackoff(),
@@ -291,7 +292,7 @@ export function createPods(options: PodsOptions): Pods {
     measurables: () =>
       [...workers.values()].map(({ view }) => measurableOf(view, options)).filter(({ parts }) => parts.length),
     async start() {
-      await Promise.all([containerd.start(), ...runtimes.map((runtime) => runtime.start())])
+      await containerd.start()
       follow()
       for (const { uid } of await inRuntime()) inherited.add(uid)
       await look()

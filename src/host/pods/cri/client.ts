@@ -27,9 +27,6 @@ export class CriError extends Error {
   }
 }
 
-/** What a runtime in this process says of an id that it does not know (any more). */
-export const notFound = (what: string): CriError => new CriError(what, new GrpcError(status.NOT_FOUND, what))
-
 export const isNotFound = (error: unknown): boolean => error instanceof CriError && error.code === status.NOT_FOUND
 export const isUnreachable = (error: unknown): boolean => error instanceof CriError && error.code === status.UNAVAILABLE
 

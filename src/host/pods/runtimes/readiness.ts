@@ -34,8 +34,8 @@ export interface ReadinessOptions {
   /** For bundles of tries. */
   directory: string
   cgroup: string
-  /** Handlers of runtimes in this process, which speak for themselves. */
-  inProcess?: ReadonlyMap<string, () => Verdict>
+  /** Handlers of runtimes that bring their own verdict. */
+  selfTold?: ReadonlyMap<string, () => Verdict>
 }
 
 /** With what a try is done, and what has to be there for it. */
@@ -113,7 +113,7 @@ export function createReadiness(options: ReadinessOptions): RuntimeReadiness {
   }
 
   function look(handler: string): Verdict | undefined {
-    const own = options.inProcess?.get(handler)
+    const own = options.selfTold?.get(handler)
     if (own) return own()
     const runtime = known[handler]
     if (!runtime) return hosts[handler] && { ready: 'True', reason: 'set up in /etc/containerd/config.toml' }
@@ -126,7 +126,7 @@ export function createReadiness(options: ReadinessOptions): RuntimeReadiness {
 
   return {
     look,
-    handlers: () => [...new Set([...Object.keys(known), ...Object.keys(hosts), ...(options.inProcess?.keys() ?? [])])],
+    handlers: () => [...new Set([...Object.keys(known), ...Object.keys(hosts), ...(options.selfTold?.keys() ?? [])])],
     onChange(listener) {
       changed = listener
     },
@@ -134,7 +134,7 @@ export function createReadiness(options: ReadinessOptions): RuntimeReadiness {
       for (const handler of Object.keys(trials)) await tryOne(handler, false).catch(() => {})
     },
     async prepare(handler) {
-      if (!trials[handler] || options.inProcess?.has(handler)) return
+      if (!trials[handler] || options.selfTold?.has(handler)) return
       if (!tried.has(handler)) await tryOne(handler, true)
       const verdict = look(handler)
       if (verdict?.ready === 'False') throw new Error(`the runtime ${handler} is not ready: ${verdict.reason}`)
