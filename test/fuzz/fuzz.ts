@@ -54,7 +54,9 @@ export async function fuzz(seconds: number, seed: number, say: (line: string) =>
   const slowest: { ms: number; what: string }[] = []
   const end = Date.now() + seconds * 1000
   const fail = (line: string) => {
-    if (result.failures.length < 50) result.failures.push(line)
+    if (result.failures.length >= 50) return
+    result.failures.push(line)
+    say(`✗ ${line}`)
   }
 
   async function client(): Promise<void> {
