@@ -188,6 +188,8 @@ const structural: [spec: any, texts: string[]][] = [
   [{ size: 1, color: 'blue' }, ['spec.color: Unsupported value: "blue": supported values: "red", "green"']],
   [{ size: 1, code: 'A1' }, [`spec.code: Invalid value: "A1": spec.code in body should match '^[a-z]+$'`]],
   [{ size: 1, code: 'abcde' }, ['spec.code: Too long: may not be more than 4 bytes']],
+  // Text that is too long by far is not held against the pattern as well.
+  [{ size: 1, code: 'A'.repeat(5000) }, ['spec.code: Too long: may not be more than 4 bytes']],
   [{ size: 1, code: 'a' }, ['spec.code: Invalid value: "a": spec.code in body should be at least 2 chars long']],
   [{ size: 1, ratio: 0.3 }, ['spec.ratio: Invalid value: 0.3: spec.ratio in body should be a multiple of 0.5']],
   [{ size: 1, ratio: 0 }, ['spec.ratio: Invalid value: 0: spec.ratio in body should be greater than 0']],
