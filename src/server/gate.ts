@@ -1,5 +1,6 @@
 // What every request passes on its way, whatever it asks: priority and fairness, the counters, the audit log.
 
+import { setImmediate } from 'node:timers/promises'
 import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
 import type { Audit } from './audit/audit.ts'
 import { countedAs } from './counted-as.ts'
@@ -100,8 +101,16 @@ export function createGate(objects: Objects, registry: Registry, audit: Audit | 
       return {
         status: 200,
         headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
-        text: meters.text({ levels: flow.levels(), counts: counts() }),
+        stream: inTurns(meters.page({ levels: flow.levels(), counts: counts() })),
       }
     },
+  }
+}
+
+/** Others get their turn between two pieces. */
+async function* inTurns(pieces: Iterable<string>): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) {
+    yield Buffer.from(piece)
+    await setImmediate()
   }
 }

@@ -1,6 +1,8 @@
 // The metrics page.
 
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { text as textOf } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { configMap, maps, startServer, userNamed } from './server.fixture.ts'
 
@@ -12,7 +14,8 @@ test('requests are counted by what they ask and how they end', async () => {
   await refused(404, 'GET', '/no/such/page"\n')
   await refused(404, 'GET', '/apis/made.up/v1/namespaces/default/nothings/a')
   await refused(404, 'GET', `${maps}/a/made-up`)
-  const { text = '', headers } = await call('GET', '/metrics')
+  const { stream, headers } = await call('GET', '/metrics')
+  const text = await textOf(Readable.from(stream!))
   assert.match(headers!['content-type']!, /^text\/plain; version=0.0.4/)
   const labels = (code: number, verb: string, scope: string, count = 1) =>
     `apiserver_request_total{code="${code}",component="apiserver",dry_run="",group="",resource="configmaps",scope="${scope}",subresource="",verb="${verb}",version="v1"} ${count}\n`

@@ -8,8 +8,8 @@ import type { RequestInfo } from './request.ts'
 export interface Meters {
   begun(info: RequestInfo): void
   done(info: RequestInfo, status: number, seconds: number, dryRun: boolean): void
-  /** The page. */
-  text(more: { levels: Level[]; counts: { group: string; resource: string; count: number }[] }): string
+  /** The page, piece by piece: on a server that was asked for everything it is of many megabytes. */
+  page(more: { levels: Level[]; counts: { group: string; resource: string; count: number }[] }): Iterable<string>
 }
 
 /** Upstream's buckets of request durations, in seconds. */
@@ -101,14 +101,19 @@ export function createMeters(): Meters {
       const bucket = buckets.findIndex((limit) => seconds <= limit)
       if (bucket >= 0) one.counts[bucket]!++
     },
-    text({ levels, counts }) {
+    *page({ levels, counts }) {
       const page = createPage()
       page.family('apiserver_request_total', 'counter', 'Requests by verb, resource and answer.')
-      for (const one of series.values())
+      for (const one of series.values()) {
         for (const [code, count] of one.codes)
           page.line('apiserver_request_total', `code="${code}",${one.labels}`, count)
+        if (page.isLong()) yield page.take()
+      }
       page.family('apiserver_request_duration_seconds', 'histogram', 'How long answers took.')
-      for (const one of series.values()) histogram(page, one)
+      for (const one of series.values()) {
+        histogram(page, one)
+        if (page.isLong()) yield page.take()
+      }
       page.family('apiserver_current_inflight_requests', 'gauge', 'Requests in work.')
       for (const [kind, count] of Object.entries(inFlight))
         page.line('apiserver_current_inflight_requests', labelsOf({ request_kind: kind }), count)
@@ -119,13 +124,15 @@ export function createMeters(): Meters {
         page.line('apiserver_resource_objects', labelsOf({ group, resource }), count)
       flowLines(page, levels)
       processLines(page, started)
-      return page.text()
+      yield page.take()
     },
   }
 }
 
+const linesInPiece = 1000
+
 function createPage() {
-  const lines: string[] = []
+  let lines: string[] = []
   return {
     family(name: string, type: string, help: string): void {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
@@ -133,7 +140,12 @@ function createPage() {
     line(name: string, labels: string, value: number): void {
       lines.push(labels ? `${name}{${labels}} ${value}` : `${name} ${value}`)
     },
-    text: () => `${lines.join('\n')}\n`,
+    isLong: () => lines.length >= linesInPiece,
+    take(): string {
+      const text = `${lines.join('\n')}\n`
+      lines = []
+      return text
+    },
   }
 }
 type Page = ReturnType<typeof createPage>
