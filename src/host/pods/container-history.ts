@@ -40,11 +40,16 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
 
   /** Keeps the newest truth: an exit that was seen is not undone by an older answer. */
   async function put(record: ContainerRecord): Promise<void> {
+    const known = view.containers.get(record.name)?.find(({ id }) => id === record.id)
+    if (known?.state === 'exited' && record.state !== 'exited') return
+    // Its end is told by containerd's event, by its start and by the next look around, in any order.
+    if (record.state === 'exited')
+      record.message ||=
+        known?.state === 'exited'
+          ? known.message
+          : await lastWords(files, view.pod.metadata.uid, spec(record.name), record)
     const list = view.containers.get(record.name) ?? []
     const index = list.findIndex(({ id }) => id === record.id)
-    if (index >= 0 && list[index]!.state === 'exited' && record.state !== 'exited') return
-    if (record.state === 'exited' && !(index >= 0 && list[index]!.state === 'exited'))
-      record.message ||= await lastWords(files, view.pod.metadata.uid, spec(record.name), record)
     if (index >= 0) list[index] = { ...record, ...rememberedOf(list[index]!) }
     else list.unshift(record)
     view.containers.set(record.name, list)
