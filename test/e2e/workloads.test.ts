@@ -128,9 +128,10 @@ describe('workloads', () => {
     ])
       assert.ok(env.split('\n').includes(line), `${line} is not in\n${env}`)
     assert.doesNotMatch(env, /^ABSENT/m)
+    const labels = 'app="files"\nisolation.tandem.dev/level="container"'
     const files =
       'cat /settings/color /password/word /about/cpu /about/namespace /all/color /all/word /all/labels /single'
-    assert.equal(await exec('files', files), 'redsecret500defaultredsecretapp="files"round')
+    assert.equal(await exec('files', files), `redsecret500defaultredsecret${labels}round`)
     assert.equal(await exec('files', 'stat -L -c %a /password/word; cut -c1-3 /all/token'), '400\neyJ\n')
 
     const [, bytes = ''] = /^memory (\d+)$/m.exec(await exec('files', limitsScript)) ?? []
@@ -141,7 +142,7 @@ describe('workloads', () => {
     await tandem.kubectl('patch', 'secret', 'password', '-p', '{"stringData":{"word":"changed"}}')
     // A change of the Pod makes the node look at once, as the kubelet does.
     await tandem.kubectl('label', 'pod', 'files', 'looked=again')
-    const updated = 'bluechangedbluechangedapp="files"\nlooked="again"'
+    const updated = `bluechangedbluechanged${labels}\nlooked="again"`
     const read = 'cat /settings/color /password/word /all/color /all/word /all/labels'
     await until('the files are new', async () => (await exec('files', read)) === updated, 30_000)
     assert.equal(await field('files', '.status.containerStatuses[0].restartCount'), '0')
