@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoredObject } from '../../src/api/meta.ts'
 import type { ExecSession, LogOptions } from '../../src/api/streams.ts'
+import { retry } from '../../src/base/retry.ts'
 import type { PodObject } from '../../src/host/pods/pod.ts'
 import { createPods, type Pods } from '../../src/host/pods/pods.ts'
 import { sandboxConfig } from '../../src/host/pods/spec.ts'
@@ -454,7 +455,8 @@ test('a lost sandbox is made again; a killed containerd comes back with the same
   assert.equal(driving.object(pod).status.containerStatuses[0].containerID, before.containerStatuses[0].containerID)
   const labelSelector = { 'io.kubernetes.pod.uid': pod.metadata.uid }
   const { items } = await machine.containerd.cri.listPodSandbox({ filter: { labelSelector } })
-  await machine.containerd.cri.stopPodSandbox({ podSandboxId: items[0]!.id })
+  // The driver sees the sandbox end and clears it away too; containerd answers the slower of two calls with an error.
+  await retry(() => machine.containerd.cri.stopPodSandbox({ podSandboxId: items[0]!.id }), { attempts: 8 })
   await driving.until(pod, (status) => status.containerStatuses[0].restartCount === 1 && isReady(status))
   await gone(pod)
 })
