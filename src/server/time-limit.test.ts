@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { timeLimit } from './http.ts'
+import { timeLimit } from './incoming.ts'
 
 test('a client may ask for less time, never for more', () => {
   const limit = (query: string) => timeLimit({ query: new URLSearchParams(query) })
