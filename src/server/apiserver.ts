@@ -1,11 +1,11 @@
 // The API server: one function from request to answer. Controllers call it directly, http.ts calls it for the network.
 
-import { ApiError, isApiError, notFound } from '../api/errors.ts'
+import { notFound } from '../api/errors.ts'
 import type { ApiRequest, ApiResponse, UserInfo } from '../api/exchange.ts'
 import type { KindDefinition } from '../api/kind.ts'
 import type { StoredObject } from '../api/meta.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
-import { type Store, StoreUnavailable } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { createAdmission } from './admission/admission.ts'
 import { createLookup } from './admission/lookup.ts'
 import type { ServiceRanges } from './admission/services.ts'
@@ -34,17 +34,20 @@ import { withConversions } from './custom/stored-form.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { protobufOpenApi } from './discovery/openapi-v2.ts'
 import { podOfExport } from './export-pods.ts'
+import { failure } from './failure.ts'
 import { createGate } from './gate.ts'
-import { type Checks, health, serverVersion } from './health.ts'
+import { type Checks, health } from './health.ts'
 import { hasLargeYaml, readLargeYaml } from './large-yaml.ts'
+import { serveMachine } from './machine-calls.ts'
 import { findInstance, type MachineOfPod } from './machine-pods.ts'
 import { createObjects, type Objects } from './objects.ts'
 import { createOpenApi } from './openapi/openapi.ts'
+import { plainPage } from './plain-pages.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { parseRequest, type RequestInfo } from './request.ts'
 import { serveResource } from './routes.ts'
 import { type KubevirtHandler, machineHandlers } from './subresources/kubevirt.ts'
-import { aggregatedGroup, aggregatedVersions, kubevirtSubresources } from './subresources/table.ts'
+import { aggregatedGroup } from './subresources/table.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -204,9 +207,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       openapi(request, registry) ??
       health(request, options.checks ?? {}, stopping) ??
       gate.page(request)
-    if (known) return known
-    if (request.path === '/version' || request.path === '/version/') return { status: 200, object: serverVersion }
-    return (await issuerPages(request, tokens)) ?? rootPage(request, registry)
+    return known ?? (await plainPage(request, registry, tokens))
   }
 
   async function handle(request: ApiRequest): Promise<ApiResponse> {
@@ -288,95 +289,6 @@ function withEnd(request: ApiRequest, info: RequestInfo, end: AbortSignal): ApiR
   if (info.verb !== 'watch') return request
   const signal = request.signal ? AbortSignal.any([request.signal, end]) : end
   return { ...request, signal }
-}
-
-async function serveMachine(
-  call: Parameters<KubevirtHandler>[0],
-  handlers: Record<string, KubevirtHandler>,
-): Promise<ApiResponse> {
-  const { info } = call
-  if (!aggregatedVersions.includes(info.version)) throw noSuchPath()
-  if (info.resource === 'version') return { status: 200, object: kubevirtVersion }
-  if (info.resource === 'healthz') return { status: 200, object: { apiserver: { connectivity: 'ok' } } }
-  if (info.resource === 'guestfs') return { status: 200, object: guestfsInfo }
-  const name = [info.resource, info.subresource].filter(Boolean).join('/')
-  const declared = kubevirtSubresources.get(name)
-  const handler = handlers[name]
-  if (!declared) throw noSuchPath()
-  if (declared !== info.verb)
-    throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
-  if (handler) return handler(call)
-  throw new ApiError(
-    'ServiceUnavailable',
-    `${name} is not served by this Tandem: it needs a feature that is not switched on or not built yet`,
-  )
-}
-
-/** What virtctl compares with its own version (1.9). */
-const kubevirtVersion = {
-  gitVersion: 'v1.9.0',
-  gitCommit: '',
-  gitTreeState: 'clean',
-  buildDate: serverVersion.buildDate,
-  goVersion: serverVersion.goVersion,
-  compiler: serverVersion.compiler,
-  platform: serverVersion.platform,
-}
-
-/** Upstream's own image, which virtctl guestfs runs. */
-const guestfsInfo = { registry: 'quay.io/kubevirt', tag: kubevirtVersion.gitVersion, imagePrefix: '' }
-
-async function issuerPages(request: ApiRequest, tokens: Tokens): Promise<ApiResponse | undefined> {
-  const path = request.path.replace(/\/$/, '')
-  const headers = { 'cache-control': 'public, max-age=3600' }
-  if (path === '/openid/v1/jwks')
-    return {
-      status: 200,
-      headers: { ...headers, 'content-type': 'application/jwk-set+json' },
-      object: await tokens.keys(),
-    }
-  if (path !== '/.well-known/openid-configuration') return undefined
-  return {
-    status: 200,
-    headers,
-    object: {
-      issuer: tokens.issuer,
-      jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
-      response_types_supported: ['id_token'],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['ES256'],
-    },
-  }
-}
-
-function rootPage(request: ApiRequest, registry: Registry): ApiResponse {
-  if (request.path !== '/' || request.method !== 'GET') throw noSuchPath()
-  const groups = [...registry.groups()].flatMap(([group, versions]) =>
-    versions.map((version) => (group ? `/apis/${group}/${version}` : `/api/${version}`)),
-  )
-  const paths = ['/api', '/apis', ...groups, '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
-  return { status: 200, object: { paths: paths.sort() } }
-}
-
-function failure(error: unknown, log: Logger, info: RequestInfo): ApiResponse {
-  let told: ApiError
-  if (isApiError(error)) told = error
-  else if (error instanceof StoreUnavailable) told = new ApiError('ServiceUnavailable', error.message)
-  else {
-    // Unexpected: the log gets the stack, the client a text that tells nothing about the inside.
-    log.error('request failed', { path: info.path, verb: info.verb, error, stack: (error as Error)?.stack })
-    told = new ApiError(
-      'InternalError',
-      'Internal error occurred: the server met a condition that it did not expect; its log has the details',
-      {
-        causes: [{ message: 'unexpected error' }],
-      },
-    )
-  }
-  const headers: Record<string, string> = {}
-  if (told.details?.retryAfterSeconds) headers['retry-after'] = String(told.details.retryAfterSeconds)
-  if (told.code === 401) headers['www-authenticate'] = 'Bearer realm="tandem"'
-  return { status: told.code, headers, object: told.toStatus() }
 }
 
 /** For components in the same process: the transport of a client that acts as `user`. */
