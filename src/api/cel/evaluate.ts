@@ -1,44 +1,21 @@
 // A checked tree as functions that compute its value and count what they cost. What is charged, and when, follows
 // cel-go's interpreter (1.36's): a name with its selections is one attribute, constant lists and conversions are folded.
 
-import type { Call, Expr, Fold, ListExpr, MapExpr, Select, StructExpr } from './ast.ts'
-import { callCost } from './cost.ts'
-import { accepts, type Overload } from './declarations.ts'
-import { attempt, Failure, type Frame, type Program, reject } from './frame.ts'
+import { listProgram, mapProgram, structProgram } from './aggregates.ts'
+import type { Call, Expr, Fold, Select } from './ast.ts'
+import { attributeCost, isAttribute } from './attribute.ts'
+import { constantOf } from './constant.ts'
+import { invoke } from './dispatch.ts'
+import { attempt, type Program, reject } from './frame.ts'
 import { patternProblem } from './library/regex.ts'
-import {
-  asOptional,
-  at,
-  buildMap,
-  elementsOf,
-  isPresent,
-  isPrimitive,
-  optionalAt,
-  present,
-  selectField,
-} from './lookup.ts'
-import { CelError, noSuchOverload } from './problem.ts'
-import { CelMap, mapKey, Optional, typeName, ValueMap } from './values.ts'
-
-const listCost = 10
-const mapCost = 30
-const structCost = 40
-const conversions = new Set([
-  'bool',
-  'bytes',
-  'double',
-  'duration',
-  'dyn',
-  'int',
-  'string',
-  'timestamp',
-  'type',
-  'uint',
-])
+import { at, elementsOf, isPresent, isPrimitive, optionalAt, present, selectField } from './lookup.ts'
+import { conditional, logical, notStrictlyFalse, otherwise } from './operators.ts'
+import { CelError } from './problem.ts'
+import { CelMap, mapKey, Optional } from './values.ts'
 
 /** @throws CelError when a constant part of it has no value. */
 export function plan(expr: Expr): Program {
-  const constant = new Planner().constant(expr)
+  const constant = constantOf(expr)
   return constant ? () => constant.value : new Planner().plan(expr)
 }
 
@@ -47,31 +24,9 @@ class Planner {
   private readonly slots: Map<string, number>[] = []
   private next = 0
 
-  /** A value that needs no frame. */
-  constant(expr: Expr): { value: unknown } | undefined {
-    if (expr.kind === 'literal') return { value: expr.value }
-    if (expr.kind === 'ident' && expr.constant !== undefined) return { value: expr.constant }
-    if (expr.kind === 'select' && expr.qualified) return this.constant(expr.qualified)
-    if (expr.kind === 'list' && expr.optional.size === 0) {
-      const items = expr.items.map((item) => this.constant(item))
-      return items.every((item) => item) ? { value: items.map((item) => item!.value) } : undefined
-    }
-    if (expr.kind === 'map') {
-      const entries = expr.entries.map(({ key, value }) => [this.constant(key), this.constant(value)] as const)
-      if (expr.entries.some((entry) => entry.optional) || !entries.every(([key, value]) => key && value))
-        return undefined
-      return { value: buildMap(entries.map(([key, value]) => [key!.value, value!.value])) }
-    }
-    if (expr.kind === 'call' && conversions.has(expr.fn) && expr.args.length === 1 && !expr.target) {
-      const argument = this.constant(expr.args[0]!)
-      return argument && { value: dispatch(expr, [argument.value]) }
-    }
-    return undefined
-  }
-
   /** @param bare the attribute is part of a larger one: its own charge falls away. */
   plan(expr: Expr, bare = false): Program {
-    const constant = this.constant(expr)
+    const constant = constantOf(expr)
     if (constant) return () => constant.value
     switch (expr.kind) {
       case 'ident':
@@ -79,11 +34,11 @@ class Planner {
       case 'select':
         return expr.qualified ? this.ident(expr.qualified.name, bare) : this.select(expr, bare)
       case 'list':
-        return this.list(expr)
+        return listProgram(expr, (part) => this.plan(part))
       case 'map':
-        return this.map(expr)
+        return mapProgram(expr, (part) => this.plan(part))
       case 'struct':
-        return this.struct(expr)
+        return structProgram(expr, (part) => this.plan(part))
       case 'fold':
         return this.fold(expr)
       case 'call':
@@ -111,14 +66,6 @@ class Planner {
     }
   }
 
-  /** What a selection adds for the attribute itself. */
-  private base(expr: Expr, bare: boolean): number {
-    if (bare) return 0
-    let root = expr
-    while (isQualified(root)) root = root.kind === 'select' ? root.operand : (root as Call).args[0]!
-    return root.kind === 'call' && root.fn === '_?_:_' ? 0 : 1
-  }
-
   private operand(expr: Expr): Program {
     return this.plan(expr, isAttribute(expr))
   }
@@ -133,62 +80,11 @@ class Planner {
         return isPresent(value, field)
       }
     }
-    const cost = 1 + this.base(expr, bare)
+    const cost = 1 + attributeCost(expr, bare)
     return (frame) => {
       const value = operand(frame)
       frame.charge(cost)
       return value instanceof CelMap ? present(value.get(field), field) : selectField(value, field)
-    }
-  }
-
-  private list(expr: ListExpr): Program {
-    const items = expr.items.map((item) => this.plan(item))
-    const { optional } = expr
-    return (frame) => {
-      const result: unknown[] = []
-      items.forEach((item, i) => {
-        const value = item(frame)
-        if (!optional.has(i)) result.push(value)
-        else if (asOptional(value).present) result.push(asOptional(value).value)
-      })
-      frame.charge(listCost)
-      return result
-    }
-  }
-
-  private map(expr: MapExpr): Program {
-    const entries = expr.entries.map(({ key, value, optional }) => ({
-      key: this.plan(key),
-      value: this.plan(value),
-      optional,
-    }))
-    return (frame) => {
-      const built: [unknown, unknown][] = []
-      for (const { key, value, optional } of entries) {
-        const name = key(frame)
-        const found = value(frame)
-        if (!optional) built.push([name, found])
-        else if (asOptional(found).present) built.push([name, asOptional(found).value])
-      }
-      frame.charge(mapCost)
-      return buildMap(built)
-    }
-  }
-
-  private struct(expr: StructExpr): Program {
-    const fields = expr.fields.map((field) => ({ ...field, program: this.plan(field.value) }))
-    const { name } = expr
-    return (frame) => {
-      const built: [unknown, unknown][] = []
-      for (const field of fields) {
-        const value = field.program(frame)
-        if (!field.optional) built.push([field.name, value])
-        else if (asOptional(value).present) built.push([field.name, asOptional(value).value])
-      }
-      frame.charge(structCost)
-      const result = new ValueMap(built)
-      result.typeName = name
-      return result
     }
   }
 
@@ -232,27 +128,28 @@ class Planner {
   private call(expr: Call, bare: boolean): Program {
     switch (expr.fn) {
       case '_&&_':
-        return this.logical(expr, false)
+        return logical(this.plan(expr.args[0]!), this.plan(expr.args[1]!), false)
       case '_||_':
-        return this.logical(expr, true)
+        return logical(this.plan(expr.args[0]!), this.plan(expr.args[1]!), true)
       case '_?_:_':
-        return this.conditional(expr)
+        return conditional(this.plan(expr.args[0]!), this.operand(expr.args[1]!), this.operand(expr.args[2]!))
       case '@not_strictly_false':
-        return this.notStrictlyFalse(expr)
+        return notStrictlyFalse(this.plan(expr.args[0]!))
       case '_[_]':
       case '_[?_]':
       case '_?._':
         return this.index(expr, bare)
       case 'or':
       case 'orValue':
-        if (expr.overloads!.every((overload) => overload.id.startsWith('optional_'))) return this.otherwise(expr)
+        if (expr.overloads!.every((overload) => overload.id.startsWith('optional_')))
+          return otherwise(this.plan(expr.target!), expr.fn, this.plan(expr.args[0]!))
         break
       case 'find':
       case 'findAll':
         checkPattern(expr.args[0]!)
         break
       case '@in': {
-        const members = this.constant(expr.args[1]!)
+        const members = constantOf(expr.args[1]!)
         if (members && Array.isArray(members.value) && members.value.every(isPrimitive))
           return this.membership(expr, members.value)
       }
@@ -275,55 +172,6 @@ class Planner {
       )
   }
 
-  /** Errors are absorbed when the other side decides. */
-  private logical(expr: Call, decides: boolean): Program {
-    const left = this.plan(expr.args[0]!)
-    const right = this.plan(expr.args[1]!)
-    return (frame) => {
-      const a = attempt(left, frame)
-      if (a === decides) return decides
-      const b = attempt(right, frame)
-      if (b === decides) return decides
-      if (a instanceof Failure) throw a.error
-      if (b instanceof Failure) throw b.error
-      if (typeof a !== 'boolean' || typeof b !== 'boolean') throw noSuchOverload()
-      return !decides
-    }
-  }
-
-  private conditional(expr: Call): Program {
-    const condition = this.plan(expr.args[0]!)
-    const yes = this.operand(expr.args[1]!)
-    const no = this.operand(expr.args[2]!)
-    return (frame) => {
-      const value = reject(condition(frame))
-      if (typeof value !== 'boolean') throw noSuchOverload()
-      return value ? yes(frame) : no(frame)
-    }
-  }
-
-  /** What stands in for an absent value is computed only then. */
-  private otherwise(expr: Call): Program {
-    const optional = this.plan(expr.target!)
-    const alternative = this.plan(expr.args[0]!)
-    const whole = expr.fn === 'or'
-    return (frame) => {
-      const found = reject(optional(frame))
-      if (!(found instanceof Optional)) throw noSuchOverload(`${typeName(found)}.${expr.fn}`)
-      if (!found.present) return alternative(frame)
-      return whole ? found : found.value
-    }
-  }
-
-  private notStrictlyFalse(expr: Call): Program {
-    const value = this.plan(expr.args[0]!)
-    return (frame) => {
-      const found = attempt(value, frame)
-      frame.charge(1)
-      return found !== false
-    }
-  }
-
   private membership(expr: Call, members: unknown[]): Program {
     if (members.length === 0) return () => false
     const value = this.plan(expr.args[0]!)
@@ -334,7 +182,7 @@ class Planner {
   private index(expr: Call, bare: boolean): Program {
     const operand = this.operand(expr.args[0]!)
     const index = this.operand(expr.args[1]!)
-    const base = this.base(expr, bare)
+    const base = attributeCost(expr, bare)
     const optional = expr.fn !== '_[_]'
     return (frame) => {
       const value = reject(operand(frame))
@@ -351,51 +199,8 @@ class Planner {
   }
 }
 
-const isQualified = (expr: Expr): boolean =>
-  (expr.kind === 'select' && !expr.test && !expr.qualified) ||
-  (expr.kind === 'call' && (expr.fn === '_[_]' || expr.fn === '_[?_]' || expr.fn === '_?._'))
-
-const isAttribute = (expr: Expr): boolean =>
-  expr.kind === 'ident' ||
-  (expr.kind === 'select' && !expr.test) ||
-  isQualified(expr) ||
-  (expr.kind === 'call' && expr.fn === '_?_:_')
-
 /** @throws CelError */
 function checkPattern(pattern: Expr): void {
   const problem = pattern.kind === 'literal' ? patternProblem(String(pattern.value)) : undefined
   if (problem !== undefined) throw new CelError(problem)
-}
-
-function invoke(frame: Frame, expr: Call, args: unknown[]): unknown {
-  const failed = args.find((arg) => arg instanceof Failure)
-  if (failed instanceof Failure) {
-    // A call with an error costs as much as one with a small value in its place.
-    const stand = args.map((arg) => (arg instanceof Failure ? null : arg))
-    frame.charge(callCost(expr.overloads![0]!, stand, null))
-    throw failed.error
-  }
-  const overload = choose(expr, args)
-  const result = overload.run(...args)
-  frame.charge(callCost(overload, args, result))
-  return result
-}
-
-const dispatch = (expr: Call, args: unknown[]): unknown => choose(expr, args).run(...args)
-
-function choose(expr: Call, args: unknown[]): Overload {
-  for (const overload of expr.overloads!) {
-    if (
-      overload.unguarded
-        ? overload.args.length === args.length
-        : overload.args.every((type, i) => accepts(type, args[i]))
-    ) {
-      return overload
-    }
-  }
-  if (/^[_@!-]/.test(expr.fn)) throw noSuchOverload()
-  const names = args.map(typeName)
-  throw noSuchOverload(
-    expr.target ? `${names[0]}.${expr.fn}(${names.slice(1).join(', ')})` : `${expr.fn}(${names.join(', ')})`,
-  )
 }
