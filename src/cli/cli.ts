@@ -14,6 +14,7 @@ const commands: Record<string, () => Promise<Define>> = {
   status: async () => (await import('./commands/status.ts')).status,
   kubeconfig: async () => (await import('./commands/kubeconfig.ts')).kubeconfig,
   image: async () => (await import('./commands/image.ts')).image,
+  compare: async () => (await import('./commands/compare.ts')).compare,
   demo: async () => (await import('./commands/demo.ts')).demo,
   test: async () => (await import('./commands/test.ts')).test,
 }

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { type Client, createClient } from '../client/client.ts'
 import { createHttpsTransport } from '../client/https.ts'
-import { accessFromKubeconfig } from '../client/kubeconfig.ts'
+import { accessFromKubeconfig, type ServerAccess } from '../client/kubeconfig.ts'
 import type { Transport } from '../client/transport.ts'
 import type { Config } from '../config.ts'
 import { CommandError } from './output.ts'
@@ -12,6 +12,7 @@ import { kubeconfigPath } from './process.ts'
 export interface Connection {
   client: Client
   transport: Transport
+  access: ServerAccess
   /** https://127.0.0.1:6443 */
   server: string
   close(): void
@@ -24,7 +25,7 @@ export function connect(config: Config): Connection {
   }
   const access = accessFromKubeconfig(readFileSync(path, 'utf8'))
   const { transport, close } = createHttpsTransport(access)
-  return { client: createClient(transport, { userAgent: 'tandem' }), transport, server: access.server, close }
+  return { client: createClient(transport, { userAgent: 'tandem' }), transport, access, server: access.server, close }
 }
 
 /** True when the API answers that it is ready. */
