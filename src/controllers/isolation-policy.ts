@@ -3,10 +3,9 @@
 
 import type { ResourceRef, StoredObject } from '../api/meta.ts'
 import { formatTime } from '../api/time.ts'
-import { equalJson } from '../api/walk/plain.ts'
 import { isBelow, levelOfClass } from '../kinds/isolation/levels.ts'
 import { type Condition, withCondition } from './conditions.ts'
-import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
+import { keepsStatus } from './kept-status.ts'
 import { runtimeClasses } from './resources.ts'
 
 const policies: ResourceRef = {
@@ -15,32 +14,13 @@ const policies: ResourceRef = {
   resource: 'clusterisolationpolicies',
 }
 
-export const isolationPolicy: ControllerDefinition = {
+export const isolationPolicy = keepsStatus({
   name: 'isolation-policy-controller',
-  start(context) {
-    const { client, informers, clock } = context
-    const informer = informers.informer(policies)
-    const classes = informers.informer(runtimeClasses)
-    /** A class that comes, goes or changes can be in any of them. */
-    const everyPolicy = () => informer.list().map(({ metadata }) => metadata.name)
-    return reconcileOn(
-      context,
-      'isolation-policy-controller',
-      [
-        { ref: policies, keys: itself },
-        { ref: runtimeClasses, keys: everyPolicy },
-      ],
-      async (name) => {
-        const policy = informer.get(name)
-        if (!policy) return undefined
-        const status = statusOf(policy, (className) => classes.get(className), formatTime(clock.now()))
-        if (!equalJson(status, policy.status)) await client.updateStatus(policies, { ...policy, status })
-        return undefined
-      },
-      1,
-    )
-  },
-}
+  of: policies,
+  dependsOn: [runtimeClasses],
+  status: (policy, { informers, clock }) =>
+    statusOf(policy, (name) => informers.informer(runtimeClasses).get(name), formatTime(clock.now())),
+})
 
 /** Pure. */
 export function statusOf(

@@ -3,7 +3,7 @@
 
 import { celPolicyCheck } from '../api/cel/lazy.ts'
 import type { ResourceRef } from '../api/meta.ts'
-import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
+import { keepsStatus } from './kept-status.ts'
 
 const policies: ResourceRef = {
   group: 'admissionregistration.k8s.io',
@@ -11,27 +11,14 @@ const policies: ResourceRef = {
   resource: 'validatingadmissionpolicies',
 }
 
-export const policyStatus: ControllerDefinition = {
+export const policyStatus = keepsStatus({
   name: 'validatingadmissionpolicy-status-controller',
-  start(context) {
-    const { client, informers, kinds } = context
-    const informer = informers.informer(policies)
-    return reconcileOn(
-      context,
-      'validatingadmissionpolicy-status-controller',
-      [{ ref: policies, keys: itself }],
-      async (name) => {
-        const policy = informer.get(name)
-        const observed = (policy?.status as { observedGeneration?: number } | undefined)?.observedGeneration ?? 0
-        const generation = policy?.metadata.generation ?? 0
-        if (!policy || generation <= observed) return undefined
-        const expressionWarnings = celPolicyCheck().checkPolicy(policy.spec as Record<string, any>, kinds())
-        const typeChecking = expressionWarnings.length > 0 ? { expressionWarnings } : {}
-        const status = { ...(policy.status as object), observedGeneration: generation, typeChecking }
-        await client.updateStatus(policies, { ...policy, status })
-        return undefined
-      },
-      1,
-    )
+  of: policies,
+  status({ metadata, spec, status }, { kinds }) {
+    const generation = metadata.generation ?? 0
+    if (generation <= (status?.observedGeneration ?? 0)) return undefined
+    const expressionWarnings = celPolicyCheck().checkPolicy(spec as Record<string, any>, kinds())
+    const typeChecking = expressionWarnings.length > 0 ? { expressionWarnings } : {}
+    return { ...status, observedGeneration: generation, typeChecking }
   },
-}
+})
