@@ -16,6 +16,7 @@ import { Substitution } from './inference.ts'
 import { CelIssue } from './problem.ts'
 import type { Type } from './types.ts'
 import * as types from './types.ts'
+import { typeOf } from './values.ts'
 
 /** What an expression may refer to. */
 export interface Scope {
@@ -68,7 +69,7 @@ class Checker {
   private infer(expr: Expr): Type {
     switch (expr.kind) {
       case 'literal':
-        return literalType(expr.value)
+        return typeOf(expr.value)
       case 'ident':
         return this.ident(expr) ?? this.issue(expr.pos, `undeclared reference to '${expr.name}' (in container '')`)
       case 'select':
@@ -282,19 +283,4 @@ class Checker {
     const shown = [type, found].map((one) => this.types.resolve(one).name)
     this.issue(expr.pos, `expected type '${shown[0]}' but found '${shown[1]}'`)
   }
-}
-
-function literalType(value: unknown): Type {
-  switch (typeof value) {
-    case 'bigint':
-      return types.intType
-    case 'number':
-      return types.doubleType
-    case 'string':
-      return types.stringType
-    case 'boolean':
-      return types.boolType
-  }
-  if (value === null) return types.nullType
-  return value instanceof Uint8Array ? types.bytesType : types.uintType
 }

@@ -1,20 +1,9 @@
 // `fieldPath` of a validation rule: `.spec.list`, `.labels['a.b']`, checked against the schema it points into.
 
 import type { Schema } from '../schema.ts'
+import { letterEscapes as escapes } from './letter-escapes.ts'
 
 const step = /^(?:\.([^.[\]]+)|\['((?:\\.|[^'\\])*)'\])/
-const escapes: Record<string, string> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  "'": "'",
-  '\\': '\\',
-}
-
 /** As field paths are written (`spec.labels[a.b]`); undefined when it names nothing in the schema. */
 export function normalizeFieldPath(path: string, schema: Schema): string | undefined {
   let result = ''

@@ -1,5 +1,6 @@
 // The text of a CEL expression as tokens, literals decoded.
 
+import { letterEscapes } from './letter-escapes.ts'
 import { CelIssue } from './problem.ts'
 import { Uint } from './values.ts'
 
@@ -89,20 +90,7 @@ function readString(source: string, pos: number, opening: RegExpExecArray): [Tok
   return [{ kind: 'literal', text: source.slice(pos, end + quote.length), value, pos }, end + quote.length]
 }
 
-const escapes: Record<string, string> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  "'": "'",
-  '"': '"',
-  '`': '`',
-  '?': '?',
-}
+const escapes: Record<string, string> = { ...letterEscapes, '"': '"', '`': '`', '?': '?' }
 const escapePattern =
   /\\(?:([abfnrtv\\'"`?])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|([\s\S]?))/g
 
