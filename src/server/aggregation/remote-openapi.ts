@@ -1,8 +1,8 @@
 // What other servers say of their objects, among what this one says (kube-aggregator/pkg/controllers/openapi{,v3}, 1.36):
 // their documents of version 3 as they are, their part of version 2 merged into the one document.
 
-import { createHash } from 'node:crypto'
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts'
+import { documentAnswer, type HashedText, hashed, versionAnswer } from '../openapi/document-answer.ts'
 import type { Registry } from '../registry.ts'
 import { askAsAggregator, readText } from './availability.ts'
 import type { ReachRemote } from './forward.ts'
@@ -12,14 +12,12 @@ type Json = Record<string, any>
 
 export interface RemoteOpenApi {
   /** The document of the group version, as text, and its hash. */
-  v3?: { text: string; hash: string }
+  v3?: HashedText
   /** Only the paths of the group version, and the definitions of the document. */
   v2?: { paths: Json; definitions: Json }
 }
 
 const documentPath = ({ group, version }: Pick<Remote, 'group' | 'version'>): string => `apis/${group}/${version}`
-
-export const hashOf = (text: string): string => createHash('sha512').update(text).digest('hex').toUpperCase()
 
 /** Servers need not have any of it: what is missing is missing. */
 export async function fetchOpenApi(reach: ReachRemote, remote: Remote): Promise<RemoteOpenApi> {
@@ -35,7 +33,7 @@ export async function fetchOpenApi(reach: ReachRemote, remote: Remote): Promise<
   const [v3, v2] = await Promise.all([read(`/openapi/v3/${documentPath(remote)}`), read('/openapi/v2')])
   const whole = parsed(v2)
   return {
-    ...(parsed(v3)?.openapi && { v3: { text: v3!, hash: hashOf(v3!) } }),
+    ...(parsed(v3)?.openapi && { v3: hashed(v3!) }),
     ...(whole?.paths && { v2: ownPart(whole, `/${documentPath(remote)}/`) }),
   }
 }
@@ -65,13 +63,13 @@ export function withRemoteOpenApi(
   own: OpenApi,
   remotes: { documents(): readonly WithOpenApi[]; generation(): number },
 ): OpenApi {
-  const merged = new Map<string, { of: string; text: string; hash: string }>()
+  const merged = new Map<string, HashedText & { of: string }>()
   return (request, registry) => {
     const documents = remotes.documents().filter(({ openapi }) => openapi)
     const isQuestion = request.path.startsWith('/openapi/')
     if (documents.length === 0 || !isQuestion) return own(request, registry)
     const asked = documents.find(({ remote }) => request.path === `/openapi/v3/${documentPath(remote)}`)?.openapi?.v3
-    if (asked) return answer(request, asked)
+    if (asked) return versionAnswer(request, asked)
     const merge = { '/openapi/v3': mergeIndex, '/openapi/v2': mergeV2 }[request.path]
     const { 'if-none-match': _, ...headers } = request.headers
     const response = own({ ...request, headers }, registry)
@@ -80,10 +78,10 @@ export function withRemoteOpenApi(
     let known = merged.get(request.path)
     if (known?.of !== of) {
       const text = JSON.stringify(merge(JSON.parse(response.text), documents))
-      known = { of, text, hash: hashOf(text) }
+      known = { of, ...hashed(text) }
       merged.set(request.path, known)
     }
-    return answer(request, known)
+    return documentAnswer(request, known, false)
   }
 }
 
@@ -103,17 +101,4 @@ function mergeV2(document: Json, documents: readonly WithOpenApi[]): Json {
     document.definitions = { ...openapi.v2.definitions, ...document.definitions }
   }
   return document
-}
-
-function answer(request: ApiRequest, { text, hash }: { text: string; hash: string }): ApiResponse {
-  const etag = `"${hash}"`
-  const forEver = request.query.get('hash') === hash
-  const headers = {
-    'content-type': 'application/json',
-    etag,
-    vary: 'Accept',
-    'cache-control': forEver ? 'public, immutable, max-age=31536000' : 'no-cache, private',
-  }
-  if (request.headers['if-none-match'] === etag) return { status: 304, headers, text: '' }
-  return { status: 200, headers, text }
 }

@@ -1,17 +1,15 @@
 // /openapi/v3: an index and one document per group version; /openapi/v2: one document of everything. Made from the
 // declarations of the kinds at the first question and kept until a kind comes or goes.
 
-import { createHash } from 'node:crypto'
 import { ApiError } from '../../api/errors.ts'
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts'
 import { serverVersion } from '../health.ts'
 import type { Registry, Resource } from '../registry.ts'
+import { documentAnswer, type HashedText, hashed, versionAnswer } from './document-answer.ts'
 import { documentPath, type Json, Models } from './models.ts'
 import { pathsOf } from './paths.ts'
 
-interface Document {
-  text: string
-  hash: string
+interface Document extends HashedText {
   /** What it was made of: it stays good as long as these are the same. */
   of: readonly Resource[]
 }
@@ -48,8 +46,7 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
   function document(key: string, of: readonly Resource[], make: () => Json): Document {
     let known = documents.get(key)
     if (!known || !sameList(known.of, of)) {
-      const text = JSON.stringify(make())
-      known = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase(), of }
+      known = { ...hashed(JSON.stringify(make())), of }
       documents.set(key, known)
     }
     return known
@@ -66,7 +63,7 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
     const [, , version, ...rest] = request.path.split('/')
     if (version === 'v2' && rest.length === 0) {
       refuseOtherForms(request)
-      return answer(
+      return documentAnswer(
         request,
         document('v2', registry.all(), () => openApiV2(registry.all())),
         false,
@@ -75,14 +72,14 @@ export function createOpenApi(): (request: ApiRequest, registry: Registry) => Ap
     if (version !== 'v3') return undefined
     const path = rest.join('/')
     if (path === '')
-      return answer(
+      return documentAnswer(
         request,
         document('', registry.all(), () => index(Object.keys(groups), versionDocument)),
         false,
       )
     if (!groups[path]) return undefined
     const found = versionDocument(path)
-    return answer(request, found, request.query.get('hash') === found.hash)
+    return versionAnswer(request, found)
   }
 }
 
@@ -101,17 +98,4 @@ function refuseOtherForms({ headers }: ApiRequest): void {
   const accept = headers.accept ?? ''
   if (accept === '' || /json|\*\/\*|application\/\*/.test(accept)) return
   throw new ApiError('NotAcceptable', 'only the following media types are accepted: application/json')
-}
-
-/** A document that is asked for by its hash never changes. */
-function answer(request: ApiRequest, { text, hash }: Document, forEver: boolean): ApiResponse {
-  const etag = `"${hash}"`
-  const headers = {
-    'content-type': 'application/json',
-    etag,
-    vary: 'Accept',
-    'cache-control': forEver ? 'public, immutable, max-age=31536000' : 'no-cache, private',
-  }
-  if (request.headers['if-none-match'] === etag) return { status: 304, headers, text: '' }
-  return { status: 200, headers, text }
 }
