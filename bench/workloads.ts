@@ -13,6 +13,7 @@ import { createHttpsTransport } from '../src/client/https.ts'
 import { accessFromKubeconfig } from '../src/client/kubeconfig.ts'
 import { instanceOf } from '../src/config.ts'
 import { run } from '../src/host/exec.ts'
+import { rootDisk, smallGuest } from '../test/e2e/guest.fixture.ts'
 import { heading, median, row } from './load.ts'
 
 const home = resolve(import.meta.dirname, '..')
@@ -87,15 +88,7 @@ const machine = (name: string) => ({
   metadata: { name, namespace: 'default' },
   spec: {
     terminationGracePeriodSeconds: 0,
-    domain: {
-      memory: { guest: '128Mi' },
-      devices: {
-        disks: [{ name: 'root', disk: { bus: 'virtio' } }],
-        interfaces: [{ name: 'default', masquerade: {} }],
-      },
-    },
-    networks: [{ name: 'default', pod: {} }],
-    volumes: [{ name: 'root', containerDisk: { image: 'tandem.dev/minimal-vm:1' } }],
+    ...smallGuest(rootDisk()),
   },
 })
 

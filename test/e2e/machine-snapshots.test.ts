@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { agentGuest, buildAgentGuest } from './agent-guest.fixture.ts'
 import { type GuestShell, openShell } from './console.fixture.ts'
+import { rootDisk, smallGuest } from './guest.fixture.ts'
 import { startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const claim = {
@@ -18,7 +19,7 @@ const claim = {
 
 function machine(name: string, options: { claim?: string; annotations?: Record<string, string> } = {}) {
   const volumes = [
-    { name: 'root', containerDisk: { image: agentGuest } },
+    rootDisk(agentGuest),
     ...(options.claim ? [{ name: 'data', persistentVolumeClaim: { claimName: options.claim } }] : []),
   ]
   return {
@@ -30,15 +31,7 @@ function machine(name: string, options: { claim?: string; annotations?: Record<s
       template: {
         spec: {
           terminationGracePeriodSeconds: 1,
-          domain: {
-            memory: { guest: '128Mi' },
-            devices: {
-              disks: volumes.map((volume) => ({ name: volume.name, disk: { bus: 'virtio' } })),
-              interfaces: [{ name: 'default', masquerade: {} }],
-            },
-          },
-          networks: [{ name: 'default', pod: {} }],
-          volumes,
+          ...smallGuest(...volumes),
         },
       },
     },

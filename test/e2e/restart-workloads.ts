@@ -1,6 +1,7 @@
 // What runs while Tandem is killed: workloads that stay for the whole run, and short-lived ones. All manifests are data.
 
 import type { ApiObject, ResourceRef } from '../../src/api/meta.ts'
+import { rootDisk, smallGuest } from './guest.fixture.ts'
 
 export const namespace = 'default'
 
@@ -69,21 +70,7 @@ export const virtualMachine = (name: string): Manifest => ({
       metadata: { labels: { app: 'web' } },
       spec: {
         terminationGracePeriodSeconds: 1,
-        domain: {
-          memory: { guest: '128Mi' },
-          devices: {
-            disks: [
-              { name: 'root', disk: { bus: 'virtio' } },
-              { name: 'seed', disk: { bus: 'virtio' } },
-            ],
-            interfaces: [{ name: 'default', masquerade: {} }],
-          },
-        },
-        networks: [{ name: 'default', pod: {} }],
-        volumes: [
-          { name: 'root', containerDisk: { image: 'tandem.dev/minimal-vm:1' } },
-          { name: 'seed', cloudInitNoCloud: { userData: '#cloud-config\n' } },
-        ],
+        ...smallGuest(rootDisk(), { name: 'seed', cloudInitNoCloud: { userData: '#cloud-config\n' } }),
       },
     },
   },

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { rootDisk, smallGuest } from './guest.fixture.ts'
 import { isAlive, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 let tandems: TestTandem[] = []
@@ -33,22 +34,8 @@ const objects = (text: string) => [
       template: {
         metadata: { labels: { app: 'db' } },
         spec: {
-          domain: {
-            memory: { guest: '128Mi' },
-            devices: {
-              disks: [
-                { name: 'root', disk: { bus: 'virtio' } },
-                { name: 'seed', disk: { bus: 'virtio' } },
-              ],
-              interfaces: [{ name: 'default', masquerade: {} }],
-            },
-          },
+          ...smallGuest(rootDisk(), { name: 'seed', cloudInitNoCloud: { userData: '#cloud-config\n' } }),
           hostname: text,
-          networks: [{ name: 'default', pod: {} }],
-          volumes: [
-            { name: 'root', containerDisk: { image: 'tandem.dev/minimal-vm:1' } },
-            { name: 'seed', cloudInitNoCloud: { userData: '#cloud-config\n' } },
-          ],
         },
       },
     },

@@ -15,6 +15,7 @@ import { createHttpsTransport, type HttpsTransport } from '../../src/client/http
 import { accessFromKubeconfig, type ServerAccess } from '../../src/client/kubeconfig.ts'
 import { agentGuest, buildAgentGuest } from './agent-guest.fixture.ts'
 import { type GuestShell, openShell } from './console.fixture.ts'
+import { rootDisk, smallGuest } from './guest.fixture.ts'
 import { startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const group = '/apis/subresources.kubevirt.io'
@@ -38,15 +39,7 @@ const machine = {
     template: {
       spec: {
         terminationGracePeriodSeconds: 600,
-        domain: {
-          memory: { guest: '128Mi' },
-          devices: {
-            disks: [{ name: 'root', disk: { bus: 'virtio' } }],
-            interfaces: [{ name: 'default', masquerade: {} }],
-          },
-        },
-        networks: [{ name: 'default', pod: {} }],
-        volumes: [{ name: 'root', containerDisk: { image: agentGuest } }],
+        ...smallGuest(rootDisk(agentGuest)),
       },
     },
   },
