@@ -5,7 +5,7 @@ import { allContainers, type Container, fieldPathOf } from './pod.ts'
 import { runProbe } from './probe-actions.ts'
 import { type ProbeKind, type ProbeWatch, watchProbes } from './probes.ts'
 import type { ContainerRecord } from './records.ts'
-import type { PodView } from './view.ts'
+import { type PodView, podIPs } from './view.ts'
 
 export interface Probing {
   /** A container runs (again): begins unless its hook still runs. */
@@ -36,7 +36,7 @@ export function createProbing(view: PodView, { shared, changed, restart }: Tools
     if (!startupProbe && !readinessProbe && !livenessProbe) return
     view.probes.set(record.id, before)
     const path = fieldPathOf(view.pod, record.name)
-    const podIP = () => (view.pod.spec.hostNetwork ? shared.node.addresses[0] : view.sandbox?.addresses[0]) ?? ''
+    const podIP = () => podIPs(view, shared.node)[0] ?? ''
     const watch = watchProbes(
       { startedAt: record.startedAt, startupProbe, readinessProbe, livenessProbe, ...before },
       {

@@ -18,7 +18,7 @@ import {
 } from './pod.ts'
 import type { ContainerRecord } from './records.ts'
 import { wholePod } from './resize.ts'
-import { isRunning, isStarted, type PodView, type Waiting } from './view.ts'
+import { isRunning, isStarted, type PodView, podIPs, type Waiting } from './view.ts'
 
 /** As the API has it; newer than the types that come with kubernetes-types. */
 export interface FullPodStatus {
@@ -39,7 +39,7 @@ export function podStatus(view: PodView, node: NodeFacts, now: number): FullPodS
     : pod.spec.containers.map((container) => containerStatus(view, container, 'main'))
   const ephemeral = ephemeralContainers(pod).map((container) => containerStatus(view, container, 'ephemeral'))
   const phase = podPhase(view, initContainerStatuses, containerStatuses)
-  const addresses = pod.spec.hostNetwork ? node.addresses.slice(0, 1) : (view.sandbox?.addresses ?? [])
+  const addresses = podIPs(view, node)
   // A Pod that has ended keeps the address it had.
   const shown = addresses.length ? addresses : (pod.status?.podIPs ?? []).map(({ ip }) => ip ?? '')
   const { generation } = pod.metadata

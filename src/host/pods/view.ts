@@ -54,6 +54,9 @@ export function idsOf({ sandbox, containers }: PodView): Set<string> {
   return new Set([...(sandbox ? [sandbox.id] : []), ...records.flatMap(({ id, sandboxId }) => [id, sandboxId])])
 }
 
+export const podIPs = ({ pod, sandbox }: PodView, node: { addresses: string[] }): string[] =>
+  pod.spec.hostNetwork ? node.addresses.slice(0, 1) : (sandbox?.addresses ?? [])
+
 export type RunningRecord = ContainerRecord & { state: 'running' }
 
 export const isRunning = (record: ContainerRecord | undefined): record is RunningRecord => record?.state === 'running'

@@ -3,44 +3,33 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '../../base/clock.ts'
+import { createBringUp } from './bring-up.ts'
 import { createHistory } from './container-history.ts'
-import { runPostStart } from './hooks.ts'
 import { nodeAbilities } from './node-abilities.ts'
 import { refusal } from './node-admission.ts'
-import { backoffKey, plan, type Step } from './plan.ts'
-import {
-  type AnyContainer,
-  allContainers,
-  ContainerProblem,
-  fieldPathOf,
-  graceOf,
-  isFinal,
-  type PodObject,
-  podText,
-} from './pod.ts'
+import { plan, type Step } from './plan.ts'
+import { type AnyContainer, allContainers, fieldPathOf, graceOf, isFinal, type PodObject, podText } from './pod.ts'
 import { changedImages, describedDifferently, needsRefresh } from './pod-changes.ts'
 import { createProbing } from './probing.ts'
-import { ImageNotReady } from './pulling.ts'
 import type { ContainerRecord } from './records.ts'
-import { asked, grantedBefore, withWhole } from './resize.ts'
+import { asked, grantedBefore } from './resize.ts'
 import { createResizing } from './resizing.ts'
-import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
-import type { SandboxConfig } from './spec.ts'
 import { podStatus } from './status.ts'
 import { stopContainer } from './stop-container.ts'
 import { stopInOrder } from './stop-order.ts'
-import { type Found, ignoreNotFound, removeSandbox, removeUnknown } from './takeover.ts'
-import { idsOf, isRunning, type PodView, runningContainers, type Waiting } from './view.ts'
+import { type Found, ignoreNotFound, removeSandbox } from './takeover.ts'
+import { type PodView, podIPs, runningContainers, type Waiting } from './view.ts'
 import type { Worker, WorkerTools } from './worker-contract.ts'
 
 const second = 1000
-const [firstRetryMs, lastRetryMs] = [1000, 60_000]
+const retryMs = 1000
+/** Of a container that is not up yet: it may be stopped although its start is under way. */
+const failedHook = 'FailedPostStartHook'
 
 export function createWorker(first: PodObject, found: Found | undefined, tools: WorkerTools): Worker {
   const { shared, files } = tools
   const { cri } = shared.containerd
   const { clock } = shared
-  const uid = first.metadata.uid
   const [current, ...older] = found?.sandboxes ?? []
 
   const view: PodView = {
@@ -66,12 +55,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   const underWay = new Set<Promise<unknown>>()
   const quit = new AbortController()
   const hurry = new AbortController()
-  let volumes: MountedVolumes | undefined
-  let config: SandboxConfig | undefined
   let wake: Timer | undefined
-  let retryMs = firstRetryMs
   let blockedUntil = 0
-  let turn: Promise<unknown> = Promise.resolve()
   let stopping: Promise<void> | undefined
   let allStopped = false
   let closed = false
@@ -79,10 +64,17 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
 
   const spec = (name: string): AnyContainer | undefined =>
     allContainers(view.pod).find((container) => container.name === name)
-  const podIPs = (): string[] =>
-    view.pod.spec.hostNetwork ? shared.node.addresses.slice(0, 1) : (view.sandbox?.addresses ?? [])
 
   const history = createHistory(view, { shared, files, probing, spec, background })
+  const bringUp = createBringUp(view, {
+    tools,
+    history,
+    probing,
+    resizing,
+    quit: quit.signal,
+    block,
+    failedHook: (record) => kill(record, failedHook),
+  })
 
   function notify(): void {
     if (closed) return
@@ -90,12 +82,16 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     kick()
   }
 
+  function block(ms: number): void {
+    blockedUntil = clock.now() + ms
+  }
+
   function background(work: Promise<unknown>): void {
     const watched = work
       .catch((error) => {
         // Nothing may be lost silently; the next step finds out what is real.
         shared.log.warn('a step of a Pod failed', { pod: podText(view.pod), error })
-        blockedUntil = clock.now() + firstRetryMs
+        block(retryMs)
       })
       .finally(() => {
         underWay.delete(watched)
@@ -171,10 +167,10 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
   }
 
   function perform(action: Step): void {
-    if (action.do === 'sandbox') background(makeSandbox(action.attempt))
+    if (action.do === 'sandbox') background(bringUp.makeSandbox(action.attempt))
     else if (action.do === 'start') {
       view.busy.add(action.container.name)
-      background(startOne(action.container, action.restartCount))
+      background(bringUp.startOne(action.container, action.restartCount))
     } else if (action.do === 'discard') {
       view.busy.add(action.record.name)
       background(history.discard(action.record).finally(() => view.busy.delete(action.record.name)))
@@ -190,120 +186,8 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     }
   }
 
-  async function makeSandbox(attempt: number): Promise<void> {
-    view.sandboxBusy = true
-    try {
-      const old = view.sandbox
-      if (old) await cri.stopPodSandbox({ podSandboxId: old.id }).catch(ignoreNotFound)
-      if (old) await history.refreshAll()
-      volumes = await mountVolumes(shared, tools.imageVolumes, view.pod)
-      if (quit.signal.aborted) return
-      await resizing.limitPod()
-      const made = await runSandbox(shared, files, view.pod, attempt)
-      tools.owns(made.record.id)
-      view.sandbox = made.record
-      config = made.config
-      retryMs = firstRetryMs
-    } catch (error) {
-      if (!(error instanceof SandboxProblem)) throw error
-      await clearUnknown()
-      blockedUntil = clock.now() + retryMs
-      retryMs = Math.min(retryMs * 2, lastRetryMs)
-    } finally {
-      view.sandboxBusy = false
-    }
-  }
-
-  /** Pulls go side by side; containers then start one after the other, in the order of the spec. */
-  async function startOne(container: AnyContainer, restartCount: number): Promise<void> {
-    const before = turn
-    let done = () => {}
-    turn = new Promise<void>((resolve) => {
-      done = resolve
-    })
-    try {
-      const image = await Promise.race([tools.puller.ensure(view.pod, container), quitting()])
-      await before
-      const { sandbox } = view
-      if (!image || quit.signal.aborted || !sandbox?.ready) return
-      countRestart(container)
-      config ??= await configOfSandbox(shared, view.pod, sandbox.attempt)
-      volumes ??= await mountVolumes(shared, tools.imageVolumes, view.pod)
-      const record = await tools.starter.start({
-        pod: withWhole(view),
-        container: withGranted(container),
-        restartCount,
-        image,
-        sandbox,
-        sandboxConfig: config,
-        volumes,
-        podIPs: podIPs(),
-        targetId: targetOf(container),
-        created: tools.owns,
-      })
-      view.waiting.delete(container.name)
-      await history.put(record)
-      await postStart(container, record)
-      history.forgetOld(container.name)
-    } catch (error) {
-      if (error instanceof ContainerProblem) await clearUnknown()
-      failedToStart(container, error)
-    } finally {
-      done()
-      view.busy.delete(container.name)
-    }
-  }
-
-  /** With the resources that the node has granted, which may not be those of the spec yet. */
-  function withGranted(container: AnyContainer): AnyContainer {
-    const resources = view.granted.get(container.name)
-    return resources ? { ...container, resources } : container
-  }
-
-  const clearUnknown = () =>
-    removeUnknown(cri, uid, idsOf(view)).catch((error) =>
-      shared.log.debug('cannot clear what a failed call left', { pod: podText(view.pod), error }),
-    )
-
-  const quitting = (): Promise<undefined> =>
-    new Promise((resolve) => quit.signal.addEventListener('abort', () => resolve(undefined), { once: true }))
-
-  function targetOf(container: AnyContainer): string | undefined {
-    const target = 'targetContainerName' in container ? container.targetContainerName : undefined
-    return target ? view.containers.get(target)?.find(isRunning)?.id : undefined
-  }
-
-  function countRestart(container: AnyContainer): void {
-    const last = view.containers.get(container.name)?.[0]
-    if (last?.state === 'exited') shared.restarts.next(backoffKey(view.pod, container), last.finishedAt, clock.now())
-  }
-
-  function failedToStart(container: AnyContainer, error: unknown): void {
-    if (error instanceof ImageNotReady) view.waiting.set(container.name, error.waiting)
-    else if (error instanceof ContainerProblem)
-      view.waiting.set(container.name, {
-        reason: error.reason,
-        message: error.message,
-        until: clock.now() + 5 * second,
-      })
-    else if (error instanceof SandboxProblem) blockedUntil = clock.now() + retryMs
-    else throw error
-  }
-
-  async function postStart(container: AnyContainer, record: ContainerRecord): Promise<void> {
-    const hook = 'lifecycle' in container ? container.lifecycle?.postStart : undefined
-    const running = view.containers.get(container.name)?.[0]
-    if (!hook || running?.id !== record.id || !isRunning(running)) return
-    running.hookRuns = true
-    const target = { container, containerId: record.id, podIP: podIPs()[0] ?? '' }
-    const failed = await runPostStart(shared, view.pod, hook, target, quitting())
-    running.hookRuns = false
-    if (failed) kill(running, 'FailedPostStartHook')
-    probing.watch(running)
-  }
-
   function kill(record: ContainerRecord, message: string, graceSeconds?: number): void {
-    if (view.busy.has(record.name) && message !== 'FailedPostStartHook') return
+    if (view.busy.has(record.name) && message !== failedHook) return
     view.busy.add(record.name)
     background(stopOne(record, message, graceSeconds ?? graceOf(view.pod)).finally(() => view.busy.delete(record.name)))
   }
@@ -314,7 +198,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     graceSeconds: number,
     turn?: Promise<unknown>,
   ): Promise<void> {
-    const [podIP = ''] = podIPs()
+    const [podIP = ''] = podIPs(view, shared.node)
     const container = spec(record.name)
     await stopContainer(shared, {
       pod: view.pod,
@@ -357,7 +241,7 @@ export function createWorker(first: PodObject, found: Found | undefined, tools: 
     })()
       .catch((error) => {
         shared.log.warn('cannot stop a Pod yet', { pod: podText(view.pod), error })
-        wakeAt(clock.now() + firstRetryMs)
+        wakeAt(clock.now() + retryMs)
       })
       .finally(() => {
         stopping = undefined
