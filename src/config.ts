@@ -19,6 +19,8 @@ export interface Config {
   ingress?: 'off' | { host?: string; httpPort?: number; httpsPort?: number }
   clusterDomain: string
   nodeName: string
+  /** How many Pods this node takes. TANDEM_MAX_PODS */
+  maxPods?: number
   /** Who may come in beside Tandem's own credentials: a file with an AuthenticationConfiguration. TANDEM_AUTHENTICATION_CONFIG */
   authenticationConfig?: string
   /** What the audit log holds: a file with an audit Policy; without one there is no log. TANDEM_AUDIT_POLICY */
@@ -31,6 +33,7 @@ export const defaults = {
   stateDir: '/var/lib/tandem',
   listen: '127.0.0.1:6443',
   clusterDomain: 'cluster.local',
+  maxPods: 1000,
 }
 
 export const instanceOf = (stateDir: string): string =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { configOf, parseListen } from './options.ts'
+import { configOf, parseListen, parseMaxPods } from './options.ts'
 import { CommandError } from './output.ts'
 
 test('an address to listen on', () => {
@@ -10,6 +10,11 @@ test('an address to listen on', () => {
   assert.deepEqual(parseListen('[::1]:6443'), { host: '::1', port: 6443 })
   for (const wrong of ['', 'localhost', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:65536', '::1:6443'])
     assert.throws(() => parseListen(wrong), CommandError, wrong)
+})
+
+test('how many Pods the node takes', () => {
+  assert.equal(parseMaxPods('250'), 250)
+  for (const wrong of ['0', '-1', 'many', '1.5']) assert.throws(() => parseMaxPods(wrong), CommandError, wrong)
 })
 
 test('two state directories are two instances', () => {

@@ -31,6 +31,7 @@ export function configOf(options: InstanceOptions): Config {
     ...(process.env.TANDEM_INGRESS && { ingress: parseIngress(process.env.TANDEM_INGRESS) }),
     clusterDomain: defaults.clusterDomain,
     nodeName: hostname().toLowerCase(),
+    ...(process.env.TANDEM_MAX_PODS && { maxPods: parseMaxPods(process.env.TANDEM_MAX_PODS) }),
     ...fileFromEnvironment('authenticationConfig', 'TANDEM_AUTHENTICATION_CONFIG'),
     ...fileFromEnvironment('auditPolicy', 'TANDEM_AUDIT_POLICY'),
     ...fileFromEnvironment('auditLog', 'TANDEM_AUDIT_LOG'),
@@ -49,6 +50,16 @@ export function parseListen(text: string): { host: string; port: number } {
     throw new CommandError(`--listen ${text}: write ADDRESS:PORT, for example ${defaults.listen}`, 2)
   }
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+export function parseMaxPods(text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 1)
+    throw new CommandError(
+      `TANDEM_MAX_PODS=${text}: write how many Pods the node takes, for example ${defaults.maxPods}`,
+      2,
+    )
+  return number
 }
 
 /** 'off', '192.0.2.10', ':8080,8443' or '192.0.2.10:8080,8443'. */

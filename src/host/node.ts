@@ -8,6 +8,7 @@ import { equalJson } from '../api/walk/plain.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
+import { defaults } from '../config.ts'
 
 const nodes: ResourceRef = { group: '', version: 'v1', resource: 'nodes' }
 const leases: ResourceRef = { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' }
@@ -16,8 +17,6 @@ const leases: ResourceRef = { group: 'coordination.k8s.io', version: 'v1', resou
 const leaseRenewMs = 10_000
 const leaseSeconds = 40
 const statusReportMs = 300_000
-
-export const maxPods = 1000
 
 /** The kubelet's own port. Nobody listens there: what it serves comes through the API (nodes/<name>/proxy). */
 export const kubeletPort = 10250
@@ -42,6 +41,8 @@ export interface NodeOptions {
   conditions: () => NodeCondition[]
   /** Values of RuntimeClass.handler that can be used, beside the default one. */
   runtimeHandlers?: () => string[]
+  /** How many Pods the scheduler may place here. */
+  maxPods?: number
   /** Extra status fields. */
   images?: () => Promise<{ names: string[]; sizeBytes: number }[]>
 }
@@ -158,7 +159,7 @@ function nodeStatus(
   now: number,
   images: { names: string[]; sizeBytes: number }[],
 ): Record<string, unknown> {
-  const own = machineResources(options.stateDir)
+  const own = machineResources(options)
   // Resources of other kinds are somebody else's (a device plugin); what there is of them may be asked for.
   const others = Object.entries(node.status?.capacity ?? {}).filter(([name]) => name.includes('/'))
   const resources = { ...Object.fromEntries(others), ...own }
@@ -240,7 +241,7 @@ export function mergeConditions(old: Record<string, string>[], fresh: NodeCondit
   })
 }
 
-function machineResources(stateDir: string): Record<string, string> {
+function machineResources({ stateDir, maxPods = defaults.maxPods }: NodeOptions): Record<string, string> {
   const { blocks, bsize } = statfsSync(stateDir)
   return {
     cpu: String(cpus().length),

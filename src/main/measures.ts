@@ -3,9 +3,8 @@
 import { uptime } from 'node:os'
 import { realClock } from '../base/clock.ts'
 import type { Client } from '../client/client.ts'
-import type { Config } from '../config.ts'
+import { type Config, defaults } from '../config.ts'
 import type { Machines } from '../host/machines/machines.ts'
-import { maxPods } from '../host/node.ts'
 import type { Pods } from '../host/pods/pods.ts'
 import type { StatePaths } from '../host/state.ts'
 import { nodeMetrics, podMetrics } from '../host/stats/measured.ts'
@@ -50,7 +49,11 @@ export function measures({ config, paths, pods, machines, client }: MeasuredPart
       usage,
       pods: pods.objects,
       logs: pods.podLogs,
-      settings: { clusterDomain: config.clusterDomain, staticPodPath: paths.manifests, maxPods },
+      settings: {
+        clusterDomain: config.clusterDomain,
+        staticPodPath: paths.manifests,
+        maxPods: config.maxPods ?? defaults.maxPods,
+      },
     }),
   }
   return { ...parts, usage }

@@ -168,6 +168,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
     nodeName,
     stateDir: paths.root,
     podCidr: network.podCidr,
+    ...(config.maxPods && { maxPods: config.maxPods }),
     version: serverVersion.gitVersion,
     runtimeVersion: () => `containerd://${runtime.runtimeVersion}`,
     conditions: () => [...pods.conditions(), ...machines.conditions(), ...eviction.conditions()],

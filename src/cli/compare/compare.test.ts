@@ -159,7 +159,7 @@ test('a Pod’s processes are those of its groups, its shim, and what is below t
     one(21, 20, 'pause', '0::/tandem-0/podB/x'),
   ]
   assert.deepEqual(
-    processesOf('A', all)
+    processesOf('/podA', all)
       .map(({ pid }) => pid)
       .sort((a, b) => a - b),
     [10, 11, 12, 13, 14],

@@ -41,12 +41,13 @@ export function parseStat(stat: string): { name: string; parent: number } {
   return { name: stat.slice(stat.indexOf('(') + 1, end), parent: Number(stat.slice(end + 2).split(' ')[1] ?? 0) }
 }
 
-const isShim = ({ name }: Process): boolean => name.startsWith('containerd-shim')
+/** containerd's and podman's. */
+const isShim = ({ name }: Process): boolean => /^(containerd-shim|conmon)/.test(name)
 
-/** Of the Pod's own groups, and everything below its shim. Pure. */
-export function processesOf(uid: string, all: Process[]): Process[] {
+/** Those in a control group with this in its path, and everything below the shim that holds them. Pure. */
+export function processesOf(group: string, all: Process[]): Process[] {
   const byPid = new Map(all.map((one) => [one.pid, one]))
-  const found = new Set(all.filter(({ groups }) => groups.includes(`/pod${uid}`)))
+  const found = new Set(all.filter(({ groups }) => groups.includes(group)))
   for (const one of [...found]) {
     for (let at = byPid.get(one.parent); at; at = byPid.get(at.parent)) if (isShim(at)) found.add(at)
   }
@@ -64,7 +65,9 @@ function memoryOf(pid: number): number {
   return Number(kibibytes?.[1] ?? 0) * 1024
 }
 
-export const podMemory = (uid: string, all = processes()): ProcessMemory[] =>
-  processesOf(uid, all).map(({ pid, name }) => ({ name, bytes: memoryOf(pid) }))
+export const groupMemory = (group: string, all = processes()): ProcessMemory[] =>
+  processesOf(group, all).map(({ pid, name }) => ({ name, bytes: memoryOf(pid) }))
+
+export const podMemory = (uid: string, all?: Process[]): ProcessMemory[] => groupMemory(`/pod${uid}`, all)
 
 export const sum = (parts: ProcessMemory[]): number => parts.reduce((total, { bytes }) => total + bytes, 0)
