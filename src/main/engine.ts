@@ -2,6 +2,8 @@
 
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Logger } from '../base/log.ts'
+import { cpuShares, weigh } from '../host/cpu-weight.ts'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
 import { microvmHandler, microvmRuntime } from '../host/microvm/handler.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
@@ -19,6 +21,15 @@ export interface Engine {
 }
 
 export const cgroupOf = (instance: string): string => `/tandem-${instance}`
+
+/** All Pods and machines together weigh what the machine has, as below a kubelet, and not as one program among others. */
+export function weighWorkloads(instance: string, processors: number, log: Logger): void {
+  try {
+    weigh(cgroupOf(instance), cpuShares(1000 * processors))
+  } catch (error) {
+    log.warn('where processor time is short, all workloads together get as much as one other program', { error })
+  }
+}
 
 export function openEngine(paths: StatePaths, instance: string): Engine {
   const containerd = createContainerd({

@@ -30,7 +30,7 @@ import { createStaticPods } from '../host/static-pods.ts'
 import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { serverVersion } from '../server/health.ts'
 import { servicePort } from './addresses.ts'
-import { cgroupOf, home, type openEngine, pauseImage, providePauseImage } from './engine.ts'
+import { cgroupOf, home, type openEngine, pauseImage, providePauseImage, weighWorkloads } from './engine.ts'
 import { openFront } from './front.ts'
 import { makeRoom } from './make-room.ts'
 import { measures } from './measures.ts'
@@ -55,6 +55,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
   const { instance, nodeName, clusterDomain } = config
   const record = platform.recorder('kubelet')
   const facts = { name: nodeName, addresses: [machineAddress()], cpu: cpus().length, memoryBytes: totalmem() }
+  weighWorkloads(instance, facts.cpu, log)
   const network = createNetwork({
     instance,
     paths,

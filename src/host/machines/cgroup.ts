@@ -1,14 +1,17 @@
 // Limits of one QEMU process by cgroup, v1 or v2: memory, processors and number of tasks. A machine without usable
 // controllers runs without limits.
 
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isUnified, makeGroup, weighAsParts, weightFile } from '../cpu-weight.ts'
 
 export interface CgroupLimits {
   memoryBytes: number
   /** Processors; absent: as many as there are. */
   cpus?: number
   tasks: number
+  /** Beside other machines and Pods, when there is too little processor time for all. */
+  cpuShares: number
 }
 
 const root = '/sys/fs/cgroup'
@@ -27,22 +30,31 @@ export function confine(instance: string, uid: string, pid: number, limits: Cgro
   const quota = limits.cpus === undefined ? undefined : Math.max(1000, Math.round(limits.cpus * period))
   for (const directory of directories(instance, uid)) {
     attempt(directory.path, () => {
-      makeBelow(directory.base, directory.path, directory.unified)
+      makeGroup(directory.base, directory.path, directory.unified)
       const write = (file: string, value: string | number) => writeFileSync(join(directory.path, file), String(value))
       if (directory.unified) {
         attempt('memory.max', () => write('memory.max', limits.memoryBytes))
         attempt('pids.max', () => write('pids.max', limits.tasks))
         if (quota) attempt('cpu.max', () => write('cpu.max', `${quota} ${period}`))
+        attempt('cpu.weight', () => weighMachine(directory.path, limits.cpuShares))
       } else if (directory.controller === 'memory') write('memory.limit_in_bytes', limits.memoryBytes)
       else if (directory.controller === 'pids') write('pids.max', limits.tasks)
-      else if (quota) {
-        write('cpu.cfs_period_us', period)
-        write('cpu.cfs_quota_us', quota)
+      else {
+        if (quota) write('cpu.cfs_period_us', period)
+        if (quota) write('cpu.cfs_quota_us', quota)
+        attempt('cpu.shares', () => weighMachine(directory.path, limits.cpuShares))
       }
       write('cgroup.procs', pid)
     })
   }
   return problems
+}
+
+/** All machines together weigh what each asks for, as Pods do, which lie directly beside them. */
+function weighMachine(path: string, shares: number): void {
+  const { file, value } = weightFile(shares)
+  writeFileSync(join(path, file), `${value}`)
+  weighAsParts(dirname(path))
 }
 
 /** Puts a further process into the machine's groups. */
@@ -64,6 +76,7 @@ export async function unconfine(instance: string, uid: string): Promise<void> {
     // A process that ended stays in its group until its parent has collected it.
     for (let tries = 0; !removed(path) && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 20))
     for (const above of [join(path, '..'), join(path, '../..')]) removed(above)
+    weighAsParts(dirname(path))
   }
 }
 
@@ -92,8 +105,7 @@ export function outOfMemory(instance: string, uid: string): boolean {
 
 function directories(instance: string, uid: string) {
   const below = `tandem-${instance}/machines/${uid}`
-  if (existsSync(join(root, 'cgroup.controllers')))
-    return [{ base: root, path: join(root, below), unified: true, controller: '' }]
+  if (isUnified()) return [{ base: root, path: join(root, below), unified: true, controller: '' }]
   return ['memory', 'cpu', 'pids']
     .filter((controller) => existsSync(join(root, controller, 'cgroup.procs')))
     .map((controller) => ({
@@ -102,19 +114,4 @@ function directories(instance: string, uid: string) {
       unified: false,
       controller,
     }))
-}
-
-/** In v2 each parent must hand its controllers down. */
-function makeBelow(base: string, path: string, unified: boolean): void {
-  mkdirSync(path, { recursive: true })
-  if (!unified) return
-  let at = base
-  for (const part of path.slice(base.length + 1).split('/')) {
-    try {
-      writeFileSync(join(at, 'cgroup.subtree_control'), '+memory +pids +cpu')
-    } catch {
-      // A controller is missing: its limit is reported as not set.
-    }
-    at = join(at, part)
-  }
 }

@@ -6,6 +6,8 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
+import { cpuRequest } from '../../kinds/kubevirt/launcher-pod.ts'
+import { cpuShares } from '../cpu-weight.ts'
 import type { Network } from '../network/network.ts'
 import type { StatePaths } from '../state.ts'
 import { type Accelerator, withKvm } from './accelerator.ts'
@@ -281,6 +283,7 @@ export function limit(
       times * (memoryBytes + overheadBytes(memoryBytes, topology, accelerator) + companions.length * companionBytes),
     cpus: cpu === undefined ? undefined : quantity(cpu),
     tasks: times * 512,
+    cpuShares: cpuShares(1000 * quantity(cpuRequest(specOf(object).domain))),
   })
   for (const { pid } of companions) problems.push(...addToGroup(rooms.instance, machine.record.uid, pid))
   if (problems.length) rooms.log.warn('a machine runs without some limits', { machine: object.metadata.name, problems })

@@ -1,9 +1,9 @@
 // Control groups of containers, named by their ids below one group of this Tandem. runc makes and removes them. The
 // kernel refuses to remove a group that somebody is in.
 
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isUnified, weightFile } from '../cpu-weight.ts'
 import { directoriesIn } from './directories.ts'
 
 const root = '/sys/fs/cgroup'
@@ -36,22 +36,21 @@ export async function removeCgroups(group: string): Promise<void> {
   for (const path of await hierarchies(group)) await removeTree(path)
 }
 
-const isUnified = (): boolean => existsSync(join(root, 'cgroup.controllers'))
-
 /** Makes a group and sets what all in it may use together. Pure amounts: resources.ts. */
 export async function limitGroup(group: string, limits: GroupLimits): Promise<void> {
   const { cpuShares, cpuPeriod = 100_000, cpuQuota, memoryLimitInBytes } = limits
   const set = (controller: string, file: string, value: string | number) =>
     writeFile(join(root, controller, group, file), `${value}`)
+  const { file, value } = weightFile(cpuShares)
   if (isUnified()) {
     await mkdir(join(root, group), { recursive: true })
-    await set('', 'cpu.weight', 1 + Math.floor(((cpuShares - 2) * 9999) / 262_142))
+    await set('', file, value)
     await set('', 'cpu.max', `${cpuQuota ?? 'max'} ${cpuPeriod}`)
     await set('', 'memory.max', memoryLimitInBytes ?? 'max')
     return
   }
   for (const controller of ['cpu', 'memory']) await mkdir(join(root, controller, group), { recursive: true })
-  await set('cpu', 'cpu.shares', cpuShares)
+  await set('cpu', file, value)
   await set('cpu', 'cpu.cfs_period_us', cpuPeriod)
   await set('cpu', 'cpu.cfs_quota_us', cpuQuota ?? -1)
   await limitMemory(join(root, 'memory', group), memoryLimitInBytes ?? -1)

@@ -1,6 +1,7 @@
 // Requests and limits as cgroup settings. Formulas mirrored from the kubelet (pkg/kubelet/cm/helpers_linux.go and
 // pkg/kubelet/qos/policy.go, 1.32).
 
+import { cpuShares } from '../cpu-weight.ts'
 import {
   type AnyContainer,
   initContainers,
@@ -14,8 +15,6 @@ import {
 
 const period = 100_000
 const minQuota = 1000
-const minShares = 2
-const maxShares = 262_144
 
 export interface CgroupLimits {
   cpuShares: number
@@ -23,11 +22,6 @@ export interface CgroupLimits {
   cpuQuota?: number
   memoryLimitInBytes?: number
   oomScoreAdj: number
-}
-
-export function cpuShares(milliCpu: number): number {
-  if (milliCpu === 0) return minShares
-  return Math.min(Math.max(Math.floor((milliCpu * 1024) / 1000), minShares), maxShares)
 }
 
 /** system-node-critical */

@@ -141,11 +141,16 @@ const unpaused = 'kubevirt.io/virtual-machine-unpaused'
 const imageOf = (volumes: any[]): string =>
   volumes.find(({ containerDisk }) => containerDisk)?.containerDisk.image ?? 'none'
 
+/** A tenth of its processors, where it does not say more (KubeVirt's cpuAllocationRatio). */
+export function cpuRequest({ cpu, resources }: any = {}): string {
+  const cpus = (cpu?.cores ?? 1) * (cpu?.sockets ?? 1) * (cpu?.threads ?? 1)
+  return `${resources?.requests?.cpu ?? `${cpus * 100}m`}`
+}
+
 /** What the machine counts for on its node. */
 function resourcesOf(domain: any): object {
-  const { resources = {}, memory, cpu } = domain ?? {}
-  const cpus = (cpu?.cores ?? 1) * (cpu?.sockets ?? 1) * (cpu?.threads ?? 1)
-  const requests = { cpu: `${cpus * 100}m`, ...(memory?.guest && { memory: memory.guest }), ...resources.requests }
+  const { resources = {}, memory } = domain ?? {}
+  const requests = { cpu: cpuRequest(domain), ...(memory?.guest && { memory: memory.guest }), ...resources.requests }
   return { requests, ...(resources.limits && { limits: resources.limits }) }
 }
 
