@@ -40,8 +40,8 @@ export interface VmmVerdict {
   accelerator?: 'kvm' | 'tcg'
 }
 
-/** Pure. */
-export function vmmVerdict(driver: VmmDriver, found: FoundVmm | undefined, proved: Accelerator): VmmVerdict {
+/** Pure. `proved`: not asked for where there is no program. */
+export function vmmVerdict(driver: VmmDriver, found: FoundVmm | undefined, proved?: Accelerator): VmmVerdict {
   const no = (reason: string): VmmVerdict => ({ ready: false, reason })
   const { oldest, remedy, programs, title, can } = driver
   if (!found) return no(`${programs[0]} is missing: ${remedy}`)
@@ -49,8 +49,9 @@ export function vmmVerdict(driver: VmmDriver, found: FoundVmm | undefined, prove
     return no(
       `${found.path} is version ${found.version || 'unknown'}, and ${oldest.version} is the oldest that is used, since ${oldest.because}: ${remedy}`,
     )
-  if (proved.kind !== 'kvm' && !can.emulate)
-    return no(`${title} needs hardware virtualization (KVM) that works: ${proved.message}`)
-  const how = proved.kind === 'kvm' ? 'in KVM' : 'emulated'
-  return { ready: true, reason: `${title} ${found.version} for each Pod, ${how}`, accelerator: proved.kind }
+  const accelerator = proved?.kind ?? 'tcg'
+  if (accelerator !== 'kvm' && !can.emulate)
+    return no(`${title} needs hardware virtualization (KVM) that works: ${proved?.message ?? 'it was not proved yet'}`)
+  const how = accelerator === 'kvm' ? 'in KVM' : 'emulated'
+  return { ready: true, reason: `${title} ${found.version} for each Pod, ${how}`, accelerator }
 }

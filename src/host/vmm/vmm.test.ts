@@ -11,6 +11,7 @@ import type { Guest } from './driver.ts'
 import { vmmNamed } from './drivers.ts'
 import { qemu } from './qemu/qemu.ts'
 import { versionIn, vmmVerdict } from './readiness.ts'
+import { watchVmm } from './watch.ts'
 
 const guest: Guest = {
   kernel: '/parts/vmlinuz',
@@ -105,6 +106,34 @@ test('QEMU runs with and without KVM', () => {
   assert.equal(vmmVerdict(qemu, found, none).accelerator, 'tcg')
   assert.equal(vmmVerdict(qemu, found, kvm).accelerator, 'kvm')
   assert.equal(vmmVerdict(qemu, undefined, kvm).reason, `qemu-system-x86_64 is missing: ${qemu.remedy}`)
+})
+
+test('what is said of a VMM follows what is installed and proved', async () => {
+  const path = import.meta.filename
+  let there = false
+  let changes = 0
+  let told = (_: typeof kvm | typeof none) => {}
+  const accelerator = new Promise<typeof kvm | typeof none>((resolve) => {
+    told = resolve
+  })
+  const look = watchVmm({
+    driver: cloudHypervisor,
+    accelerator,
+    changed: () => changes++,
+    program: () => (there ? path : undefined),
+    find: async () => ({ path, version: '52.0' }),
+  })
+  assert.match(look().reason, /^cloud-hypervisor is missing: /)
+  there = true
+  assert.deepEqual(look(), { ready: 'Unknown', reason: '' })
+  told(none)
+  await accelerator
+  await null
+  assert.equal(changes, 2)
+  assert.match(look().reason, /no \/dev\/kvm$/)
+  there = false
+  assert.equal(look().ready, 'False')
+  assert.match(look().reason, /is missing/)
 })
 
 test('versions are read as programs tell them', () => {
