@@ -37,7 +37,6 @@ import { podOfExport } from './export-pods.ts'
 import { failure } from './failure.ts'
 import { createGate } from './gate.ts'
 import { type Checks, health } from './health.ts'
-import { hasLargeYaml, readLargeYaml } from './large-yaml.ts'
 import { serveMachine } from './machine-calls.ts'
 import { findInstance, type MachineOfPod } from './machine-pods.ts'
 import { createObjects, type Objects } from './objects.ts'
@@ -48,6 +47,7 @@ import { parseRequest, type RequestInfo } from './request.ts'
 import { serveResource } from './routes.ts'
 import { type KubevirtHandler, machineHandlers } from './subresources/kubevirt.ts'
 import { aggregatedGroup } from './subresources/table.ts'
+import { hasYaml, readYaml } from './yaml-thread.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -197,7 +197,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const resource = registry.find(info.group, info.version, info.resource)
       if (!resource) throw noSuchPath()
       if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
-      const read = hasLargeYaml(request) ? await readLargeYaml(request) : request
+      const read = hasYaml(request) ? await readYaml(request) : request
       const call: Call = { engine, request: read, info, resource, user, warnings, ...(annotations && { annotations }) }
       return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }

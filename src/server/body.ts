@@ -15,6 +15,15 @@ export interface Body {
   problems: string[]
 }
 
+/** A body that was read already. */
+export class ReadBody {
+  readonly body: Body
+
+  constructor(body: Body) {
+    this.body = body
+  }
+}
+
 const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
 
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase()
@@ -31,6 +40,7 @@ export const isBytes = (body: unknown): body is Uint8Array => body instanceof Ui
 export function readBody(request: ApiRequest, checkDuplicates: boolean): Body {
   const { body, headers } = request
   if (body === undefined) return { value: undefined, problems: [] }
+  if (body instanceof ReadBody) return body.body
   if (!isBytes(body)) return { value: body, problems: [] }
   if (body.length === 0) return { value: undefined, problems: [] }
   const type = mediaType(headers['content-type'])
@@ -62,6 +72,7 @@ const tooDeep = () => badRequest(`exceeded max depth: the object provided is nes
 
 /** undefined for text that is no JSON. */
 function tryJson(text: string): { value: unknown } | undefined {
+  if (!/^\s*[[{]/.test(text)) return undefined
   try {
     return { value: JSON.parse(text) }
   } catch {
@@ -76,11 +87,17 @@ function unwanted(tag: unknown): boolean {
   return /timestamp|binary/.test(name) || format === 'TIME'
 }
 
+/** JSON under the name of YAML, as kubectl sends it; undefined for what is not JSON. */
+export function jsonOfYaml(text: string): Body | undefined {
+  // Flow-style YAML that is not JSON goes the ordinary way.
+  const json = tryJson(text)
+  return json && checkedJson(json.value, text, true)
+}
+
 /** YAML as Go's sigs.k8s.io/yaml reads it: 1.1's octal numbers and booleans, but no timestamps. JSON is YAML too. */
 export function fromYaml(text: string): Body {
-  // Flow-style YAML that is not JSON goes the ordinary way.
-  const json = /^\s*[[{]/.test(text) ? tryJson(text) : undefined
-  if (json) return checkedJson(json.value, text, true)
+  const json = jsonOfYaml(text)
+  if (json) return json
   // What the parser would only find out after a long climb.
   if (isTooDeep(text)) throw tooDeep()
   const lineCounter = new (yaml().LineCounter)()

@@ -7,8 +7,8 @@ import { gzip } from 'node:zlib'
 import type { ApiError } from '../api/errors.ts'
 import type { ApiRequest, ApiResponse, WatchEvent } from '../api/exchange.ts'
 import { type Frame, frameBytes } from './forms.ts'
-import { yamlOf } from './large-yaml.ts'
 import type { EventQueue } from './verbs/event-queue.ts'
+import { yamlOf } from './yaml-thread.ts'
 
 /** HTTP/1.1's and HTTP/2's responses are used alike. */
 export type Outgoing = ServerResponse

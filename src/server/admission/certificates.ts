@@ -9,13 +9,12 @@ import type { ApiObject } from '../../api/meta.ts'
 import { formatTime } from '../../api/time.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { type Authorizer, forbiddenObject } from '../auth/authz.ts'
+import { certificateThread } from '../auth/certificate-thread.ts'
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
 
 const group = 'certificates.k8s.io'
 const resource = 'certificatesigningrequests'
 const clientSigner = 'kubernetes.io/kube-apiserver-client'
-
-const signing = () => import('../auth/signing-requests.ts')
 
 export const certificateRequests = (authorizer: Authorizer, now: () => number = Date.now): AdmissionPlugin => ({
   name: 'CertificateApproval',
@@ -74,11 +73,12 @@ function stampConditions(object: ApiObject, old: ApiObject, time: string): void 
 
 async function checkRequest(request: AdmissionRequest): Promise<void> {
   const { spec } = request.object!
-  const { requestFacts, requestProblem } = await signing()
-  const problem = await requestProblem(spec.request)
+  const problem = await certificateThread.call('requestProblem', spec.request)
   const field = 'spec.request'
   if (problem) throw wrong(request.name, { type: 'FieldValueInvalid', field, value: spec.request, detail: problem })
-  if (spec.signerName === clientSigner && requestFacts(spec.request).organizations.includes('system:masters'))
+  if (spec.signerName !== clientSigner) return
+  const { organizations } = await certificateThread.call('requestFacts', spec.request)
+  if (organizations.includes('system:masters'))
     throw refusal(request, `use of ${clientSigner} signer with system:masters group is not allowed`)
 }
 

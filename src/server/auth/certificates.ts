@@ -1,5 +1,4 @@
-// Certificates as they are made: the CA's own, and those it signs. Loaded only when one has to be made, for the library
-// behind it is as large as the rest of the API server.
+// Certificates as they are made: the CA's own, and those it signs. Runs in the thread for certificates.
 
 import 'reflect-metadata'
 import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto'

@@ -6,6 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { certificateThread } from './certificate-thread.ts'
 import type { Pair } from './certificates.ts'
 import type { RequestFacts, SigningOrder } from './signing-requests.ts'
 
@@ -40,8 +41,7 @@ export interface Pki {
 
 const day = 24 * 3600 * 1000
 
-const making = () => import('./certificates.ts')
-const signing = () => import('./signing-requests.ts')
+const { call } = certificateThread
 
 async function write(file: string, text: string, mode: number): Promise<void> {
   // Renamed into place: a crash leaves the old file or the new one, never half of one.
@@ -61,7 +61,7 @@ async function authority(directory: string, file = 'ca', name = 'tandem-ca'): Pr
   const [certFile, keyFile] = [join(directory, `${file}.crt`), join(directory, `${file}.key`)]
   const [cert, key] = await Promise.all([readIfThere(certFile), readIfThere(keyFile)])
   if (cert && key) return { cert, key }
-  const made = await (await making()).makeAuthority(name)
+  const made = await call('makeAuthority', name)
   await write(keyFile, made.key, 0o600)
   await write(certFile, made.cert, 0o644)
   return made
@@ -97,11 +97,10 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     return made
   }
   const names = servingNames(options)
-  const serving = await keep('apiserver', names, async () => (await making()).makeServing(ca, 'kube-apiserver', names))
-  const issueClient = async (name: string, groups: string[], days = 365) =>
-    (await making()).makeClient(ca, name, groups, days)
+  const serving = await keep('apiserver', names, () => call('makeServing', ca, 'kube-apiserver', names))
+  const issueClient = (name: string, groups: string[], days = 365) => call('makeClient', ca, name, groups, days)
   const admin = await keep('admin', [], () => issueClient('kubernetes-admin', ['system:masters'], 3650))
-  const makeProxy = async () => (await making()).makeClient(proxyCa, 'front-proxy-client', [], 365)
+  const makeProxy = () => call('makeClient', proxyCa, 'front-proxy-client', [], 365)
   const proxy = await keep('front-proxy-client', [], makeProxy, proxyCa.cert)
   const accountKey = await accountSigningKey(directory)
   return {
@@ -115,9 +114,9 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     accountKey,
     accountPublicKey: createPublicKey(accountKey),
     issueClient,
-    issueServing: async (names) => (await making()).makeServing(ca, names[0]!, names),
-    readRequest: async (request) => (await signing()).requestFacts(request),
-    signRequest: async (order) => (await signing()).signRequest(ca, order),
+    issueServing: (names) => call('makeServing', ca, names[0]!, names),
+    readRequest: (request) => call('requestFacts', request),
+    signRequest: (order) => call('signRequest', ca, order),
   }
 }
 

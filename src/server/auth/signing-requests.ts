@@ -1,5 +1,5 @@
-// PKCS#10: what a request for a certificate asks, whether its signature holds, and the certificate for it. Loaded with the
-// first request (pkg/apis/certificates/helpers.go and pkg/controller/certificates/authority, 1.36).
+// PKCS#10: what a request for a certificate asks, whether its signature holds, and the certificate for it. Runs in the
+// thread for certificates (pkg/apis/certificates/helpers.go and pkg/controller/certificates/authority, 1.36).
 
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'

@@ -8,7 +8,7 @@ import { applyMergePatch } from '../../api/patch/merge.ts'
 import { applyStrategicPatch } from '../../api/patch/strategic.ts'
 import { unknownFieldText } from '../../api/walk/decode.ts'
 import { isPlainObject } from '../../api/walk/plain.ts'
-import { type Body, fromJson, fromYaml, isBytes, mediaType, unsupportedMediaType } from '../body.ts'
+import { type Body, fromJson, fromYaml, isBytes, mediaType, ReadBody, unsupportedMediaType } from '../body.ts'
 import { badRequest, type Call, type WriteOptions, writeOptions } from '../call.ts'
 import { decodeAs, shapeOf, tell } from '../conform.ts'
 import type { Stored } from '../objects.ts'
@@ -65,6 +65,7 @@ function patchType(call: Call): PatchType {
 function patchBody(call: Call, type: PatchType): Body {
   const { body } = call.request
   if (body === undefined) throw badRequest('the request has no patch in its body')
+  if (body instanceof ReadBody) return body.body
   if (!isBytes(body)) return { value: body, problems: [] }
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
   return type === 'apply' ? fromYaml(text) : fromJson(text, type !== 'json')
