@@ -66,20 +66,16 @@ test('a choice that cannot be is told', () => {
 })
 
 const said = `@ calls 2000 0
-2000+0 records in
-2000+0 records out
-2000 bytes (2.0KB) copied, 0.004000 seconds, 488.3KB/s
+8.10 8.104 8.104
 @ write 1024 0
-1024+0 records in
-1024+0 records out
-4194304 bytes (4.2 MB, 4.0 MiB) copied, 4.1943e-02 s, 100 MB/s
+0.90 0.95194 0.96194
 @ read 1024 0
-4194304 bytes (4.0MB) copied, 0.004194 seconds, 953.7MB/s
+0.90 0.904194 0.904194
 @ open 1000 0
 9.98 10.23 10.28
 `
 
-test('answers of dd, GNU and busybox, and of the loops', () => {
+test('what the clock showed, without what the shell itself takes', () => {
   const { problems, systemCallNs, writeBytesPerSecond, readBytesPerSecond, openNs } = parseMeasures(said)
   assert.deepEqual(problems, {})
   assert.equal(Math.round(systemCallNs!), 1000)
@@ -90,13 +86,13 @@ test('answers of dd, GNU and busybox, and of the loops', () => {
 
 test('what could not be measured says why', () => {
   const { problems, systemCallNs } = parseMeasures(
-    '@ calls 2000 127\nsh: dd: not found\n@ write 1024 1\ndd: writing: No space left on device\n@ read 1 0\ndone\n',
+    '@ calls 0 127\nsh: dd: not found\n@ write 0 1\n1+0 records in\ndd: writing: No space left on device\n@ read 9 0\n1.20 1.20 1.20\n',
   )
   assert.equal(systemCallNs, undefined)
   assert.deepEqual(problems, {
     calls: 'the image has no dd',
     write: 'dd: writing: No space left on device',
-    read: 'dd does not say its time',
+    read: 'too fast to be measured',
     open: 'no answer',
   })
 })
@@ -105,16 +101,15 @@ test('the script is understood by the shell of this machine, and ends', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tandem-compare-'))
   try {
     const [shell, ...args] = measuring.map((word) =>
-      word.replaceAll(scratch, folder).replaceAll(/40000000|200000/g, '4000'),
+      word
+        .replaceAll(scratch, folder)
+        .replaceAll(/30000000|16384|200000/g, '2000')
+        .replaceAll('-lt 64', '-lt 2'),
     )
     const output = execFileSync(shell!, args, { encoding: 'utf8', timeout: 60_000 })
-    const { systemCallNs, readBytesPerSecond, problems } = parseMeasures(output)
-    assert.ok(systemCallNs! > 0 && readBytesPerSecond! > 0, output)
-    // A loop of which the clock of /proc/uptime sees nothing may be told as too fast, no other problem.
-    assert.deepEqual(
-      Object.keys(problems).filter((name) => name !== 'open'),
-      [],
-    )
+    // As short as here, the clock may have seen nothing of one; no other problem is to be.
+    for (const problem of Object.values(parseMeasures(output).problems))
+      assert.equal(problem, 'too fast to be measured')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

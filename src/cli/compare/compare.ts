@@ -100,7 +100,7 @@ export const lacksShell = (message: string): boolean =>
 /** @param row takes what is seen beside the times */
 async function startAndAsk(comparison: Comparison, wanted: Wanted, row: Row | undefined): Promise<Start> {
   const { client, signal, access } = comparison
-  const { uid, started, runningMs } = await startPod(client, wanted, signal)
+  const { pod, started, runningMs } = await startPod(client, wanted, signal)
   const target = { namespace: wanted.namespace, pod: wanted.name, container }
   let start: Start = { runningMs }
   if (wanted.shell) {
@@ -109,7 +109,7 @@ async function startAndAsk(comparison: Comparison, wanted: Wanted, row: Row | un
     const [version = '', release = ''] = answer.stdout.trim().split('\n')
     if (row) Object.assign(row, { version, release: release || (version.split(' ')[2] ?? '') })
   }
-  if (row) row.memory = podMemory(uid)
+  if (row) row.memory = podMemory(pod)
   return start
 }
 

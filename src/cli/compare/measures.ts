@@ -10,36 +10,48 @@ export const question = ['sh', '-c', 'IFS= read -r version < /proc/version; echo
 export const scratch = '/tandem-compare'
 
 /**
- * Each measure is repeated, longer, until it takes a tenth of a second or is as long as it may be. dd says its own time; of
- * a loop in the shell it is the difference to one without the opening. "1$number": what begins with 0 would be octal.
+ * Each measure is repeated, longer, until it takes a third of a second or is as long as it may be; then the same is done
+ * with nothing to do, for what the shell and the start of dd take. The clock is /proc/uptime: not every dd tells its time.
+ * "1$number": what begins with 0 would be octal.
  */
 const script = `
 LC_ALL=C; export LC_ALL
 file=${scratch}/measured
 : > $file
+clock() { read -r now rest < /proc/uptime; }
+soon() { [ $((1\${now%.*}\${now#*.} - 1\${from%.*}\${from#*.})) -lt 30 ]; }
 dds() {
-  name=$1 n=$2 most=$3; shift 3
+  name=$1 n=$2 most=$3 turns=1; shift 3
   while :; do
-    said=$(dd "$@" count=$n 2>&1); code=$?
-    [ $code = 0 ] && [ $n -lt $most ] || break
-    case $said in *'copied, 0.0'*|*'copied, '*e-*) n=$((n * 4)) ;; *) break ;; esac
+    clock; from=$now i=0
+    while [ $i -lt $turns ]; do
+      i=$((i + 1))
+      said=$(dd "$@" count=$n 2>&1) || { echo "@ $name 0 $?"; echo "$said"; return; }
+    done
+    clock
+    soon || break
+    if [ $n -lt $most ]; then n=$((n * 4)); elif [ $turns -lt 64 ]; then turns=$((turns * 2)); else break; fi
   done
-  echo "@ $name $n $code"; echo "$said"
+  between=$now i=0
+  while [ $i -lt $turns ]; do i=$((i + 1)); said=$(dd "$@" count=0 2>&1); done
+  clock
+  echo "@ $name $((n * turns)) 0"; echo "$from $between $now"
 }
-dds calls 2000 40000000 if=/dev/zero of=/dev/null bs=1
-dds write 1024 16384 if=/dev/zero of=$file bs=4k
-dds read $n $n if=$file of=/dev/null bs=4k
+dds calls 2000 30000000 if=/dev/zero of=/dev/null bs=1
+dds write 1024 16384 if=/dev/zero of=$file bs=4k conv=notrunc
+dds read 1024 $n if=$file of=/dev/null bs=4k
 n=100
 while :; do
-  read -r from rest < /proc/uptime
-  i=0; while [ $i -lt $n ]; do i=$((i + 1)); : < $file; done
-  read -r between rest < /proc/uptime
-  i=0; while [ $i -lt $n ]; do i=$((i + 1)); : ; done
-  read -r to rest < /proc/uptime
-  [ $((1\${between%.*}\${between#*.} - 1\${from%.*}\${from#*.})) -lt 20 ] && [ $n -lt 200000 ] || break
+  clock; from=$now i=0
+  while [ $i -lt $n ]; do i=$((i + 1)); : < $file; done
+  clock
+  soon && [ $n -lt 200000 ] || break
   n=$((n * 4))
 done
-echo "@ open $n 0"; echo "$from $between $to"
+between=$now i=0
+while [ $i -lt $n ]; do i=$((i + 1)); : ; done
+clock
+echo "@ open $n 0"; echo "$from $between $now"
 `
 export const measuring = ['sh', '-c', script]
 
@@ -57,49 +69,35 @@ export interface Measures {
 
 const block = 4096
 
+/** By its name: what one of that many takes, in seconds. */
+const meanings: Record<Name, (seconds: number) => Omit<Measures, 'problems'>> = {
+  // One to read and one to write.
+  calls: (seconds) => ({ systemCallNs: (seconds * 1e9) / 2 }),
+  write: (seconds) => ({ writeBytesPerSecond: block / seconds }),
+  read: (seconds) => ({ readBytesPerSecond: block / seconds }),
+  open: (seconds) => ({ openNs: seconds * 1e9 }),
+}
+
 export function parseMeasures(output: string): Measures {
-  const sections = new Map<string, { count: number; code: number; said: string }>()
-  const parts = output.split(/^@ (\w+) (\d+) (\d+)\n/m)
-  for (let at = 1; at + 3 < parts.length; at += 4)
-    sections.set(parts[at]!, { count: Number(parts[at + 1]), code: Number(parts[at + 2]), said: parts[at + 3]!.trim() })
   const measures: Measures = { problems: {} }
-  const note = (name: Name, take: (count: number, said: string) => string | undefined) => {
-    const section = sections.get(name)
-    const problem = section ? (problemOf(section) ?? take(section.count, section.said)) : 'no answer'
-    if (problem) measures.problems[name] = problem
+  const parts = output.split(/^@ (\w+) (\d+) (\d+)\n/m)
+  for (const name of measureNames) {
+    const at = parts.indexOf(name)
+    const [count, code, said = ''] = parts.slice(at + 1)
+    const seconds = secondsOf(said) / Number(count)
+    if (at < 0) measures.problems[name] = 'no answer'
+    else if (code !== '0') measures.problems[name] = problemOf(Number(code), said.trim())
+    else if (!(seconds > 0)) measures.problems[name] = 'too fast to be measured'
+    else Object.assign(measures, meanings[name](seconds))
   }
-  const byDd = (name: Name, take: (count: number, seconds: number) => void) =>
-    note(name, (count, said) => {
-      const seconds = secondsOf(said)
-      if (!seconds) return 'dd does not say its time'
-      take(count, seconds)
-      return undefined
-    })
-  byDd('calls', (count, seconds) => {
-    // One to read and one to write.
-    measures.systemCallNs = (seconds * 1e9) / (2 * count)
-  })
-  byDd('write', (count, seconds) => {
-    measures.writeBytesPerSecond = (count * block) / seconds
-  })
-  byDd('read', (count, seconds) => {
-    measures.readBytesPerSecond = (count * block) / seconds
-  })
-  note('open', (count, said) => {
-    const [from = 0, between = 0, to = 0] = said.split(' ').map(Number)
-    const took = between - from - (to - between)
-    if (!(took > 0)) return 'too fast to be measured'
-    measures.openNs = (took * 1e9) / count
-    return undefined
-  })
   return measures
 }
 
-/** "… copied, 0.25 s, 400 MB/s" of GNU, "… copied, 0.250000 seconds, 400.0MB/s" of busybox. */
-const secondsOf = (said: string): number => Number(/copied, ([\d.e+-]+) s/.exec(said)?.[1] ?? 0)
-
-function problemOf({ code, said }: { code: number; said: string }): string | undefined {
-  if (code === 0) return undefined
-  if (code === 127) return 'the image has no dd'
-  return said.split('\n').at(-1) || `dd ended with code ${code}`
+/** The first part, without what the second took. */
+function secondsOf(said: string): number {
+  const [from = 0, between = 0, to = 0] = said.split(' ').map(Number)
+  return between - from - (to - between)
 }
+
+const problemOf = (code: number, said: string): string =>
+  code === 127 ? 'the image has no dd' : said.split('\n').at(-1) || `dd ended with code ${code}`

@@ -2,6 +2,7 @@
 // parts. QEMU, gVisor's kernel and the servers of files are processes below the shim like any other.
 
 import { readdirSync, readFileSync } from 'node:fs'
+import type { ApiObject } from '../../api/meta.ts'
 
 export interface ProcessMemory {
   name: string
@@ -68,6 +69,10 @@ function memoryOf(pid: number): number {
 export const groupMemory = (group: string, all = processes()): ProcessMemory[] =>
   processesOf(group, all).map(({ pid, name }) => ({ name, bytes: memoryOf(pid) }))
 
-export const podMemory = (uid: string, all?: Process[]): ProcessMemory[] => groupMemory(`/pod${uid}`, all)
+/** `containerd://<id>`, of one of its containers: each has a group of that name. */
+export const podMemory = ({ status }: ApiObject, all?: Process[]): ProcessMemory[] => {
+  const [id = ''] = status?.containerStatuses?.[0]?.containerID?.split('/').slice(-1) ?? []
+  return id ? groupMemory(`/${id}`, all) : []
+}
 
 export const sum = (parts: ProcessMemory[]): number => parts.reduce((total, { bytes }) => total + bytes, 0)

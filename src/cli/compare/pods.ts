@@ -100,7 +100,7 @@ export function problemOf({ status }: StoredObject): string | undefined {
 /** @returns the Pod and the milliseconds from its creation to Running. @throws StartProblem */
 export async function startPod(client: Client, wanted: Wanted, signal: AbortSignal) {
   const started = performance.now()
-  const { metadata } = await client.create(pods, podOf(wanted))
+  await client.create(pods, podOf(wanted))
   const late = AbortSignal.timeout(startMs)
   const fieldSelector = `metadata.name=${wanted.name}`
   const events = client.watch(pods, {
@@ -110,8 +110,7 @@ export async function startPod(client: Client, wanted: Wanted, signal: AbortSign
   })
   let last = ''
   for await (const { object } of events) {
-    if (object.status?.phase === 'Running')
-      return { uid: metadata.uid, started, runningMs: performance.now() - started }
+    if (object.status?.phase === 'Running') return { pod: object, started, runningMs: performance.now() - started }
     const problem = problemOf(object)
     if (problem) throw new StartProblem(problem)
     last = object.status?.containerStatuses?.[0]?.state?.waiting?.reason ?? object.status?.phase ?? ''

@@ -18,8 +18,9 @@ const none = '–'
 
 /** Three digits that mean something, with the unit that suits. */
 export function amount(value: number, units: [factor: number, unit: string][]): string {
-  const [factor, unit] = units.findLast(([factor]) => value >= factor) ?? units[0]!
-  const scaled = value / factor
+  const rounded = Number(value.toPrecision(3))
+  const [factor, unit] = units.findLast(([factor]) => rounded >= factor) ?? units[0]!
+  const scaled = rounded / factor
   return `${scaled >= 100 ? Math.round(scaled) : Number(scaled.toPrecision(scaled < 1 ? 2 : 3))} ${unit}`
 }
 
