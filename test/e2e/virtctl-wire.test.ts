@@ -1,7 +1,8 @@
 // virtctl 1.9 by its wire form: the requests that its commands send, as recorded from it, in its order: bodies without a
 // Content-Type, streams over WebSocket with plain.kubevirt.io. Where each command is tested:
-//   here: credentials (add-ssh-key, remove-ssh-key, set-password), ssh, scp and port-forward (they send the same), start
-//   --paused, stop --force, restart --force, console to its end, migrate, migrate-cancel, permitted-devices, version;
+//   here: credentials (add-ssh-key, remove-ssh-key, set-password), ssh, scp and port-forward (they send the same), also of
+//   UDP, start --paused, stop --force, restart --force, soft-reboot, reset, console to its end, migrate, migrate-cancel,
+//   permitted-devices, version;
 //   virtual-machines: start, stop, restart, pause, unpause, console; hotplug: addvolume, removevolume;
 //   virtctl-exports: vmexport, guestfs, usbredir, objectgraph, adm, create vm; data-volumes: image-upload.
 
@@ -47,6 +48,8 @@ const machine = {
 
 interface Stream {
   socket: WebSocket
+  /** The messages as they came. */
+  messages: string[]
   /** All that came, until it ended with this code. */
   ended: Promise<{ code: number; received: string }>
 }
@@ -81,7 +84,7 @@ describe('virtctl by its wire form', () => {
     return answer.object as StoredObject
   }
 
-  async function put(kind: 'virtualmachines' | 'virtualmachineinstances', verb: string, body: object) {
+  async function put(kind: 'virtualmachines' | 'virtualmachineinstances', verb: string, body?: object) {
     const { status, object } = await call('PUT', `${group}/v1/namespaces/default/${kind}/web/${verb}`, body)
     return { code: status, message: (object as { message?: string } | undefined)?.message }
   }
@@ -94,16 +97,16 @@ describe('virtctl by its wire form', () => {
     const url = `${access.server.replace(/^http/, 'ws')}${group}/v1/namespaces/default/${path}`
     const { ca, clientCertificate: cert, clientKey: key } = access
     const socket = new WebSocket(url, 'plain.kubevirt.io', { ca, cert, key })
-    let received = ''
+    const messages: string[] = []
     socket.on('message', (data, isBinary) => {
       assert.ok(isBinary)
-      received += data.toString()
+      messages.push(data.toString())
     })
     return new Promise((resolve, reject) => {
       const ended = new Promise<{ code: number; received: string }>((end) =>
-        socket.on('close', (code) => end({ code, received })),
+        socket.on('close', (code) => end({ code, received: messages.join('') })),
       )
-      socket.on('open', () => resolve({ socket, ended }))
+      socket.on('open', () => resolve({ socket, messages, ended }))
       socket.on('error', reject)
       socket.on('unexpected-response', (_request, answer) => {
         let body = ''
@@ -126,7 +129,7 @@ describe('virtctl by its wire form', () => {
     tandem = await startTandem()
     access = accessFromKubeconfig(readFileSync(tandem.kubeconfig, 'utf8'))
     api = createHttpsTransport(access)
-    await buildAgentGuest(tandem)
+    await buildAgentGuest(tandem, { perl: true })
     await tandem.apply([machine, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'words' } }])
   })
 
@@ -228,6 +231,38 @@ describe('virtctl by its wire form', () => {
     const { socket, ended } = await stream('virtualmachines/web/portforward/81/udp')
     socket.send(Buffer.from('nobody listens: the guest says so'))
     assert.deepEqual(await ended, { code: 1000, received: '' })
+  })
+
+  test('port-forward udp/…: a message is a datagram, a stream is a client', async () => {
+    const echo = 'while (defined($from = recv(S, $said, 2000, 0))) { send(S, uc $said, 0, $from) }'
+    const listen = 'socket(S, 2, 2, 17) && bind(S, pack("Sna4x8", 2, 53, "\\0" x 4)) or die $!; print "listens\\n"'
+    await shell!.run(`cd /tmp; echo '$| = 1; ${listen}; ${echo}' > echo.pl; (perl echo.pl > echo.log 2>&1 &)`)
+    await until('the guest listens', async () => (await shell!.run('cat /tmp/echo.log')) === 'listens')
+    const clients = await Promise.all(['one', 'two'].map(() => stream('virtualmachines/web/portforward/53/udp')))
+    const long = 'x'.repeat(1400)
+    for (const [index, { socket }] of clients.entries())
+      for (const said of [`first of ${index}`, `second of ${index}`, long]) socket.send(Buffer.from(said))
+    await until('every answer', () => clients.every(({ messages }) => messages.length === 3))
+    for (const [index, { socket, messages, ended }] of clients.entries()) {
+      assert.deepEqual(messages, [`FIRST OF ${index}`, `SECOND OF ${index}`, long.toUpperCase()])
+      socket.close(1000)
+      await ended
+    }
+  })
+
+  test('soft-reboot, reset: the same instance, its guest anew', async () => {
+    const { metadata } = await object(`${instancesPath}/web`)
+    const boots = [await shell!.run('cat /proc/sys/kernel/random/boot_id')]
+    // Its agent cannot shut it down: its power button is pressed.
+    for (const verb of ['softreboot', 'reset']) {
+      assert.equal((await put('virtualmachineinstances', verb)).code, 200, verb)
+      await shell!.expect(/tandem-minimal: ready/)
+      await shell!.expect(/[#$] .{0,4}$/, { again: '\r' })
+      boots.push(await shell!.run('cat /proc/sys/kernel/random/boot_id'))
+    }
+    assert.equal(new Set(boots).size, 3, boots.join())
+    const now = await object(`${instancesPath}/web`)
+    assert.deepEqual([now.metadata.uid, now.status!.phase], [metadata.uid, 'Running'])
   })
 
   test('migrate, migrate-cancel: the guest stays where it is', async () => {

@@ -18,9 +18,12 @@ export interface GuestInfo {
   version?: string
 }
 
+/** The guest's own word: it cannot, or does not want to. */
+export class AgentRefusal extends Error {}
+
 export interface Agent {
   readonly closed: boolean
-  /** @throws Error when the guest does not answer in time or says no. */
+  /** @throws Error when the guest does not answer in time, AgentRefusal when it says no. */
   execute<T = any>(command: string, args?: object, timeoutMs?: number): Promise<T>
   close(): void
 }
@@ -43,7 +46,7 @@ export async function openAgent(path: string, timeoutMs = 3_000): Promise<Agent>
       if (!synchronized && message.return !== token) return
       synchronized = true
       const error = message.error as { desc?: unknown } | undefined
-      if (error) waiting?.reject(new Error(`the guest agent says: ${String(error.desc).slice(0, 200)}`))
+      if (error) waiting?.reject(new AgentRefusal(`the guest agent says: ${String(error.desc).slice(0, 200)}`))
       else waiting?.resolve(message.return)
     },
     onClose: (reason) => waiting?.reject(new Error(`guest agent: ${reason}`)),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ApiError, isApiError } from '../../api/errors.ts'
 import type { ByteChannel, ExecSession, NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import type { Logger } from '../../base/log.ts'
+import { AgentRefusal } from './agent.ts'
 import { execInGuest } from './agent-exec.ts'
 import { connectTcp, connectUdp, connectUnix } from './channel.ts'
 import { freeze, isFrozen, thaw } from './freeze.ts'
@@ -138,14 +139,9 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
     async softReboot(ref) {
       const machine = running(ref)
       if (pausedBy(machine)) throw conflict('VMI is paused')
-      if (!machine.agentOpen) {
-        machine.rebooting = true
-        await qmpOf(machine).execute('system_powerdown')
-        return
-      }
-      const agent = await agentOf(machine)
-      // The guest answers nothing when it does as it is told.
-      await agent.execute('guest-shutdown', { mode: 'reboot' }, 2_000).catch(() => {})
+      if (machine.agentOpen && (await rebootsByAgent(machine))) return
+      machine.rebooting = true
+      await qmpOf(machine).execute('system_powerdown')
     },
 
     async freeze(ref, forMs) {
@@ -173,6 +169,18 @@ export function createControl({ machines, observer }: ControlOptions): MachineCo
       return await (await agentOf(machine)).execute(command, args, 5_000)
     },
   }
+}
+
+/** False when the agent says no: then its power button is pressed (libvirt, qemuDomainReboot). */
+async function rebootsByAgent(machine: Machine): Promise<boolean> {
+  const agent = await agentOf(machine)
+  try {
+    await agent.execute('guest-shutdown', { mode: 'reboot' }, 2_000)
+  } catch (error) {
+    // The guest answers nothing when it does as it is told.
+    return !(error instanceof AgentRefusal)
+  }
+  return true
 }
 
 /** The console has one stream out, no size, and no end of its own but the machine's. */
