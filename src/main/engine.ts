@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts'
 import { cpuShares, weigh } from '../host/cpu-weight.ts'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
 import { microvmHandler, microvmRuntime } from '../host/microvm/handler.ts'
+import { createRemains } from '../host/microvm/remains.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
 import { runtimesOfMachine } from '../host/pods/runtimes/discover.ts'
 import type { StatePaths } from '../host/state.ts'
@@ -37,6 +38,7 @@ export function openEngine(paths: StatePaths, instance: string): Engine {
     sandboxImage: pauseImage,
     cgroupParent: cgroupOf(instance),
     runtimes: { ...runtimesOfMachine(), [microvmHandler]: microvmRuntime(paths) },
+    beside: createRemains(paths.microvm),
   })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })
   return { containerd, images }

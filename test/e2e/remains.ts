@@ -89,6 +89,7 @@ export function machineOf(stateDir: string): Machine {
       ...idsOnDisk(paths, instance).map(({ what, id }) => ({ what, owner: byId(id) })),
       ...podNamespaces(paths, known),
       ...namedByUid(paths, instance),
+      ...microvmUsers(paths, byId),
       ...processes(stateDir, instance, byId),
       ...mounts(stateDir, instance, byId),
       ...(await addresses(paths, instance)),
@@ -120,6 +121,8 @@ function idsOnDisk(paths: StatePaths, instance: string): { what: string; id: str
     `/sys/fs/cgroup/tandem-${instance}/*`,
     `/sys/fs/cgroup/*/tandem-${instance}/*`,
     `/var/lib/cni/results/tandem-${instance}-*`,
+    `${paths.microvm}/{pods,containers}/*`,
+    `${paths.microvm}/pods/*/tree/c/*`,
   ].flatMap((pattern) => globSync(pattern))
   const given = globSync(`${paths.cni.data}/tandem-${instance}/*.*.*.*`).map((path) => ({
     what: `address ${path}`,
@@ -159,6 +162,15 @@ function namedByUid(paths: StatePaths, instance: string): Remain[] {
   ]
     .flatMap((pattern) => globSync(pattern))
     .map((path) => ({ what: path, owner: uidPattern.exec(basename(path))?.[0] ?? 'a name without a uid' }))
+}
+
+/** Each is claimed for a sandbox, with all its processes: whose they are stands in nothing else of theirs. */
+function microvmUsers({ microvm }: StatePaths, byId: (id: string) => string): Remain[] {
+  const owners = new Map<number, string>()
+  for (const path of globSync(`${microvm}/pods/*/state.json`))
+    owners.set((JSON.parse(read(path) || '{}') as { user: number }).user, byId(idPattern.exec(path)?.[0] ?? ''))
+  const users = globSync(`${microvm}/users/*`).map((path) => Number(basename(path)))
+  return users.map((user) => ({ what: `user ${user}`, owner: owners.get(user) ?? 'no sandbox' }))
 }
 
 /** All but Tandem and its containerd, which are for everybody. */

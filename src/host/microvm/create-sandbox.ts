@@ -12,7 +12,16 @@ import { controlMac } from './machine-argv.ts'
 import { type GuestNetwork, prepareNetwork } from './network.ts'
 import { annotationOf, networkOf, type OciSpec } from './oci.ts'
 import { partsFolder } from './parts.ts'
-import { firstUser, podFolder, type Settings, sharedFolder, userCount, userFolder } from './places.ts'
+import {
+  bootFolder,
+  firstUser,
+  podFolder,
+  type Settings,
+  sharedFolder,
+  treeFolder,
+  userCount,
+  userFolder,
+} from './places.ts'
 import { sizeOf } from './size.ts'
 import { machineSpec } from './specs.ts'
 
@@ -26,22 +35,32 @@ export async function createSandbox(settings: Settings, id: string, config: stri
     throw new Error('a Pod in a micro-VM has a network of its own: hostNetwork needs another runtimeClassName')
   const user = claimUser(settings, id)
   const folder = podFolder(settings, id)
-  const shared = sharedFolder(folder)
-  mkdirSync(join(shared, 'boot'), { recursive: true, mode: 0o711 })
-  mkdirSync(join(shared, 'c'), { mode: 0o711 })
-  mkdirSync(join(folder, 'vm'), { mode: 0o700 })
+  const tree = treeFolder(folder)
+  mkdirSync(tree, { recursive: true, mode: 0o711 })
+  for (const name of ['boot', 'c']) mkdirSync(join(tree, name), { mode: 0o711 })
+  for (const name of ['shared', 'vm']) mkdirSync(join(folder, name), { mode: 0o700 })
   chownSync(join(folder, 'vm'), user, user)
   writeFileSync(join(folder, 'state.json'), JSON.stringify({ user }))
   writeFileSync(join(folder, 'passwd'), `client:x:${user}:${user}::/root:/bin/sh\n`, { mode: 0o644 })
-  // What is mounted below it later is seen by who serves it.
-  await run(['mount', '--bind', shared, shared])
-  await run(['mount', '--make-shared', shared])
+  await shareTree(folder)
   const [network] = await Promise.all([prepareNetwork(netns, user), serveFiles(folder, user)])
-  writeBoot(join(shared, 'boot'), spec, network)
+  writeBoot(bootFolder(folder), spec, network)
   const size = sizeOf((name) => annotationOf(spec, name), availableParallelism())
   const shape = { ...size, podMac: network.mac, accelerator: 'tcg' as const }
   const places = { folder, parts: partsFolder(settings.home), machineRoot: machineRoot(settings), user }
   writeFileSync(config, JSON.stringify(machineSpec(spec, shape, places)))
+}
+
+/** Guests cannot fill this machine's memory with what they say. */
+const bootOptions = 'size=512k,nr_inodes=4096,mode=755,nosuid,nodev,noexec'
+
+async function shareTree(folder: string): Promise<void> {
+  const shared = sharedFolder(folder)
+  await run(['mount', '--bind', '-o', 'ro', treeFolder(folder), shared])
+  // What is mounted below it later is seen by who serves it, and nowhere else.
+  await run(['mount', '--make-private', shared])
+  await run(['mount', '--make-shared', shared])
+  await run(['mount', '-t', 'tmpfs', '-o', bootOptions, 'boot', bootFolder(folder)])
 }
 
 /** The same user for one sandbox, whoever asks and how often. */

@@ -45,7 +45,7 @@ const bundle = (): OciSpec => ({
 
 test('in the guest the container is what containerd wanted, with the files where the guest sees them', () => {
   const { spec, shared } = guestContainer(bundle(), id, new Map())
-  assert.deepEqual(shared, [{ index: 2, source: '/pods/1/volumes/data' }])
+  assert.deepEqual(shared, [{ index: 2, source: '/pods/1/volumes/data', readOnly: true }])
   assert.equal(spec.root.path, `/pod/c/${id}/rootfs`)
   assert.deepEqual(spec.mounts?.slice(1), [
     { destination: '/dev/shm', type: 'bind', source: '/run/shm', options: ['rbind', 'rw'] },

@@ -14,8 +14,17 @@ export const podFolder = ({ run }: Settings, sandboxId: string): string => join(
 /** By container: a link to its Pod's folder, for those that only know its id. */
 export const containerLink = ({ run }: Settings, id: string): string => join(run, 'containers', id)
 
+/**
+ * A guest may be hostile, kernel and all, so nobody here follows a path that it could have changed: it sees `tree`, where
+ * this machine writes, as `shared`, which is read-only but for the mounts of the containers' files and for `boot`.
+ */
+export const treeFolder = (folder: string): string => join(folder, 'tree')
 export const sharedFolder = (folder: string): string => join(folder, 'shared')
-export const containerFolder = (folder: string, id: string): string => join(folder, 'shared/c', id)
+export const containerFolder = (folder: string, id: string): string => join(folder, 'tree/c', id)
+/** Where a container's files are mounted for the guest. */
+export const mountFolder = (folder: string, id: string): string => join(folder, 'shared/c', id)
+/** What the guest is told before it starts; then what it says, in files directly below: small, and never trusted. */
+export const bootFolder = (folder: string): string => join(folder, 'shared/boot')
 
 /** Each QEMU's user is claimed by a folder that only one can make. */
 export const userFolder = ({ run }: Settings, user: number): string => join(run, 'users', `${user}`)

@@ -4,6 +4,7 @@
 #   run by runc: pipes, terminals, exit codes, control groups and the state on disk are runc's.
 # - `create` and `exec` rewrite what is to run (runtime.ts); `start` waits for the guest's own start; `kill` goes to the
 #   process in the guest; `delete` takes away what `create` has made.
+# - The guest may be hostile: of what it says (places.ts) no link is followed, and only so much is read.
 set -u
 root= bundle= command= id= signal= all= expect=
 for word in "$@"; do
@@ -22,17 +23,14 @@ done
 run=$TANDEM_MICROVM_RUN
 case $id in *[!0-9a-f]* | '') exec runc "$@" ;; esac
 folder=$run/containers/$id
-own=$folder/shared/c/$id
+said=$folder/shared/boot/$id
 
 in_guest() { timeout 20 runc --root "$root" exec "$id" /usr/bin/dbclient -q root@169.254.75.2 "$@" 2> /dev/null; }
 
-# Mounts below $1 are gone, or nothing is removed: what is mounted there is somebody's data.
-clear_away() {
-  target=$(readlink -f "$1") || return 0
-  awk -v at="$target" '$5 == at || index($5, at "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+unmount_below() {
+  awk -v at="$1" '$5 == at || index($5, at "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
     while read -r point; do umount -l "$point"; done
-  awk -v at="$target" '$5 == at || index($5, at "/") == 1 { found = 1 } END { exit found }' /proc/self/mountinfo &&
-    rm -rf "$target"
+  awk -v at="$1" '$5 == at || index($5, at "/") == 1 { found = 1 } END { exit found }' /proc/self/mountinfo
 }
 
 ended() { ! runc --root "$root" state "$id" 2> /dev/null | grep -q '"status": "running"'; }
@@ -47,9 +45,9 @@ case $command in
     runc "$@" || exit $?
     [ -e "$folder" ] || exit 0
     turn=0
-    until [ -e "$own/started" ]; do
-      if [ -e "$own/exit" ]; then
-        tail -n 1 "$own/crun.log" >&2
+    until [ -e "$said.started" ]; do
+      if [ -e "$said.exit" ]; then
+        dd if="$said.log" iflag=nofollow,nonblock bs=4096 count=1 status=none 2> /dev/null | tail -n 1 >&2
         exit 1
       fi
       turn=$((turn + 1))
@@ -59,7 +57,7 @@ case $command in
     exit 0
     ;;
   kill)
-    if [ -e "$own/started" ] && [ ! -e "$own/exit" ]; then in_guest signal "$id" "${signal:-TERM}" $all && exit 0; fi
+    if [ -e "$said.started" ] && [ ! -e "$said.exit" ]; then in_guest signal "$id" "${signal:-TERM}" $all && exit 0; fi
     ;;
   update)
     if [ -e "$folder" ]; then
@@ -71,13 +69,17 @@ case $command in
     runc "$@"
     code=$?
     if [ -L "$folder" ]; then
-      clear_away "$own"
+      pod=$(readlink -f "$folder")
+      # Somebody's data is mounted there: gone, or nothing is removed.
+      unmount_below "$pod/shared/c/$id" && rm -rf "$pod/tree/c/$id"
+      rm -f "$said.started" "$said.exit" "$said.log"
       rm -f "$folder"
     elif [ -d "$run/pods/$id" ]; then
-      pid=$(cat "$run/pods/$id/files.pid" 2> /dev/null) &&
-        grep -qF "pods/$id/" "/proc/$pid/cmdline" 2> /dev/null && kill -9 "$pid"
-      user=$(sed -n 's/.*"user":\([0-9]*\).*/\1/p' "$run/pods/$id/state.json")
-      clear_away "$run/pods/$id"
+      pod=$run/pods/$id
+      pid=$(cat "$pod/files.pid" 2> /dev/null) &&
+        grep -qF "$id/" "/proc/$pid/cmdline" 2> /dev/null && kill -9 "$pid"
+      user=$(sed -n 's/.*"user":\([0-9]*\).*/\1/p' "$pod/state.json")
+      unmount_below "$(readlink -f "$pod")" && rm -rf "$pod"
       [ -z "$user" ] || rmdir "$run/users/$user"
     fi
     exit $code

@@ -2,7 +2,23 @@
 // the guest and what stands for it here, then becomes runc. (runtime.sh does the other commands.)
 
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../exec.ts'
 import { parseCall } from './call.ts'
@@ -10,7 +26,7 @@ import { createSandbox } from './create-sandbox.ts'
 import type { OciProcess, OciSpec } from './oci.ts'
 import { isSandbox, sandboxIdOf } from './oci.ts'
 import { makeParts, partsFolder } from './parts.ts'
-import { containerFolder, containerLink, podFolder, type Settings } from './places.ts'
+import { bootFolder, containerFolder, containerLink, mountFolder, podFolder, type Settings } from './places.ts'
 import { clientProcess, clientSpec, guestCommand, guestContainer, guestProcess } from './specs.ts'
 
 const settings: Settings = { run: process.env.TANDEM_MICROVM_RUN!, home: process.env.TANDEM_MICROVM_HOME! }
@@ -30,9 +46,25 @@ function pidNamespaces(spec: OciSpec, folder: string): Map<string, string> {
   if (!path || !pid) return found
   const group = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
   const id = /([0-9a-f]{64})/.exec(group)?.[1]
-  const started = id && join(containerFolder(folder, id), 'started')
-  if (started && existsSync(started)) found.set(path, `/proc/${readFileSync(started, 'utf8').trim()}/ns/pid`)
+  const started = id ? saidNumber(join(bootFolder(folder), `${id}.started`)) : undefined
+  if (started !== undefined) found.set(path, `/proc/${started}/ns/pid`)
   return found
+}
+
+/** A number that a guest has written down, if it is one: the file may be anything. */
+function saidNumber(path: string): number | undefined {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const bytes = Buffer.alloc(16)
+      const text = bytes.toString('latin1', 0, readSync(file, bytes, 0, bytes.length, 0)).trim()
+      return /^[1-9]\d*$/.test(text) ? Number(text) : undefined
+    } finally {
+      closeSync(file)
+    }
+  } catch {
+    return undefined
+  }
 }
 
 async function createContainer(id: string, bundle: string): Promise<void> {
@@ -43,22 +75,37 @@ async function createContainer(id: string, bundle: string): Promise<void> {
   const { user } = readJson<PodState>(join(folder, 'state.json'))
   const { spec: guest, shared } = guestContainer(spec, id, pidNamespaces(spec, folder))
   const own = containerFolder(folder, id)
+  const places = mountFolder(folder, id)
   mkdirSync(join(own, 'm'), { recursive: true, mode: 0o700 })
   mkdirSync(join(own, 'rootfs'))
   mkdirSync(join(settings.run, 'containers'), { recursive: true, mode: 0o700 })
   symlinkSync(folder, containerLink(settings, id))
-  const mounts: [from: string, to: string][] = [[join(bundle, spec.root.path), join(own, 'rootfs')]]
-  for (const { index, source } of shared) {
+  const mounts = [{ from: join(bundle, spec.root.path), to: join(places, 'rootfs'), readOnly: false }]
+  for (const { index, source, readOnly } of shared) {
     const target = join(own, 'm', `${index}`)
     const kind = statSync(source)
     if (kind.isDirectory()) mkdirSync(target)
     else if (kind.isFile()) writeFileSync(target, '')
     else throw new Error(`${source} is neither a file nor a folder: a micro-VM cannot share it`)
-    mounts.push([source, target])
+    mounts.push({ from: source, to: join(places, 'm', `${index}`), readOnly })
   }
-  for (const [from, to] of mounts) await run(['mount', '--rbind', from, to])
+  for (const { from, to, readOnly } of mounts)
+    await (readOnly ? showReadOnly(from, to, join(folder, `ro-${id}`)) : run(['mount', '--rbind', from, to]))
   writeJson(join(own, 'config.json'), guest)
   writeJson(config, clientSpec(spec, id, { folder, parts: partsFolder(settings.home), machineRoot: '', user }))
+}
+
+/** For a guest, too, that does not keep to its own mounts: nobody who serves it ever sees one that can be written. */
+async function showReadOnly(from: string, to: string, aside: string): Promise<void> {
+  const isFolder = statSync(from).isDirectory()
+  if (isFolder) mkdirSync(aside)
+  else writeFileSync(aside, '')
+  await run(['mount', '--rbind', from, aside])
+  await run(['mount', '-o', 'remount,bind,ro', aside])
+  await run(['mount', '--rbind', aside, to])
+  await run(['umount', '--lazy', aside])
+  if (isFolder) rmdirSync(aside)
+  else unlinkSync(aside)
 }
 
 /** One more process of a container: here another client, in the guest another process. */
@@ -67,8 +114,21 @@ function enterContainer(id: string, file: string): void {
   const folder = join(settings.run, 'containers', id)
   const { user } = readJson<PodState>(join(folder, 'state.json'))
   const number = randomBytes(6).toString('hex')
-  writeJson(join(containerFolder(folder, id), `x${number}.json`), guestProcess(asked))
+  const own = containerFolder(folder, id)
+  forgetOldProcesses(own)
+  writeJson(join(own, `x${number}.json`), guestProcess(asked))
   writeJson(file, clientProcess(asked, user, guestCommand('enter', id, number)))
+}
+
+/** Long read by the guest; a container that is asked how it is every second would fill the folder. */
+const processFileMs = 120_000
+
+function forgetOldProcesses(own: string): void {
+  for (const name of readdirSync(own).filter((one) => /^x[0-9a-f]+\.json$/.test(one))) {
+    const path = join(own, name)
+    if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > processFileMs)
+      rmSync(path, { force: true })
+  }
 }
 
 async function main(argv: string[]): Promise<void> {

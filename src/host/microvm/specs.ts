@@ -3,6 +3,7 @@
 
 import { type MachineShape, machineArgv } from './machine-argv.ts'
 import { networkOf, type OciMount, type OciProcess, type OciSpec } from './oci.ts'
+import { bootFolder } from './places.ts'
 
 /** In the guest: the folder that it shares with this machine. */
 const guestPod = '/pod'
@@ -12,6 +13,7 @@ export const guestFolderOf = (id: string): string => `${guestPod}/c/${id}`
 export interface SharedSource {
   index: number
   source: string
+  readOnly: boolean
 }
 
 interface GuestContainer {
@@ -37,7 +39,7 @@ export function guestContainer(spec: OciSpec, id: string, pidNamespaces: Readonl
     if (!isBind(mount)) return { ...mount, options }
     if (mount.destination === '/dev/shm') return { ...mount, source: '/run/shm', options }
     if (!mount.source) throw new Error(`the mount at ${mount.destination} has no source`)
-    shared.push({ index, source: mount.source })
+    shared.push({ index, source: mount.source, readOnly: options.includes('ro') })
     return { ...mount, source: `${guestFolderOf(id)}/m/${index}`, options }
   })
   const { seccomp, maskedPaths, readonlyPaths, sysctl, resources } = spec.linux
@@ -229,7 +231,7 @@ export function clientSpec(spec: OciSpec, id: string, places: Places): OciSpec {
       devices,
       terminals,
       tmp,
-      bound(`${places.folder}/shared/boot`, '/pod', 'ro'),
+      bound(bootFolder(places.folder), '/pod', 'ro'),
       bound(`${places.folder}/passwd`, '/etc/passwd', 'ro'),
     ],
     annotations: spec.annotations,

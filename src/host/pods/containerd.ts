@@ -24,6 +24,15 @@ export interface ContainerdOptions {
   program?: string
   cniBinDir?: string
   runtimes?: Record<string, RuntimeHandler>
+  /** Of a runtime that keeps more of its containers than containerd knows. */
+  beside?: Beside
+}
+
+/** What a runtime keeps beside containerd. */
+export interface Beside {
+  /** Removes what, now and at the last call, belonged to no container. */
+  removeStrays(known: ReadonlySet<string>): Promise<void>
+  removeAll(): Promise<void>
 }
 
 export interface Containerd {
@@ -43,6 +52,8 @@ export interface Containerd {
   stop(): Promise<void>
   /** Ends every container and sandbox, then the process, then removes its run directory. Images stay. */
   destroy(): Promise<void>
+  /** What runtimes keep of containers that containerd does not know. */
+  removeStrays(known: ReadonlySet<string>): Promise<void>
 }
 
 const startTimeoutMs = 30_000
@@ -161,6 +172,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     }
     await stop()
     await endShims(at.socket)
+    await options.beside?.removeAll()
     await unmountBelow([at.run, at.root, paths.pods, paths.microvm])
     for (const folder of [at.run, paths.microvm]) await rm(folder, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)
@@ -180,6 +192,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     healthy,
     version: () => version,
     release,
+    removeStrays: async (known) => options.beside?.removeStrays(known),
     stop: () => {
       over = true
       return stop()

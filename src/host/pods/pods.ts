@@ -214,7 +214,9 @@ export function createPods(options: PodsOptions): Pods {
       if (view.sandbox?.ready && !up.has(view.sandbox.id)) await ended(view.sandbox.id)
     }
     await removeOwnerless(items)
-    await strays.remove(await cri.containerIds())
+    const known = await cri.containerIds()
+    await strays.remove(known)
+    await containerd.removeStrays(known)
   }
 
   /** Sandboxes of Pods that were gone when the call of a former Tandem that made them came to its end. */

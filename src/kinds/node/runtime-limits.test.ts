@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limitsOfRuntime } from './runtime-limits.ts'
+import { limitsOfRuntime, resizeLimitOf } from './runtime-limits.ts'
 
 const container = { name: 'main', image: 'x' }
 
@@ -22,6 +22,37 @@ test('what gVisor cannot give is told by name', () => {
     assert.match(found[0]!, text)
     assert.deepEqual(limitsOfRuntime('runc', spec), [])
   }
+})
+
+test('what a micro-VM cannot give is told by name', () => {
+  const one = (more: object) => ({ containers: [{ ...container, ...more }] })
+  const refused: [object, RegExp][] = [
+    [{ hostNetwork: true }, /^spec\.hostNetwork .*choose another runtimeClassName/],
+    [{ hostPID: true }, /^spec\.hostPID /],
+    [{ hostIPC: true }, /^spec\.hostIPC /],
+    [{ volumes: [{ name: 'v', hostPath: { path: '/run/x', type: 'Socket' } }] }, /^volume v: a Socket /],
+    [one({ securityContext: { privileged: true } }), /^container main: privileged /],
+    [{ ephemeralContainers: [{ ...container, securityContext: { privileged: true } }] }, /privileged/],
+    [one({ volumeDevices: [{ name: 'v', devicePath: '/dev/v' }] }), /use volumeMode: Filesystem/],
+    [one({ volumeMounts: [{ name: 'v', mountPropagation: 'HostToContainer' }] }), /HostToContainer of v /],
+    [one({ resources: { limits: { 'hugepages-2Mi': '2Mi' } } }), /hugepages-2Mi/],
+    [one({ securityContext: { seLinuxOptions: { level: 's0' } } }), /seLinuxOptions/],
+    [{ securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'p' } } }, /AppArmor profile p /],
+  ]
+  for (const [spec, text] of refused) {
+    const found = limitsOfRuntime('microvm', spec)
+    assert.equal(found.length, 1, JSON.stringify(spec))
+    assert.match(found[0]!, text)
+  }
+  const ordinary = {
+    shareProcessNamespace: true,
+    securityContext: { sysctls: [{ name: 'kernel.shm_rmid_forced', value: '1' }], fsGroup: 3 },
+    containers: [{ ...container, securityContext: { privileged: false, runAsUser: 5 } }],
+    ephemeralContainers: [{ ...container, targetContainerName: 'main' }],
+  }
+  assert.deepEqual(limitsOfRuntime('microvm', ordinary), [])
+  assert.match(resizeLimitOf('microvm') ?? '', /make the Pod anew/)
+  assert.equal(resizeLimitOf('runsc'), undefined)
 })
 
 test('an ordinary Pod runs in gVisor', () => {

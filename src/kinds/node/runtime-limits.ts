@@ -1,5 +1,6 @@
 // What a Pod may ask for that a runtime cannot give: refused by name when the Pod is made, not found out inside. By handler
-// of its RuntimeClass. gVisor: seen with runsc 20240729, one gVisor kernel per container, the network of the Pod.
+// of its RuntimeClass. gVisor: seen with runsc 20240729, one gVisor kernel per container, the network of the Pod. A micro-VM
+// has the Pod's network card and the folders that it is given, and nothing else of this machine.
 
 type Spec = Record<string, any>
 
@@ -40,7 +41,59 @@ function gvisorContainerLimits({ name, volumeDevices, volumeMounts, targetContai
   return found
 }
 
-const byHandler: Record<string, (spec: Spec) => string[]> = { runsc: gvisorLimits }
+const microvm = 'in a micro-VM'
+const elsewhere = 'choose another runtimeClassName'
+
+function microvmLimits(spec: Spec): string[] {
+  const found: string[] = []
+  for (const field of ['hostNetwork', 'hostPID', 'hostIPC'])
+    if (spec[field])
+      found.push(`spec.${field} cannot be had ${microvm}: it sees nothing of the machine's own; ${elsewhere}`)
+  for (const { name, hostPath } of spec.volumes ?? [])
+    if (['Socket', 'CharDevice', 'BlockDevice'].includes(hostPath?.type))
+      found.push(`volume ${name}: a ${hostPath.type} of the machine cannot be had ${microvm}: only files and folders`)
+  for (const container of containersOf(spec)) found.push(...microvmContainerLimits(container))
+  return found
+}
+
+function microvmContainerLimits({ name, volumeDevices, volumeMounts, securityContext, resources }: Spec): string[] {
+  const found: string[] = []
+  const not = (what: string, why: string) => found.push(`container ${name}: ${what} cannot be had ${microvm}: ${why}`)
+  if (securityContext?.privileged) not('privileged', `it has no devices of the machine; ${elsewhere}`)
+  if (volumeDevices?.length) not('volumeDevices', 'it has no devices of the machine; use volumeMode: Filesystem')
+  for (const { name: volume, mountPropagation } of volumeMounts ?? [])
+    if (mountPropagation && mountPropagation !== 'None')
+      not(`mountPropagation ${mountPropagation} of ${volume}`, 'mounts do not travel between kernels')
+  const pages = Object.keys({ ...resources?.requests, ...resources?.limits }).find((one) =>
+    one.startsWith('hugepages-'),
+  )
+  if (pages) not(pages, 'its memory is its own; leave huge pages out')
+  return found
+}
+
+/** Profiles are loaded into the machine's kernel. */
+function profileLimits(spec: Spec, where: string): string[] {
+  const contexts: [string, Spec | undefined][] = [
+    ['spec', spec.securityContext],
+    ...containersOf(spec).map((one): [string, Spec | undefined] => [`container ${one.name}`, one.securityContext]),
+  ]
+  return contexts.flatMap(([owner, context]) => [
+    ...(context?.appArmorProfile?.type === 'Localhost'
+      ? [`${owner}: the AppArmor profile ${context.appArmorProfile.localhostProfile} cannot be had ${where}: ${theirs}`]
+      : []),
+    ...(context?.seLinuxOptions ? [`${owner}: seLinuxOptions cannot be had ${where}: ${theirs}`] : []),
+  ])
+}
+const theirs = "another kernel than the machine's runs it"
+
+const byHandler: Record<string, (spec: Spec) => string[]> = {
+  runsc: (spec) => [...gvisorLimits(spec), ...profileLimits(spec, gvisor)],
+  microvm: (spec) => [...microvmLimits(spec), ...profileLimits(spec, microvm)],
+}
+
+/** Why a running Pod cannot be given other resources; undefined when it can. */
+export const resizeLimitOf = (handler: string): string | undefined =>
+  handler === 'microvm' ? 'a micro-VM has the size of its start: make the Pod anew with other resources' : undefined
 
 /** Texts for whoever makes the Pod; none when it can run. */
 export const limitsOfRuntime = (handler: string, spec: Spec): string[] => byHandler[handler]?.(spec) ?? []

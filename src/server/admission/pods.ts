@@ -3,7 +3,7 @@
 // (DefaultTolerationSeconds). Names and numbers from plugin/pkg/admission, 1.36.
 
 import { generatedName } from '../../api/names.ts'
-import { limitsOfRuntime } from '../../kinds/node/runtime-limits.ts'
+import { limitsOfRuntime, resizeLimitOf } from '../../kinds/node/runtime-limits.ts'
 import { readinessOf, reasonOf } from '../../kinds/node/runtime-readiness.ts'
 import { forbiddenObject } from '../auth/authz.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isCore } from './admission.ts'
@@ -98,9 +98,12 @@ export const runtimeClasses = (lookup: Lookup): AdmissionPlugin => ({
     const { operation, resource, subresource, object } = request
     const name = object?.spec?.runtimeClassName
     if (!name || resource.groupResource !== 'pods') return
-    if (operation !== 'CREATE' && !(operation === 'UPDATE' && subresource === 'ephemeralcontainers')) return
+    const checked = operation === 'UPDATE' && (subresource === 'ephemeralcontainers' || subresource === 'resize')
+    if (operation !== 'CREATE' && !checked) return
     const found = lookup.get('node.k8s.io', 'runtimeclasses', '', name)
     if (!found) return
+    const fixed = subresource === 'resize' && resizeLimitOf(found.handler ?? '')
+    if (fixed) throw refuse(request, `RuntimeClass "${name}": ${fixed}`)
     if (operation === 'CREATE' && readinessOf(found) === 'False')
       throw refuse(request, `pod rejected: RuntimeClass "${name}" is not ready: ${reasonOf(found)}`)
     const [limit] = limitsOfRuntime(found.handler ?? '', object?.spec ?? {})
