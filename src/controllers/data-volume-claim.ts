@@ -49,7 +49,10 @@ const invalid = (message: string): ClaimPlan => ({ problem: { reason: 'ErrClaimN
 export function planClaim(facts: ClaimFacts): ClaimPlan {
   const { volume, source } = facts
   const { spec } = volume
-  const size = source ? cloneSize(volume, source) : (spec.pvc ?? spec.storage).resources?.requests?.storage
+  const wanted = spec.pvc ?? completed(facts)
+  if (typeof wanted === 'string') return invalid(wanted)
+  const isBlock = wanted.volumeMode === 'Block'
+  const size = source ? cloneSize(volume, source, isBlock) : (spec.pvc ?? spec.storage).resources?.requests?.storage
   if (typeof size === 'object' && size.problem)
     return {
       problem: {
@@ -57,23 +60,27 @@ export function planClaim(facts: ClaimFacts): ClaimPlan {
         message: `The clone doesn't meet the validation requirements: ${size.problem}`,
       },
     }
-  const wanted = spec.pvc ?? completed(facts)
-  if (typeof wanted === 'string') return invalid(wanted)
-  if (spec.contentType === 'archive' && wanted.volumeMode === 'Block')
-    return invalid('ContentType Archive cannot have block volumeMode')
-  const isExact = spec.pvc || source || wanted.volumeMode === 'Block'
+  if (spec.contentType === 'archive' && isBlock) return invalid('ContentType Archive cannot have block volumeMode')
+  const isExact = spec.pvc || source || isBlock
   const storage = typeof size === 'object' ? size.storage : isExact ? String(size) : String(withOverhead(bytesOf(size)))
   const resources = { ...wanted.resources, requests: { ...wanted.resources?.requests, storage } }
   return { claim: claimObject(facts, { ...wanted, resources }) }
 }
 
 /** As large as the source, and never smaller. */
-function cloneSize(volume: StoredObject, source: StoredObject): { storage: string; problem?: string } {
+function cloneSize(
+  volume: StoredObject,
+  source: StoredObject,
+  isBlock: boolean,
+): { storage: string; problem?: string } {
   const { spec } = volume
-  const there = source.status?.capacity?.storage ?? source.spec.resources.requests.storage
+  const whole = source.status?.capacity?.storage ?? source.spec.resources.requests.storage
+  const fromBlock = source.spec.volumeMode === 'Block'
+  // The disk of a block volume is all of it: beside a file system it needs more room.
+  const there = fromBlock && !isBlock ? withOverhead(bytesOf(whole)) : whole
   const asked = (spec.pvc ?? spec.storage).resources?.requests?.storage
   if (asked === undefined) return { storage: String(there) }
-  const isWhole = spec.pvc || source.spec.volumeMode === 'Block'
+  const isWhole = spec.pvc || (fromBlock && isBlock)
   const wanted = isWhole ? bytesOf(asked) : withOverhead(bytesOf(asked))
   if (wanted >= bytesOf(there)) return { storage: isWhole ? String(asked) : String(wanted) }
   // With room for a file system the disk of the source may fit although the number is smaller.

@@ -113,6 +113,19 @@ test('a clone is as large as its source, or larger', () => {
   })
 })
 
+test('the disk of a block volume is all of it: a clone beside a file system is larger', () => {
+  const source = object('PersistentVolumeClaim', { resources: { requests: { storage: '1Gi' } }, volumeMode: 'Block' })
+  const from = { source: { pvc: { namespace: 'default', name: 'golden' } } }
+  const accessModes = ['ReadWriteOnce']
+  const sizeOf = (storage: object) =>
+    planned({ ...from, storage: { accessModes, ...storage } }, { source }).spec.resources.requests.storage
+  assert.equal(sizeOf({ volumeMode: 'Block' }), '1Gi')
+  assert.equal(sizeOf({ volumeMode: 'Filesystem' }), String(withOverhead(2 ** 30)))
+  const asked = { resources: { requests: { storage: '2Gi' } } }
+  assert.equal(sizeOf({ volumeMode: 'Block', ...asked }), '2Gi')
+  assert.equal(sizeOf({ volumeMode: 'Filesystem', ...asked }), String(withOverhead(2 ** 31)))
+})
+
 test('a DataSource leads to a claim, by one other DataSource at most', () => {
   const of = (source: object) => object('DataSource', { source })
   const sources: Record<string, StoredObject> = {

@@ -157,7 +157,7 @@ function fakeVolumes(root: string): Volumes {
   return {
     async claimPath(_: string, claim: string) {
       mkdirSync(join(root, claim), { recursive: true })
-      return { path: join(root, claim), capacityBytes: 64 * 1024 * 1024, readOnly: false }
+      return { path: join(root, claim), capacityBytes: 64 * 1024 * 1024, readOnly: false, isBlock: false }
     },
   } as unknown as Volumes
 }

@@ -23,7 +23,7 @@ before(() => {
 after(() => rmSync(root, { recursive: true }))
 
 const open = createOpenClaim({
-  claimPath: async (_, name) => ({ path: join(root, name), capacityBytes: 0, readOnly: false }),
+  claimPath: async (_, name) => ({ path: join(root, name), capacityBytes: 0, readOnly: false, isBlock: false }),
 })
 const claim = (name: string) => ({ namespace: 'a', name })
 

@@ -189,7 +189,7 @@ export function createImporter(options: ImporterOptions): Importer {
       directory,
       hidden: paths.root,
       uid: firstUser + job.slot,
-      size: order.archive ? bound.capacityBytes : claimDiskSize(bound.capacityBytes),
+      size: order.archive ? bound.capacityBytes : claimDiskSize(bound),
       archive: order.archive,
       preallocate: order.preallocate,
       material,

@@ -65,9 +65,9 @@ export function createUploads(importer: Importer): TakeUpload {
     const directory = importer.workDirectory(claim)
     let filling: Promise<void>
     try {
-      const capacity = capacityOf(claim)
+      const room = { capacityBytes: capacityOf(claim), isBlock: claim.spec.volumeMode === 'Block' }
       // An image in another format may be longer than its claim has room for.
-      const file = await receive(directory, body, capacity * 2, order.archive ? 0 : claimDiskSize(capacity))
+      const file = await receive(directory, body, room.capacityBytes * 2, order.archive ? 0 : claimDiskSize(room))
       filling = importer.fill(claim, order, file)
       filling.catch(() => {})
     } catch (error) {

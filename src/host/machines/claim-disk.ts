@@ -3,21 +3,27 @@
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ClaimPlace } from '../volumes/volumes.ts'
 
 export const filesystemOverhead = 0.06
 
 const mebibyte = 1024 * 1024
+const sector = 512
 
-/** What a claim of this capacity can hold as a disk, in whole MiB. */
-export const claimDiskSize = (capacityBytes: number): number =>
-  Math.floor((capacityBytes * (1 - filesystemOverhead)) / mebibyte) * mebibyte
+type Room = Pick<ClaimPlace, 'capacityBytes' | 'isBlock'>
+
+/** What a claim can hold as a disk: beside a file system in whole MiB, without one all of it. */
+export const claimDiskSize = ({ capacityBytes, isBlock }: Room): number =>
+  isBlock
+    ? Math.floor(capacityBytes / sector) * sector
+    : Math.floor((capacityBytes * (1 - filesystemOverhead)) / mebibyte) * mebibyte
 
 /** Makes disk.img when it is absent; returns its path. @throws Error when there is no room for a disk. */
-export function ensureClaimDisk(directory: string, capacityBytes: number, readOnly: boolean): string {
-  const path = join(directory, 'disk.img')
-  const size = claimDiskSize(capacityBytes)
+export function ensureClaimDisk(place: Room & Pick<ClaimPlace, 'path'>, readOnly: boolean): string {
+  const path = join(place.path, 'disk.img')
+  const size = claimDiskSize(place)
   if (readOnly) return path
-  if (size <= 0) throw new Error(`a volume of ${capacityBytes} bytes is too small for a disk`)
+  if (size <= 0) throw new Error(`a volume of ${place.capacityBytes} bytes is too small for a disk`)
   let file: number
   try {
     file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o660)

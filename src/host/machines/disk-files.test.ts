@@ -46,28 +46,32 @@ test('a link, a directory, a device, and a second name of a file are no disks', 
 
 test('a claim’s disk is sparse, sized below the claim, kept when it is there, and grows with the claim', () =>
   inDirectory((directory) => {
-    const gibibyte = 1024 ** 3
-    const path = ensureClaimDisk(directory, gibibyte, false)
-    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
-    assert.equal(claimDiskSize(gibibyte) % (1024 * 1024), 0)
+    const place = { path: directory, capacityBytes: 1024 ** 3, isBlock: false }
+    const path = ensureClaimDisk(place, false)
+    assert.equal(statSync(path).size, claimDiskSize(place))
+    assert.equal(claimDiskSize(place) % (1024 * 1024), 0)
+    assert.ok(claimDiskSize(place) < place.capacityBytes)
     assert.equal(statSync(path).blocks, 0)
     writeFileSync(path, 'data')
-    assert.equal(ensureClaimDisk(directory, gibibyte, false), path)
-    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
+    assert.equal(ensureClaimDisk(place, false), path)
+    assert.equal(statSync(path).size, claimDiskSize(place))
     const head = Buffer.alloc(4)
     const file = openSync(path, 'r')
     readSync(file, head)
     closeSync(file)
     assert.equal(head.toString(), 'data')
-    ensureClaimDisk(directory, gibibyte / 2, false)
-    assert.equal(statSync(path).size, claimDiskSize(gibibyte))
-    assert.throws(() => ensureClaimDisk(join(directory, 'other'), 1000, false), /too small/)
+    ensureClaimDisk({ ...place, capacityBytes: 1024 ** 3 / 2 }, false)
+    assert.equal(statSync(path).size, claimDiskSize(place))
+    const tooSmall = { ...place, path: join(directory, 'other'), capacityBytes: 1000 }
+    assert.throws(() => ensureClaimDisk(tooSmall, false), /too small/)
+    ensureClaimDisk({ ...place, isBlock: true }, false)
+    assert.equal(statSync(path).size, place.capacityBytes, 'without a file system it is the whole volume')
   }))
 
 test('a link in the place of a claim’s disk is not written through', () =>
   inDirectory((directory) => {
     symlinkSync(join(directory, 'victim'), join(directory, 'disk.img'))
-    ensureClaimDisk(directory, 1024 ** 3, false)
+    ensureClaimDisk({ path: directory, capacityBytes: 1024 ** 3, isBlock: false }, false)
     assert.throws(() => statSync(join(directory, 'victim')), /ENOENT/)
   }))
 

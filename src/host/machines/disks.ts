@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import { isHotpluggable } from '../../kinds/kubevirt/live-changes.ts'
 import { ImageError, type Images } from '../images/images.ts'
-import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
+import { type ClaimPlace, VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ensureClaimDisk, filesystemOverhead } from './claim-disk.ts'
 import { ensureImage, unlessAborted } from './container-image.ts'
 import { canBypassCache, createQcow2, giveTo, type Owner, openDisk } from './disk-files.ts'
@@ -175,7 +175,7 @@ async function emptyDisk(work: Work, name: string, volume: Volume): Promise<Prep
 async function claimDisk(work: Work, disk: Disk, claim: string, readOnly: boolean): Promise<Prepared> {
   const bound = await work.rooms.volumes.claimPath(work.machine.metadata.namespace!, claim)
   const fixed = readOnly || bound.readOnly
-  const file = openDisk(ensureClaimDisk(bound.path, bound.capacityBytes, fixed), !fixed)
+  const file = openDisk(ensureClaimDisk(bound, fixed), !fixed)
   const path = handOver(work, file, !fixed, disk.shareable)
   const direct = (disk.cache || 'none') === 'none' && canBypassCache(file)
   return { format: 'raw', file: path, readOnly: fixed, direct, ephemeral: false, status: claimStatus(claim, bound) }
@@ -201,13 +201,13 @@ async function ephemeralClaim(work: Work, name: string, volume: Volume): Promise
   return { ...overlay(name, 'raw', shared), status: claimStatus(claim, bound) }
 }
 
-export const claimStatus = (claim: string, bound: { capacityBytes: number; readOnly: boolean }) => ({
+export const claimStatus = (claim: string, bound: Omit<ClaimPlace, 'path'>) => ({
   persistentVolumeClaimInfo: {
     claimName: claim,
     accessModes: [bound.readOnly ? 'ReadOnlyMany' : 'ReadWriteOnce'],
     capacity: { storage: String(bound.capacityBytes) },
-    filesystemOverhead: String(filesystemOverhead),
-    volumeMode: 'Filesystem',
+    ...(!bound.isBlock && { filesystemOverhead: String(filesystemOverhead) }),
+    volumeMode: bound.isBlock ? 'Block' : 'Filesystem',
   },
 })
 

@@ -109,7 +109,7 @@ async function plug(
   }
   note(machine, (known) => ({ ...known, next: known.next + 1, disks: [...known.disks, plugged] }))
   try {
-    await putIn(rooms, machine, spec, plugged, ensureClaimDisk(bound.path, bound.capacityBytes, plugged.readOnly))
+    await putIn(rooms, machine, spec, plugged, ensureClaimDisk(bound, plugged.readOnly))
   } catch (error) {
     await takeOut(rooms, machine, spec, plugged).catch(() => {})
     throw error

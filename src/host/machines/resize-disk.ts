@@ -3,7 +3,7 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { claimSizesOf } from '../../kinds/kubevirt/claim-sizes.ts'
 import { claimOfVolume } from '../../kinds/kubevirt/live-changes.ts'
-import type { Volumes } from '../volumes/volumes.ts'
+import type { ClaimPlace, Volumes } from '../volumes/volumes.ts'
 import { claimDiskSize, ensureClaimDisk } from './claim-disk.ts'
 import { claimStatus } from './disks.ts'
 import { pluggedOf } from './hotplug.ts'
@@ -51,9 +51,9 @@ export async function resizeDisks(
 ): Promise<void> {
   for (const { claim, node } of grown(object, machine.record.started!)) {
     const bound = await volumes.claimPath(object.metadata.namespace!, claim)
-    const size = claimDiskSize(bound.capacityBytes)
+    const size = claimDiskSize(bound)
     if (!bound.readOnly) {
-      ensureClaimDisk(bound.path, bound.capacityBytes, false)
+      ensureClaimDisk(bound, false)
       await machine.qmp?.execute('block_resize', { 'node-name': node, size })
     }
     noteSize(machine, claim, bound)
@@ -61,7 +61,7 @@ export async function resizeDisks(
   }
 }
 
-function noteSize(machine: Machine, claim: string, bound: { capacityBytes: number; readOnly: boolean }): void {
+function noteSize(machine: Machine, claim: string, bound: ClaimPlace): void {
   const started = machine.record.started!
   const info = claimStatus(claim, bound)
   const { capacityBytes } = bound

@@ -122,7 +122,7 @@ function createWork(
     const disks: { volume: string; name: string; from: string; to: string; size: number }[] = []
     for (const [index, backup] of (content.spec.volumeBackups ?? []).entries()) {
       const claim = await volumes.claimPath(namespace, backup.persistentVolumeClaim?.metadata?.name ?? '')
-      const from = ensureClaimDisk(claim.path, claim.capacityBytes, claim.readOnly)
+      const from = ensureClaimDisk(claim, claim.readOnly)
       const file = `volume-${index}.img`
       const { size } = statSync(from)
       disks.push({ volume: backup.volumeName, name: file, from, to: join(into, file), size })

@@ -299,7 +299,8 @@ function bindClaim(name: string, spec: Record<string, any> = {}, claimRef: Recor
 
 test('a claim is its bound volume', async () => {
   const path = bindClaim('data')
-  assert.deepEqual(await volumes.claimPath('default', 'data'), { path, capacityBytes: 1024 ** 3, readOnly: false })
+  const place = { path, capacityBytes: 1024 ** 3, readOnly: false, isBlock: false }
+  assert.deepEqual(await volumes.claimPath('default', 'data'), place)
   const volume = { name: 'v', persistentVolumeClaim: { claimName: 'data', readOnly: true } }
   assert.deepEqual(await volumes.mount(pod(), volume), { name: 'v', path, readOnly: true })
   await volumes.unmountAll('u-1')

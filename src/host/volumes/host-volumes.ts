@@ -167,12 +167,12 @@ export function createVolumes(options: VolumesOptions): Volumes {
     refresh,
     unmountAll,
     async claimPath(namespace, claim, toFill) {
-      const { path, capacityBytes, readOnly } = await findClaim(client, namespace, claim, toFill)
+      const { path, capacityBytes, readOnly, isBlock } = await findClaim(client, namespace, claim, toFill)
       if (!statSync(path).isDirectory())
         throw new Error(
           `claim ${namespace}/${claim} is a block device: disks of machines are files, use the class "local"`,
         )
-      return { path, capacityBytes, readOnly }
+      return { path, capacityBytes, readOnly, isBlock }
     },
   }
 }

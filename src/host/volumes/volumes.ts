@@ -35,9 +35,13 @@ export interface Volumes {
    * Host path of the bound volume of a claim (a directory), for VM disks: disk.img inside it. `toFill`: for who fills it
    * from a snapshot; nobody else gets it before. @throws VolumeNotReady
    */
-  claimPath(
-    namespace: string,
-    claim: string,
-    toFill?: boolean,
-  ): Promise<{ path: string; capacityBytes: number; readOnly: boolean }>
+  claimPath(namespace: string, claim: string, toFill?: boolean): Promise<ClaimPlace>
+}
+
+export interface ClaimPlace {
+  path: string
+  capacityBytes: number
+  readOnly: boolean
+  /** Its disk is the whole of it: there is no file system around it. */
+  isBlock: boolean
 }
