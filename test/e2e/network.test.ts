@@ -281,11 +281,18 @@ if (enterRoom(import.meta.filename)) {
     return readFileSync(file, 'utf8').includes('first')
   }
 
+  /** Until it is a member of the network. */
+  async function attach(request: ReturnType<typeof machine>) {
+    const attached = await network.attachMachine(request)
+    await attached.joined
+    return attached
+  }
+
   for (const binding of ['masquerade', 'bridge'] as const) {
     test(`a guest with ${binding} gets its address by DHCP and is a member of the network`, async (t) => {
       const request = machine(binding, binding === 'bridge' ? 'bb' : 'aa')
       const started = performance.now()
-      const attached = await network.attachMachine(request)
+      const attached = await attach(request)
       t.diagnostic(`attached in ${Math.round(performance.now() - started)} ms`)
       const guest = await makeGuest(request.uid, attached.tap, attached.mac)
       await leaseFor(guest)
@@ -315,7 +322,7 @@ if (enterRoom(import.meta.filename)) {
       assert.match(await call(podNamespace('a'), attached.address, 8080), /^guest /, 'still there after repairs')
       await network.detachMachine(request.uid)
       assert.ok(!existsSync(attached.netns))
-      const again = await network.attachMachine({ ...request, uid: `${request.uid.slice(0, -1)}f` })
+      const again = await attach({ ...request, uid: `${request.uid.slice(0, -1)}f` })
       assert.equal(again.address, attached.address, 'the same VM has the same address')
       assert.deepEqual(await network.attachedMachines(), [`${request.uid.slice(0, -1)}f`])
       await network.detachMachine(`${request.uid.slice(0, -1)}f`)
@@ -326,11 +333,11 @@ if (enterRoom(import.meta.filename)) {
   async function repairs(request: ReturnType<typeof machine>, netns: string): Promise<void> {
     const pidFile = join(`/run/tandem-${instance}/dhcp`, `${request.uid}.pid`)
     const pid = Number(readFileSync(pidFile, 'utf8'))
-    await network.attachMachine(request)
+    await attach(request)
     assert.equal(Number(readFileSync(pidFile, 'utf8')), pid, 'what runs is left alone')
     process.kill(pid, 'SIGKILL')
     await run(['nsenter', `--net=${netns}`, 'nft', 'flush', 'ruleset'])
-    await network.attachMachine(request)
+    await attach(request)
     assert.notEqual(Number(readFileSync(pidFile, 'utf8')), pid)
   }
 
@@ -389,7 +396,7 @@ if (enterRoom(import.meta.filename)) {
   })
 
   async function bootFirmware(request: ReturnType<typeof machine>): Promise<void> {
-    const { tap, mac, guestAddress, mtu, netns } = await network.attachMachine(request)
+    const { tap, mac, guestAddress, mtu, netns } = await attach(request)
     const card = `virtio-net-pci,netdev=n,mac=${mac},host_mtu=${mtu}`
     const backend = `tap,id=n,ifname=${tap},script=no,downscript=no`
     const qemu = ['qemu-system-x86_64', '-accel', 'tcg', '-nodefaults', '-m', '64', '-machine', 'pc,graphics=off']
@@ -421,10 +428,7 @@ if (enterRoom(import.meta.filename)) {
     const half = machine('masquerade', 'cc')
     mkdirSync(netnsDir, { recursive: true })
     writeFileSync(join(netnsDir, `tandem-${instance}-${half.uid}`), '')
-    const [one, two] = await Promise.all([
-      network.attachMachine(half),
-      network.attachMachine(machine('masquerade', 'dd')),
-    ])
+    const [one, two] = await Promise.all([attach(half), attach(machine('masquerade', 'dd'))])
     assert.notEqual(one.address, two.address)
     await network.releaseAddress('default', 'cc')
   })

@@ -10,6 +10,8 @@ import { hostnameOf, type Interface, interfacesOf, specOf } from './vmi.ts'
 
 export interface AttachedCards {
   netns: string
+  /** When the first of them reaches the network. @throws Error when it cannot */
+  joined: Promise<void>
   cards: PreparedCard[]
   started: Pick<StartedMachine, 'network' | 'secondaries'>
 }
@@ -57,6 +59,7 @@ export async function attachCards(rooms: CardRooms, object: StoredObject): Promi
   const joined = new Map(network.secondaries.map((one) => [one.name, one]))
   return {
     netns: network.netns,
+    joined: network.joined,
     cards: cards.map((card) => {
       const { tap, mac, mtu } = joined.get(card.name) ?? network
       return { card, tap, mac, mtu }

@@ -146,7 +146,7 @@ export async function recoverHalfway(
 ): Promise<'hibernated' | 'again' | 'as it is'> {
   const { uid, resuming, process } = machine.record
   if (process && isAlive(process)) {
-    if (machine.record.copying) {
+    if (machine.record.unfinished) {
       await killAndWait(process)
       return 'again'
     }

@@ -10,7 +10,7 @@ import type { MemoryDump } from './memory-dump.ts'
 import { machineFiles } from './plan.ts'
 import { isAlive } from './process.ts'
 import { openQmp, type Qmp, type QmpEvent } from './qmp.ts'
-import type { MachineRecord, MachineResult } from './record.ts'
+import { type MachineRecord, type MachineResult, writeRecord } from './record.ts'
 import type { ResizeProblem } from './resize.ts'
 import { withSocketPath } from './socket-path.ts'
 
@@ -235,6 +235,13 @@ async function reconnect(machine: Machine, observer: Observer): Promise<void> {
   if (!machine.record.result && !machine.detached) observer.ended(machine, vanished)
 }
 
+/** What was started is whole: a Tandem that comes after this one leaves it as it is. */
+export function finish(machine: Machine): void {
+  const { unfinished: _, ...record } = machine.record
+  machine.record = record
+  writeRecord(machine.directory, record)
+}
+
 export const vanished: MachineResult = {
   phase: 'Failed',
   reason: 'ProcessVanished',
@@ -249,7 +256,7 @@ function agentPort(machine: Machine, observer: Observer, open: boolean): void {
     machine.agent = undefined
     machine.guest = undefined
     observer.changed(machine.record.uid)
-  } else if (!machine.record.copying)
+  } else if (!machine.record.unfinished)
     // A copy is first told who it is; then it is looked at.
     readAgent(machine, observer).catch((error) => observer.log.debug('guest agent does not answer', { error }))
 }

@@ -140,6 +140,7 @@ async function startSecond(
   const images = { ...rooms.images, pull: async (name: string) => (await rooms.images.find(name))! }
   const alike = asBefore(object, started!.machineType)
   const prepared = await prepareMachine({ ...rooms, images }, machine, alike, signal, started)
+  await prepared.network?.joined
   try {
     signal.throwIfAborted()
     if (JSON.stringify(prepared.disks.shared) !== JSON.stringify(started!.sharedDisks))

@@ -61,8 +61,8 @@ export interface MachineRecord {
   moved?: { uid: string; started: number; ended: number }
   /** It is the taps' second turn: whose guest moved an odd number of times. */
   twin?: boolean
-  /** It is becoming a copy of a template, and does not know yet who it is. */
-  copying?: boolean
+  /** QEMU was started, but the machine has no network yet, or is a copy of a template that does not know who it is. */
+  unfinished?: true
   /** Its memory is being copied for a snapshot; whether it was paused before. */
   snapping?: { paused: boolean }
   /** When the guest must be off, in ms since 1970: set once the stop began, so that a restart does not begin anew. */

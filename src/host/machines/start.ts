@@ -6,6 +6,7 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Logger } from '../../base/log.ts'
+import { settled } from '../../base/settled.ts'
 import { cpuRequest } from '../../kinds/kubevirt/launcher-pod.ts'
 import { cpuShares } from '../cpu-weight.ts'
 import type { Network } from '../network/network.ts'
@@ -23,7 +24,7 @@ import { asksForDevices, chooseDevices, giveGroups, type HostDevice, keyOf, take
 import { requireHugePages } from './huge-pages.ts'
 import { firmwareUuid } from './identity.ts'
 import { prepareKernel } from './kernel-boot.ts'
-import { attach, type Machine, type Observer } from './machine.ts'
+import { attach, finish, type Machine, type Observer } from './machine.ts'
 import { machineCpus, makeWay, pin, planPlacement, requireRealtime, takenCpus } from './placement.ts'
 import { type MachinePlan, machineFiles } from './plan.ts'
 import { firstFile, killAndWait, launch, type ProcessIdentity, type ProcessUser } from './process.ts'
@@ -85,8 +86,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       ...machine.record,
       process: identity,
       started: prepared.started,
-      ...(template && { copying: true }),
-      ...(resuming && { resuming: { owner: resuming.owner, paused: resuming.state.paused } }),
+      ...(resuming ? { resuming: { owner: resuming.owner, paused: resuming.state.paused } } : { unfinished: true }),
     }
     writeRecord(machine.directory, machine.record)
   } catch (error) {
@@ -97,6 +97,8 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
   }
   limit(rooms, machine, object)
   try {
+    await prepared.network?.joined
+    if (!template) finish(machine)
     await attach(machine, observer, answerTimeoutMs)
     await settle(rooms, machine, specOf(object))
     if (resuming) await goOn(rooms.saved, machine, observer, resuming.owner)
@@ -110,7 +112,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
       process: undefined,
       started: undefined,
       resuming: undefined,
-      copying: undefined,
+      unfinished: undefined,
     }
     writeRecord(machine.directory, machine.record)
     throw said && !(error instanceof Waiting) ? new Error(said, { cause: error }) : error
@@ -313,14 +315,4 @@ function lastWords(directory: string): string {
   } catch {
     return ''
   }
-}
-
-/** All of them, or the first error once the others are through: nothing goes on behind a failed start's back. */
-async function settled<T extends readonly unknown[]>(work: [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T> {
-  const results = await Promise.allSettled(work)
-  const failed = results.find((one) => one.status === 'rejected')
-  if (!failed) return results.map((one) => (one as PromiseFulfilledResult<unknown>).value) as unknown as T
-  for (const one of results)
-    if (one.status === 'fulfilled') (one.value as { close?: () => void } | undefined)?.close?.()
-  throw (failed as PromiseRejectedResult).reason
 }

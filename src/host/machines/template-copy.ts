@@ -4,11 +4,10 @@
 import { openSync } from 'node:fs'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
-import { type Machine, type Observer, refresh } from './machine.ts'
+import { finish, type Machine, type Observer, refresh } from './machine.ts'
 import type { MachinePlan } from './plan.ts'
 import { firstFile, type ProcessIdentity, type ProcessUser } from './process.ts'
 import { loadRam } from './ram-stream.ts'
-import { writeRecord } from './record.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import type { Template } from './template.ts'
 import { bake, bakedFiles, bakedRam, withoutMemory } from './template-bake.ts'
@@ -91,8 +90,6 @@ export async function goOnAsCopy(
     }),
   })
   await link(true)
-  const { copying: _, ...record } = machine.record
-  machine.record = record
-  writeRecord(directory, record)
+  finish(machine)
   await refresh(machine, observer)
 }

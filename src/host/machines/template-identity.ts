@@ -21,8 +21,9 @@ const script = `
 umask 022
 printf '%s' "$TANDEM_SEED" > /dev/urandom
 # What was written counts from the kernel's next reseed on, which may be a minute away: RNDRESEEDCRNG asks for it now.
-perl -e 'open(F, ">", "/dev/urandom"); ioctl(F, 0x5207, 0)' 2> /dev/null ||
-  python3 -c 'import fcntl; fcntl.ioctl(open("/dev/urandom", "wb"), 0x5207)' 2> /dev/null
+if command -v perl > /dev/null; then perl -e 'open(F, ">", "/dev/urandom"); ioctl(F, 0x5207, 0)'
+elif command -v python3 > /dev/null; then python3 -c 'import fcntl; fcntl.ioctl(open("/dev/urandom", "wb"), 0x5207)'
+fi 2> /dev/null
 date -u -s "@$TANDEM_NOW" > /dev/null 2>&1
 for file in /etc/machine-id /var/lib/dbus/machine-id; do
   [ ! -f $file ] || [ -L $file ] || printf '%s\\n' "$TANDEM_MACHINE_ID" > $file

@@ -3,6 +3,7 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { settled } from '../../base/settled.ts'
 import { run } from '../exec.ts'
 import { addToNetwork, type ConfList, removeFromNetwork, withAddress } from './cni.ts'
 import { type GuestNames, serveDhcp, stopDhcp } from './dhcp.ts'
@@ -13,19 +14,27 @@ import {
   type MachinePlan,
   machineRules,
   podInterface,
+  portLines,
   tapsOf,
   twinLines,
 } from './machine-plan.ts'
 import { setSwitch } from './sysctl.ts'
 
 export interface MachineNamespaces {
-  attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<string>
+  attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<Attached>
   /** Makes the tap of that turn (machine-plan.ts), for a second QEMU. Idempotent. */
   makeTap(uid: string, twin: boolean, owner: number): Promise<void>
   /** Removes the tap of that turn. Idempotent. */
   dropTap(uid: string, twin: boolean): Promise<void>
   detach(uid: string): Promise<void>
   attached(): string[]
+}
+
+/** A namespace that has the tap; the rest is still under way. */
+export interface Attached {
+  netns: string
+  /** When the namespace is a member of the network, with its rules and DHCP. */
+  joined: Promise<void>
 }
 
 /** How a machine's namespace joins the pod network. */
@@ -71,6 +80,9 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
   const nameOf = (uid: string) => `${prefix}${uid}`
   const pathOf = (uid: string) => join(netnsDir, nameOf(uid))
 
+  /** Machines on their way into the network, until they are there or have failed. */
+  const underWay = new Map<string, Promise<void>>()
+
   async function makeNamespace(uid: string): Promise<LinkState[]> {
     const links = existsSync(pathOf(uid)) ? await linksIn(pathOf(uid)) : undefined
     if (links) return links
@@ -97,25 +109,44 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
     return hostEnd
   }
 
-  async function attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<string> {
-    const netns = pathOf(uid)
+  async function attach(uid: string, plan: MachinePlan, names: GuestNames, membership: Membership): Promise<Attached> {
+    await underWay.get(uid)
     const links = await makeNamespace(uid)
-    const hostEnd = await joinNetwork(uid, plan, links, membership)
-    if (plan.binding === 'bridge') answerForNeighbours(hostEnd)
-    await Promise.all([
-      run(inside(netns, 'ip', '-batch', '-'), { input: `${linkLines(plan, links).join('\n')}\n` }),
+    await batch(uid, linkLines(plan, links))
+    const joined = becomeMember(uid, plan, links, names, membership)
+    // An error is for who waits for `joined`.
+    const ended = joined.catch(() => {}).finally(() => underWay.delete(uid))
+    underWay.set(uid, ended)
+    return { netns: pathOf(uid), joined }
+  }
+
+  /** A guest may run already: nothing of it is passed on before the rules are there. */
+  async function becomeMember(
+    uid: string,
+    plan: MachinePlan,
+    links: LinkState[],
+    names: GuestNames,
+    membership: Membership,
+  ) {
+    const netns = pathOf(uid)
+    const [hostEnd] = await settled([
+      joinNetwork(uid, plan, links, membership),
       run(inside(netns, 'nft', '-f', '-'), { input: machineRules(plan) }),
-      setNamespaceSwitches(netns),
+      serveDhcp(dhcpDir, uid, netns, plan, names),
     ])
-    await serveDhcp(dhcpDir, uid, netns, plan, names)
-    return netns
+    if (plan.binding === 'bridge') answerForNeighbours(hostEnd)
+    await batch(uid, portLines(plan, links))
+    await setNamespaceSwitches(netns)
+  }
+
+  async function batch(uid: string, lines: string[]): Promise<void> {
+    if (lines.length > 0) await run(inside(pathOf(uid), 'ip', '-batch', '-'), { input: `${lines.join('\n')}\n` })
   }
 
   async function makeTap(uid: string, twin: boolean, owner: number): Promise<void> {
     const links = await linksIn(pathOf(uid))
     if (!links) throw new Error('the machine has no network namespace')
-    const input = `${twinLines(twin, owner, links).join('\n')}\n`
-    await run(inside(pathOf(uid), 'ip', '-batch', '-'), { input })
+    await batch(uid, twinLines(twin, owner, links))
   }
 
   async function dropTap(uid: string, twin: boolean): Promise<void> {
@@ -125,6 +156,7 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
   }
 
   async function detach(uid: string): Promise<void> {
+    await underWay.get(uid)
     await stopDhcp(dhcpDir, uid)
     if (!existsSync(pathOf(uid))) return
     const links = await linksIn(pathOf(uid))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dhcpConfig } from './dhcp.ts'
-import { type LinkState, linkLines, machineRules, macOf, planMachine, twinLines } from './machine-plan.ts'
+import { type LinkState, linkLines, machineRules, macOf, planMachine, portLines, twinLines } from './machine-plan.ts'
 import type { MachineNetworkRequest } from './network.ts'
 
 const pod = { address: '10.42.128.1', cidr: '10.42.0.0/16', gateway: '10.42.0.1', mtu: 1400, instance: '1a2b' }
@@ -41,7 +41,7 @@ test('a MAC address is made from the name, or must be one', () => {
 })
 
 test('a fresh namespace gets everything', () => {
-  assert.deepEqual(linkLines(masquerade, [link('lo'), link('eth0')]), [
+  assert.deepEqual(linkLines(masquerade, [link('lo')]), [
     'link set dev lo up',
     'tuntap add dev tap0 mode tap user 64 vnet_hdr',
     'link add k6t-eth0 address 02:00:00:00:00:00 type bridge',
@@ -50,13 +50,14 @@ test('a fresh namespace gets everything', () => {
     'link set dev tap0 mtu 1400 addrgenmode none master k6t-eth0 up',
     'link set dev k6t-eth0 up',
   ])
+  assert.deepEqual(portLines(masquerade, []), [])
 })
 
 test('with bridge the pod interface becomes a port, once', () => {
   const takesOver = 'link set dev eth0 addrgenmode none address 02:00:00:00:00:11 master k6t-eth0'
-  assert.ok(linkLines(bridged, [link('eth0')]).includes(takesOver))
+  assert.ok(portLines(bridged, [link('eth0')]).includes(takesOver))
   const done = [link('eth0', { master: 'k6t-eth0' }), link('tap0'), link('k6t-eth0')]
-  const lines = linkLines(bridged, done)
+  const lines = [...linkLines(bridged, done), ...portLines(bridged, done)]
   assert.ok(!lines.some((line) => /flush|add /.test(line)), lines.join('\n'))
 })
 

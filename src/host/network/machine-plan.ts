@@ -93,23 +93,34 @@ export function planMachine(
   }
 }
 
-/** Lines that make what is missing of tap, bridge and addresses; harmless for what is there. */
+/** Lines that make what is missing of tap, bridge and addresses: all that QEMU needs. Harmless for what is there. */
 export function linkLines(plan: MachinePlan, links: LinkState[]): string[] {
-  const find = (name: string) => links.find((link) => link.ifname === name)
-  const lines = ['link set dev lo up']
-  if (!find(tap)) lines.push(`tuntap add dev ${tap} mode tap user ${plan.tapOwner} vnet_hdr`)
-  if (!find(bridge)) lines.push(`link add ${bridge} address ${bridgeMac} type bridge`)
-  lines.push(`link set dev ${bridge} mtu ${plan.mtu} addrgenmode none`)
-  lines.push(`address replace ${plan.bridgeAddress} dev ${bridge}`)
-  if (plan.binding === 'bridge' && find(podInterface)?.master !== bridge) {
-    // The guest takes over the pod's address, so the pod's own interface becomes a mere port.
-    lines.push(`link set dev ${podInterface} down`, `address flush dev ${podInterface}`)
-    lines.push(`link set dev ${podInterface} addrgenmode none address ${portMac(plan.mac)} master ${bridge}`)
-  }
-  if (plan.binding === 'bridge') lines.push(`link set dev ${podInterface} up`)
-  lines.push(`link set dev ${tap} mtu ${plan.mtu} addrgenmode none master ${bridge} up`, `link set dev ${bridge} up`)
-  if (plan.binding === 'bridge') lines.push(`route replace ${plan.guestAddress}/32 dev ${bridge}`)
-  return lines
+  const has = (name: string) => links.some((link) => link.ifname === name)
+  return [
+    'link set dev lo up',
+    ...(has(tap) ? [] : [`tuntap add dev ${tap} mode tap user ${plan.tapOwner} vnet_hdr`]),
+    ...(has(bridge) ? [] : [`link add ${bridge} address ${bridgeMac} type bridge`]),
+    `link set dev ${bridge} mtu ${plan.mtu} addrgenmode none`,
+    `address replace ${plan.bridgeAddress} dev ${bridge}`,
+    `link set dev ${tap} mtu ${plan.mtu} addrgenmode none master ${bridge} up`,
+    `link set dev ${bridge} up`,
+  ]
+}
+
+/** With the binding "bridge": lines for the pod's own interface. The guest takes over its address, so it becomes a mere port. */
+export function portLines(plan: MachinePlan, links: LinkState[]): string[] {
+  if (plan.binding !== 'bridge') return []
+  const isPort = links.some(({ ifname, master }) => ifname === podInterface && master === bridge)
+  const becomesPort = [
+    `link set dev ${podInterface} down`,
+    `address flush dev ${podInterface}`,
+    `link set dev ${podInterface} addrgenmode none address ${portMac(plan.mac)} master ${bridge}`,
+  ]
+  return [
+    ...(isPort ? [] : becomesPort),
+    `link set dev ${podInterface} up`,
+    `route replace ${plan.guestAddress}/32 dev ${bridge}`,
+  ]
 }
 
 /** A second tap beside the one that is there, at the same bridge. */

@@ -6,8 +6,10 @@ import type { CniResult, ConfList } from './cni.ts'
 import type { SecondaryNetwork } from './secondary.ts'
 
 export interface MachineNetwork {
-  /** Path of the network namespace, under /run/netns. */
+  /** Path of the network namespace, under /run/netns. The tap is in it: QEMU can be started. */
   netns: string
+  /** When the machine is a member of the network. @throws Error when it cannot be */
+  joined: Promise<void>
   /** Address in the pod network, and its prefix length there. */
   address: string
   prefixLength: number

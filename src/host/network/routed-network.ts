@@ -120,14 +120,16 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
       nameservers: request.dns?.nameservers ?? cluster.nameservers,
       searches: own ? [own, ...searches] : searches,
     }
-    const netns = await namespaces.attach(request.uid, plan, names, membership)
+    const { netns, joined } = await namespaces.attach(request.uid, plan, names, membership)
     const { podPrefix: prefixLength, mac, guestAddress } = plan
     const wanted = (request.secondaries ?? []).map((one) => ({
       ...one,
       mac: one.mac ?? macOf(instance, `${key}/${one.name}`),
     }))
+    if (wanted.length) await joined
     const secondaries = wanted.length ? await secondary.attach(request.uid, netns, request.tapOwner, wanted) : []
-    return { netns, address, prefixLength, gateway: gateway.gateway, mtu, tap, mac, guestAddress, secondaries }
+    const { gateway: router } = gateway
+    return { netns, joined, address, prefixLength, gateway: router, mtu, tap, mac, guestAddress, secondaries }
   }
 
   async function removeAll(): Promise<void> {
