@@ -234,17 +234,22 @@ async function lastLines(log: string): Promise<string> {
   return text.trim().split('\n').slice(-3).join('\n')
 }
 
+/** As many as hundreds at once would keep each other waiting until all are too late. */
+const endedAtOnce = 8
+
 /** Every sandbox on the socket: it is ours alone. */
 async function removeSandboxes(cri: Cri): Promise<void> {
   const { items } = await cri.listPodSandbox({})
-  await Promise.all(
-    items.map(async ({ id }) => {
+  const waiting = items.map(({ id }) => id)
+  const turn = async () => {
+    for (let id = waiting.pop(); id; id = waiting.pop()) {
       try {
         await cri.stopPodSandbox({ podSandboxId: id })
         await cri.removePodSandbox({ podSandboxId: id })
       } catch (error) {
         if (!isNotFound(error)) throw error
       }
-    }),
-  )
+    }
+  }
+  await Promise.all(Array.from({ length: endedAtOnce }, turn))
 }

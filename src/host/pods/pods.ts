@@ -40,6 +40,8 @@ const relistMs = 60_000
 /** More often at first: what a Tandem that was killed left half-done comes to its end. */
 const firstRelistMs = 3_000
 const reconnectMs = 500
+/** Between the volumes of one Pod and those of the next. */
+const refreshPauseMs = 10
 /** kubelet containerLogMonitorInterval */
 const rotateMs = 10_000
 /** containerd tells of an exit a moment before its own status says so. */
@@ -227,9 +229,18 @@ export function createPods(options: PodsOptions): Pods {
     ownerless = new Set(found)
   }
 
+  /** One after another: the API answers others in between, however many Pods there are. */
+  async function refreshVolumes(): Promise<void> {
+    for (const worker of workers.values()) {
+      worker.refreshVolumes()
+      await clock.sleep(refreshPauseMs)
+      if (closed) return
+    }
+  }
+
   function scheduleRelist(afterMs: number): void {
     relist = clock.after(afterMs, () => {
-      for (const worker of workers.values()) worker.refreshVolumes()
+      void refreshVolumes()
       void look()
         .catch(failed)
         .finally(() => {

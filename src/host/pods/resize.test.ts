@@ -30,7 +30,7 @@ function resized(before: object, after: object, policy: object[] = []) {
 
 test('what fits is granted and becomes a step', () => {
   const view = resized(amounts('1', '1Gi'), amounts('2', '1Gi'))
-  settle(view, node, node)
+  settle(view, node, () => node)
   assert.deepEqual(view.resize, { inProgress: {} })
   assert.deepEqual(
     plan(view, createBackoff(), 0).steps.map((step) => step.do),
@@ -45,7 +45,7 @@ test('a container whose policy wants a restart is killed', () => {
   const view = resized(amounts('1', '1Gi'), amounts('1', '2Gi'), [
     { resourceName: 'memory', restartPolicy: 'RestartContainer' },
   ])
-  settle(view, node, node)
+  settle(view, node, () => node)
   assert.deepEqual(
     openResizes(view).map(({ restart }) => restart),
     [true],
@@ -58,13 +58,13 @@ test('a container whose policy wants a restart is killed', () => {
 
 test('what the node never has is infeasible, what others hold is deferred', () => {
   const tooMuch = resized(amounts('1', '1Gi'), amounts('8', '1Gi'))
-  settle(tooMuch, node, node)
+  settle(tooMuch, node, () => node)
   assert.deepEqual(tooMuch.resize.pending, {
     reason: 'Infeasible',
     message: "Node didn't have enough capacity: cpu, requested: 8000, capacity: 4000",
   })
   const later = resized(amounts('1', '1Gi'), amounts('2', '1Gi'))
-  settle(later, node, { cpu: 1000, memory: node.memory })
+  settle(later, node, () => ({ cpu: 1000, memory: node.memory }))
   assert.equal(later.resize.pending?.reason, 'Deferred')
   assert.deepEqual(openResizes(later), [])
   const types = podStatus(later, facts, 0).conditions.map(({ type }) => type)
@@ -137,7 +137,7 @@ test('limits of the Pod as a whole hold for containers without their own', () =>
   const pod = (cpu: string) => podOf({ containers: [{ name: 'main', image: 'x' }], resources: whole(cpu) })
   const record = recordOf('main', { resources: {}, bounds: whole('1').limits })
   const view = viewOf(pod('2'), [record], { granted: asked(pod('1')), wholeApplied: whole('1') })
-  settle(view, node, node)
+  settle(view, node, () => node)
   const steps = () => plan(view, createBackoff(), 0).steps.map((step) => step.do)
   assert.deepEqual(steps(), ['resize-pod', 'resize'])
   assert.deepEqual(openResizes(view)[0]!.bounds, { cpu: '2', memory: '1Gi' })

@@ -64,9 +64,9 @@ export function requestsOf({ spec }: PodObject, granted: Map<string, Resources>)
 
 /**
  * Grants what is asked for if it fits into the node.
- * @param free what the node has beside all other Pods
+ * @param room what the node has beside all other Pods; asked only when it matters, for it costs a look at all of them
  */
-export function settle(view: PodView, node: Room, free: Room): void {
+export function settle(view: PodView, node: Room, room: () => Room): void {
   const wanted = asked(view.pod)
   const changed = [...wanted].some(([name, resources]) => !sameResources(resources, view.granted.get(name)))
   if (!changed) {
@@ -74,6 +74,7 @@ export function settle(view: PodView, node: Room, free: Room): void {
     return
   }
   const [now, then] = [requestsOf(view.pod, view.granted), requestsOf(view.pod, wanted)]
+  const free = room()
   for (const name of ['cpu', 'memory'] as const) {
     if (then[name] <= now[name]) continue
     if (then[name] > node[name]) {

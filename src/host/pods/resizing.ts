@@ -65,7 +65,7 @@ export function createResizing(view: PodView, shared: Shared, changed: () => voi
         : undefined,
     settle() {
       const before = JSON.stringify(view.resize)
-      settle(view, { cpu: node.cpu * 1000, memory: node.memoryBytes }, shared.roomFor(view.pod.metadata.uid))
+      settle(view, { cpu: node.cpu * 1000, memory: node.memoryBytes }, () => shared.roomFor(view.pod.metadata.uid))
       // One that is being restarted for it is not done yet; one that never ran will begin with what is granted.
       const allRun = view.pod.spec.containers.every(({ name }) => !newest(view, name) || isRunning(newest(view, name)))
       if (view.resize.inProgress && allRun && !isWholeOpen(view) && openResizes(view).length === 0) {

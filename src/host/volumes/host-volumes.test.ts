@@ -32,6 +32,7 @@ let volumes: Volumes
 
 const fakeMounts: Mounts = {
   tmpfs: async (path) => void mounted.add(path),
+  isOwn: (path) => mounted.has(path),
   below: (directory) => [...mounted].filter((path) => path === directory || path.startsWith(`${directory}/`)),
   unmount: async (path) => void mounted.delete(path),
 }

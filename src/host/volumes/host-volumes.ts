@@ -45,13 +45,11 @@ export function createVolumes(options: VolumesOptions): Volumes {
   const podDir = (uid: string) => join(paths.pods, checkUid(uid))
   const volumesDir = (uid: string) => join(podDir(uid), 'volumes')
 
-  const isMounted = (path: string) => mounts.below(path).includes(path)
-
   async function mountEmptyDir(path: string, source: { medium?: string; sizeLimit?: string }): Promise<void> {
     if (source.medium && source.medium !== 'Memory')
       throw new Error(`emptyDir medium ${source.medium} is not supported: leave it out or use Memory`)
     mkdirSync(path, { recursive: true })
-    if (source.medium === 'Memory' && !isMounted(path)) {
+    if (source.medium === 'Memory' && !mounts.isOwn(path)) {
       const size = source.sizeLimit ? Number(quantityValue(parseQuantity(`${source.sizeLimit}`))) : undefined
       await mounts.tmpfs(path, { mode: '0777', ...(size && { size }) })
     }
@@ -62,7 +60,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
     const payload = await gatherer.gather(pod, volume)
     mkdirSync(path, { recursive: true, mode: 0o755 })
     // Secrets and tokens never touch the disk.
-    if ((volume.secret || volume.projected) && !isMounted(path))
+    if ((volume.secret || volume.projected) && !mounts.isOwn(path))
       await mounts.tmpfs(path, { mode: '0755', size: secretBytes })
     writePayload(path, payload!, ownershipOf(pod.spec ?? {}).group)
   }

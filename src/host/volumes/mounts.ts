@@ -1,10 +1,13 @@
 // Mounts on this machine: tmpfs, and what is mounted below a directory.
 
 import { readFileSync, rmdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { run } from '../exec.ts'
 
 export interface Mounts {
   tmpfs(path: string, options: { size?: number; mode: string }): Promise<void>
+  /** True for a directory that a file system of its own is mounted on, as tmpfs does. */
+  isOwn(directory: string): boolean
   /** Mount points at or below the directory, innermost first. */
   below(directory: string): string[]
   unmount(path: string): Promise<void>
@@ -29,6 +32,8 @@ export const systemMounts: Mounts = {
     const options = [`mode=${mode}`, 'nosuid', 'nodev', ...(size ? [`size=${size}`] : [])]
     await run(['mount', '-t', 'tmpfs', '-o', options.join(','), 'tmpfs', path])
   },
+  // The list of all mounts is long where there are many Pods: two looks at the directory tell the same.
+  isOwn: (directory) => statSync(directory).dev !== statSync(dirname(directory)).dev,
   below: (directory) => mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'), directory),
   async unmount(path) {
     const { code, stderr } = await run(['umount', path], { allowFailure: true })
