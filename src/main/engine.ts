@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts'
 import { cpuShares, weigh } from '../host/cpu-weight.ts'
 import { createImages, type ManagedImages } from '../host/images/containerd-images.ts'
 import { microvmHandler, microvmRuntime } from '../host/microvm/handler.ts'
+import { otherRuntimes } from '../host/microvm/other-vmm.ts'
 import { createRemains } from '../host/microvm/remains.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
 import { runtimesOfMachine } from '../host/pods/runtimes/discover.ts'
@@ -37,7 +38,7 @@ export function openEngine(paths: StatePaths, instance: string): Engine {
     paths,
     sandboxImage: pauseImage,
     cgroupParent: cgroupOf(instance),
-    runtimes: { ...runtimesOfMachine(), [microvmHandler]: microvmRuntime(paths) },
+    runtimes: { ...runtimesOfMachine(), [microvmHandler]: microvmRuntime(paths), ...otherRuntimes(paths) },
     beside: createRemains(paths.microvm),
   })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })

@@ -18,6 +18,7 @@ import { keepPersistentStates } from '../host/machines/persistent-state.ts'
 import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepSnapshots } from '../host/machines/snapshot-keeper.ts'
 import { microvmHandler, microvmVerdict, writeRuntime } from '../host/microvm/handler.ts'
+import { otherHandlers, otherVerdicts, writeOtherRuntimes } from '../host/microvm/other-vmm.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress } from '../host/node.ts'
@@ -71,11 +72,12 @@ export async function startHost({ config, paths, settings, platform, engine, log
   const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })
   await volumes.start()
   writeRuntime({ run: paths.microvm, home: join(home, '.cache/microvm') })
+  writeOtherRuntimes(paths.microvm)
   const readiness = createReadiness({
     file: join(paths.root, 'runtimes.json'),
     directory: join(dirname(paths.pid), 'try'),
     cgroup: cgroupOf(instance),
-    selfTold: new Map([[microvmHandler, microvmVerdict]]),
+    selfTold: new Map([[microvmHandler, microvmVerdict], ...otherVerdicts(() => machines.proof())]),
   })
   const classes = createClassKeeper({
     client,
@@ -97,7 +99,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
     clusterDomain,
     cgroupParent: cgroupOf(instance),
     prepareRuntime: readiness.prepare,
-    machineHandlers: new Set([microvmHandler]),
+    machineHandlers: new Set([microvmHandler, ...Object.keys(otherHandlers)]),
     clock: realClock,
     log: log.child('pods'),
   })

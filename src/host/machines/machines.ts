@@ -69,6 +69,8 @@ export interface Machines
   disksInUse(): string[]
   /** Running QEMUs, for who measures what they use. */
   running(): { uid: string; namespace: string; name: string; pid: number }[]
+  /** What was found out about KVM. */
+  proof(): Promise<Accelerator>
 }
 
 /** KubeVirt's virt-launcher runs QEMU with this uid and gid, and container disks are made for it. */
@@ -216,6 +218,8 @@ export function createMachines(options: MachinesOptions): Machines {
         .flatMap(({ record: { uid, namespace, name, process } }) =>
           process ? [{ uid, namespace, name, pid: process.pid }] : [],
         ),
+    proof: async () =>
+      (await accelerator) ?? { kind: 'tcg', reason: 'KVMNotProved', message: `QEMU proves it: ${missing}` },
     disksInUse: () =>
       [
         ...[...machines.values()].filter(isRunning).map(({ record }) => record.started),

@@ -11,6 +11,7 @@ import { run } from '../exec.ts'
 import { controlMac } from './machine-argv.ts'
 import { type GuestNetwork, prepareNetwork } from './network.ts'
 import { annotationOf, networkOf, type OciSpec } from './oci.ts'
+import { otherVmm, otherVmmArgv } from './other-vmm.ts'
 import { partsFolder } from './parts.ts'
 import {
   bootFolder,
@@ -33,6 +34,7 @@ export async function createSandbox(settings: Settings, id: string, config: stri
   const netns = networkOf(spec)
   if (!netns)
     throw new Error('a Pod in a micro-VM has a network of its own: hostNetwork needs another runtimeClassName')
+  const other = otherVmm(process.env.TANDEM_MICROVM_VMM)
   const user = claimUser(settings, id)
   const folder = podFolder(settings, id)
   const tree = treeFolder(folder)
@@ -46,9 +48,11 @@ export async function createSandbox(settings: Settings, id: string, config: stri
   const [network] = await Promise.all([prepareNetwork(netns, user), serveFiles(folder, user)])
   writeBoot(bootFolder(folder), spec, network)
   const size = sizeOf((name) => annotationOf(spec, name), availableParallelism())
-  const shape = { ...size, podMac: network.mac, accelerator: 'tcg' as const }
+  const shape = { ...size, podMac: network.mac, accelerator: other?.accelerator ?? ('tcg' as const) }
   const places = { folder, parts: partsFolder(settings.home), machineRoot: machineRoot(settings), user }
-  writeFileSync(config, JSON.stringify(machineSpec(spec, shape, places)))
+  const machine = machineSpec(spec, shape, places)
+  if (other) machine.process.args = otherVmmArgv(other, shape)
+  writeFileSync(config, JSON.stringify(machine))
 }
 
 /** Guests cannot fill this machine's memory with what they say. */

@@ -1,5 +1,5 @@
-// What is said of a VMM while Tandem runs: its program may come, go, or become another version, and KVM is proved meanwhile.
-// A look costs a few stats; the program is asked for its version once.
+// What is said of a VMM while Tandem runs: its program may come, go, or become another version. A look costs a few stats;
+// the program is asked for its version once, and KVM is asked about when there is a program.
 
 import { statSync } from 'node:fs'
 import type { Accelerator } from '../machines/accelerator.ts'
@@ -7,60 +7,49 @@ import type { VmmDriver } from './driver.ts'
 import { type FoundVmm, findVmm, vmmProgram, vmmVerdict } from './readiness.ts'
 
 export interface WatchedVerdict {
+  /** Unknown: the next look tells. */
   ready: 'True' | 'False' | 'Unknown'
   reason: string
 }
 
 export interface VmmWatchOptions {
   driver: VmmDriver
-  accelerator: Promise<Accelerator>
-  /** There is more to say than at the last look. */
-  changed(): void
+  proof(): Promise<Accelerator>
   /** For tests. */
   program?: () => string | undefined
   find?: () => Promise<FoundVmm | undefined>
 }
 
-const unknown: WatchedVerdict = { ready: 'Unknown', reason: '' }
-
 export function watchVmm(options: VmmWatchOptions): () => WatchedVerdict {
-  const { driver, changed } = options
+  const { driver, proof } = options
   const program = options.program ?? (() => vmmProgram(driver))
   const find = options.find ?? (() => findVmm(driver))
-  let proved: Accelerator | undefined
   let asked = ''
-  let found: FoundVmm | undefined
-  void options.accelerator.then(
-    (accelerator) => {
-      proved = accelerator
-      changed()
-    },
-    () => {},
-  )
+  let verdict: WatchedVerdict | undefined
 
   async function ask(mark: string): Promise<void> {
-    const answer = await find().catch(() => undefined)
-    if (asked !== mark) return
-    found = answer
-    changed()
+    const [found, proved] = await Promise.all([find().catch(() => undefined), proof()])
+    if (asked === mark) verdict = told(found, proved)
+  }
+
+  function told(found: FoundVmm | undefined, proved?: Accelerator): WatchedVerdict {
+    const { ready, reason } = vmmVerdict(driver, found, proved)
+    return { ready: ready ? 'True' : 'False', reason }
   }
 
   return () => {
     const path = program()
     if (!path) {
       asked = ''
-      found = undefined
-    } else {
-      const { mtimeMs, size, ino } = statSync(path)
-      const mark = `${path} ${mtimeMs} ${size} ${ino}`
-      if (mark !== asked) {
-        asked = mark
-        found = undefined
-        void ask(mark)
-      }
-      if (!found || !proved) return unknown
+      return told(undefined)
     }
-    const { ready, reason } = vmmVerdict(driver, found, proved)
-    return { ready: ready ? 'True' : 'False', reason }
+    const { mtimeMs, size, ino } = statSync(path)
+    const mark = `${path} ${mtimeMs} ${size} ${ino}`
+    if (mark !== asked) {
+      asked = mark
+      verdict = undefined
+      void ask(mark)
+    }
+    return verdict ?? { ready: 'Unknown', reason: '' }
   }
 }

@@ -15,6 +15,7 @@ const classes: Record<string, BuiltIn> = {
   gvisor: { handler: 'runsc', podFixed: { cpu: '10m', memory: '32Mi' } },
   // QEMU's own memory and the guest's kernel.
   microvm: { handler: 'microvm', podFixed: { cpu: '50m', memory: '64Mi' } },
+  'microvm-clh': { handler: 'microvm-clh', podFixed: { cpu: '50m', memory: '64Mi' } },
   kata: { handler: 'kata', podFixed: { cpu: '250m', memory: '160Mi' } },
   'kata-fc': { handler: 'kata-fc', podFixed: { cpu: '250m', memory: '130Mi' } },
   'kata-clh': { handler: 'kata-clh', podFixed: { cpu: '250m', memory: '130Mi' } },
