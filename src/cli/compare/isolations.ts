@@ -59,6 +59,7 @@ export function breakOut(handler: string, level: Level): string {
   if (handler === 'runsc') return `gVisor's kernel, a process that may make few system calls, then ${thisKernel}`
   if (handler === 'microvm') return guests("a QEMU without privileges in the Pod's namespaces")
   if (handler === 'kata-fc') return guests('Firecracker')
+  if (handler === 'microvm-clh') return guests("a Cloud Hypervisor without privileges in the Pod's namespaces")
   if (handler === 'kata-clh') return guests('Cloud Hypervisor')
   if (handler === 'wasm') return `the sandbox of the WebAssembly runtime, then ${thisKernel}`
   if (level === 'container') return `${thisKernel}: only namespaces, capabilities and control groups are in between`
