@@ -44,16 +44,23 @@ const wasmType = (): string =>
 
 export const gvisorWrapper = join(import.meta.dirname, '../gvisor/runsc-for-containerd')
 
+/** In the place of the program of this name: refuses what that one cannot be given. */
+const guarded = (program: string): string => join(import.meta.dirname, 'guarded', program)
+
 /** By handler. */
 export const knownRuntimes = (): Record<string, KnownRuntime> => ({
-  runc: { runtime: { type: runcShim }, programs: ['runc'], remedy: 'apt-get install runc' },
+  runc: {
+    runtime: { type: runcShim, options: { BinaryName: guarded('runc') } },
+    programs: ['runc'],
+    remedy: 'apt-get install runc',
+  },
   runsc: {
     runtime: { type: runcShim, options: { BinaryName: gvisorWrapper } },
     programs: ['runsc'],
     remedy: 'apt-get install runsc',
   },
   crun: {
-    runtime: { type: runcShim, options: { BinaryName: 'crun' } },
+    runtime: { type: runcShim, options: { BinaryName: guarded('crun') } },
     programs: ['crun'],
     remedy: 'apt-get install crun',
   },
