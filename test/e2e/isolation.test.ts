@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { kubectlOf, start, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+import { home, kubectlOf, start, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const image = 'tandem.dev/busybox:1'
 let tandem: TestTandem
@@ -192,6 +192,65 @@ test('port-forward and kubectl top', async () => {
   assert.match(await tandem.kubectl('top', 'pod', 'guarded', '--containers'), /guarded +web +\d+m +\d+Mi/)
   // All of the machine counts: its kernel alone takes more than a client does.
   assert.match(await tandem.kubectl('top', 'pod', 'own'), /own +\d+m +\d{3,}Mi/)
+})
+
+test('tandem compare measures the same image in several isolations, and takes away what it made', async () => {
+  const { code, stdout, stderr } = await tandem.tandem(
+    'compare',
+    image,
+    '--only',
+    'runc,gvisor',
+    '--warm',
+    '1',
+    '-o',
+    'json',
+  )
+  assert.equal(code, 0, stderr)
+  const { isolations } = JSON.parse(stdout)
+  assert.deepEqual(
+    isolations.map(({ name, level }: { name: string; level: string }) => [name, level]),
+    [
+      ['runc', 'container'],
+      ['gvisor', 'sandboxed'],
+    ],
+  )
+  const [runc, gvisor] = isolations
+  assert.equal(runc.kernel, release())
+  assert.notEqual(gvisor.kernel, release())
+  for (const one of isolations) {
+    assert.deepEqual(
+      [one.problem, one.problems.calls, one.problems.write, one.problems.read],
+      [undefined, undefined, undefined, undefined],
+    )
+    for (const number of [
+      one.cold.answerMs,
+      one.warm[0].answerMs,
+      one.memoryBytes,
+      one.systemCallNs,
+      one.writeBytesPerSecond,
+    ])
+      assert.ok(number > 0, stdout)
+    assert.ok(one.cold.answerMs > one.cold.runningMs)
+  }
+  // gVisor's kernel counts.
+  assert.ok(gvisor.memoryBytes > runc.memoryBytes)
+  const left = () => tandem.kubectl('get', 'namespaces', '-o', 'name')
+  assert.doesNotMatch(await left(), /tandem-compare/)
+  const interrupted = start(process.execPath, [
+    join(home, 'src/main.ts'),
+    'compare',
+    image,
+    '--only',
+    'runc',
+    '--state-dir',
+    tandem.stateDir,
+  ])
+  await until('it has begun', () => /cold start/.test(interrupted.output))
+  interrupted.child.kill('SIGINT')
+  await until('it has ended', () => interrupted.ended)
+  assert.equal(interrupted.child.exitCode, 130)
+  assert.doesNotMatch(await left(), /tandem-compare/)
+  assert.doesNotMatch(interrupted.output, /^error/m)
 })
 
 test('exit codes and last words', async () => {

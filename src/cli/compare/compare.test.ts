@@ -104,7 +104,7 @@ test('the script is understood by the shell of this machine, and ends', () => {
       word
         .replaceAll(scratch, folder)
         .replaceAll(/30000000|16384|200000/g, '2000')
-        .replaceAll('-lt 64', '-lt 2'),
+        .replaceAll('-lt 16', '-lt 2'),
     )
     const output = execFileSync(shell!, args, { encoding: 'utf8', timeout: 60_000 })
     // As short as here, the clock may have seen nothing of one; no other problem is to be.

@@ -30,7 +30,7 @@ dds() {
     done
     clock
     soon || break
-    if [ $n -lt $most ]; then n=$((n * 4)); elif [ $turns -lt 64 ]; then turns=$((turns * 2)); else break; fi
+    if [ $n -lt $most ]; then n=$((n * 4)); elif [ $turns -lt 16 ]; then turns=$((turns * 2)); else break; fi
   done
   between=$now i=0
   while [ $i -lt $turns ]; do i=$((i + 1)); said=$(dd "$@" count=0 2>&1); done
