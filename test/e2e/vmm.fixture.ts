@@ -44,6 +44,7 @@ cd /modules && while read -r module; do insmod "$module"; done < load
 cd /
 trap 'poweroff -f' USR1 USR2
 acpid -f -l /dev/null &
+until ls -l /proc/[0-9]*/fd 2> /dev/null | grep -q /dev/input/event; do usleep 10000; done
 card=none disk=none word=none
 if [ -e /sys/class/net/eth0 ]; then
   mount -t virtiofs files /shared

@@ -28,7 +28,7 @@ export interface VmmSubject {
   close(): Promise<void>
 }
 
-const patienceMs = 120_000
+const patienceMs = 240_000
 /** Several ticks long. */
 const whileMs = 500
 
