@@ -51,6 +51,12 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
+/**
+ * kube-apiserver's IdleTimeout (apiserver/pkg/server/secure_serving.go, 1.36). With Node's five seconds, a server that was
+ * held up for as long would close connections on which the next request had come in meanwhile.
+ */
+const idleMs = 90_000
+
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { log = silentLogger } = options
   const listeners: Http2SecureServer[] = []
@@ -70,6 +76,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
       ...(options.certificateFor && { SNICallback: certificateChoice(options.certificateFor) }),
     })
+    Object.assign(listener, { keepAliveTimeout: idleMs })
     listener.on('secureConnection', (socket) => {
       sockets.add(socket)
       socket.setNoDelay(true)
