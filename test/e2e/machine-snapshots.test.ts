@@ -58,12 +58,22 @@ const restore = (name: string, from: string, target: string, more: { annotations
 const readDisk = 'head -c 16 /dev/vdb | tr -d "\\0"'
 const writeDisk = (word: string) => `echo ${word} | dd of=/dev/vdb conv=sync 2> /dev/null; sync`
 
+/**
+ * Runs when a copy has just been told who it is. Each read of the same state of the kernel's generator gives the next of the
+ * same numbers, also where a copy has drawn some more than another one before.
+ */
+const draw = {
+  path: '/etc/tandem/identity.d/draw',
+  content: '#!/bin/sh\ndd if=/dev/urandom bs=16 count=64 2> /dev/null | od -v -An -tx1 > /tmp/drawn\n',
+  mode: '0755',
+}
+
 describe('snapshots, restores, clones and copies of machines', () => {
   let tandem: TestTandem
 
   before(async () => {
     tandem = await startTandem()
-    await buildAgentGuest(tandem)
+    await buildAgentGuest(tandem, { perl: true, more: [draw] })
   })
   after(() => tandem?.close())
 
@@ -192,12 +202,16 @@ describe('snapshots, restores, clones and copies of machines', () => {
         await inside(name, async (guest) => ({
           name: await guest.run('hostname'),
           mac: await guest.run('cat /sys/class/net/eth0/address'),
+          drawn: (await guest.run('cat /tmp/drawn')).split('\n'),
         })),
       )
     }
     const [first, second] = seen
     assert.deepEqual([first!.name, second!.name], ['warm-0', 'warm-1'])
     assert.notEqual(first!.mac, second!.mac)
+    assert.ok(first!.drawn.length >= 64 && second!.drawn.length >= 64)
+    const both = first!.drawn.filter((bytes) => bytes !== '' && second!.drawn.includes(bytes))
+    assert.deepEqual(both, [], 'random numbers of its own from the first on')
     assert.equal(await field('vmi/warm-0', '{.status.interfaces[0].mac}'), first!.mac)
   })
 })
