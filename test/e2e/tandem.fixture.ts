@@ -78,6 +78,8 @@ export async function startTandem(
     pid: () => Number(readFileSync(`/run/tandem-${instanceOf(stateDir)}/tandem.pid`, 'utf8')),
     async kill() {
       const pid = self.pid()
+      // Of one that was killed before the number may be another program's by now.
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(stateDir)) throw new Error(`process ${pid} is not Tandem`)
       process.kill(pid, 'SIGKILL')
       await until('the process is gone', () => !isAlive(pid))
     },
