@@ -71,7 +71,8 @@ export async function startHost({ config, paths, settings, platform, engine, log
   await http.listenAlso(network.apiAddress, servicePort)
   const volumes = createVolumes({ paths, client, node: () => facts, log: log.child('volumes') })
   await volumes.start()
-  writeRuntime({ run: paths.microvm, home: join(home, '.cache/microvm') })
+  const microvms = { run: paths.microvm, home: join(home, '.cache/microvm') }
+  writeRuntime({ ...microvms, accelerator: 'tcg' })
   writeOtherRuntimes(paths.microvm)
   const readiness = createReadiness({
     file: join(paths.root, 'runtimes.json'),
@@ -142,6 +143,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
     drivers: [podHosting(pods), machineHosting(machines)],
   })
   await host.start()
+  void machines.proof().then(({ kind }) => writeRuntime({ ...microvms, accelerator: kind }))
   const snapshots = await keepSnapshots({
     client,
     informers,

@@ -48,7 +48,7 @@ export async function createSandbox(settings: Settings, id: string, config: stri
   const [network] = await Promise.all([prepareNetwork(netns, user), serveFiles(folder, user)])
   writeBoot(bootFolder(folder), spec, network)
   const size = sizeOf((name) => annotationOf(spec, name), availableParallelism())
-  const shape = { ...size, podMac: network.mac, accelerator: other?.accelerator ?? ('tcg' as const) }
+  const shape = { ...size, podMac: network.mac, accelerator: other?.accelerator ?? settings.accelerator }
   const places = { folder, parts: partsFolder(settings.home), machineRoot: machineRoot(settings), user }
   const machine = machineSpec(spec, shape, places)
   if (other) machine.process.args = otherVmmArgv(other, shape)

@@ -22,13 +22,14 @@ export const microvmRuntime = ({ microvm }: { microvm: string }) => ({
 })
 
 /** Anew at each start: Node and the sources may have moved. */
-export function writeRuntime({ run, home }: Folders): void {
+export function writeRuntime({ run, home, accelerator }: Folders & { accelerator: 'kvm' | 'tcg' }): void {
   for (const folder of [run, home]) mkdirSync(folder, { recursive: true, mode: 0o711 })
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
   const lines = [
     '#!/bin/sh',
     '# Written by Tandem at every start; changes are lost.',
     `export TANDEM_MICROVM_RUN=${quoted(run)} TANDEM_MICROVM_HOME=${quoted(realpathSync(home))}`,
+    `export TANDEM_MICROVM_ACCELERATOR=${accelerator}`,
     `export NODE_COMPILE_CACHE=${quoted(process.env.NODE_COMPILE_CACHE ?? join(home, 'compiled'))}`,
     'export NODE_OPTIONS=--disable-warning=ExperimentalWarning',
     `node=${quoted(process.execPath)} here=${quoted(import.meta.dirname)}`,

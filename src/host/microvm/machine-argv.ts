@@ -1,5 +1,7 @@
 // The QEMU of one micro-VM as an argument list (pure). It runs in a root of its own: /vm is its folder, /parts the kernel.
 
+import { kernelArguments } from '../vmm/kernel-arguments.ts'
+
 export interface MachineShape {
   memoryBytes: number
   cpus: number
@@ -13,12 +15,6 @@ export interface MachineShape {
 export const podTap = 'tap0'
 export const controlTap = 'control0'
 export const controlMac = '02:00:00:00:00:02'
-
-/** Time: a counter whose speed need not be measured, for what is measured on a busy machine is wrong. */
-const kernelArguments = [
-  ...['console=ttyS0', 'quiet', 'loglevel=3', 'panic=1', 'nokaslr', 'mitigations=off', 'random.trust_cpu=on'],
-  ...['clocksource=hpet', 'no_timer_check', 'cryptomgr.notests', 'tsc=unstable'],
-].join(' ')
 
 /** Blocks of translated code: QEMU's own default would be an eighth of this machine's memory for each. */
 const translationMiB = 64
@@ -38,7 +34,7 @@ export function machineArgv({ memoryBytes, cpus, podMac, accelerator }: MachineS
     ...['-m', `${size}`, '-smp', `${cpus}`],
     // Shared: the process that serves the files reads and writes there what the guest asks for.
     ...['-object', `memory-backend-memfd,id=ram,size=${size}M,share=on`],
-    ...['-kernel', '/parts/vmlinuz', '-initrd', '/parts/initrd', '-append', kernelArguments],
+    ...['-kernel', '/parts/vmlinuz', '-initrd', '/parts/initrd', '-append', kernelArguments(accelerator)],
     // What the kernel says last is kept in memory: a guest cannot fill a disk with it.
     ...['-chardev', 'ringbuf,id=console,size=65536', '-serial', 'chardev:console'],
     ...['-qmp', 'unix:/vm/qmp.sock,server=on,wait=off'],

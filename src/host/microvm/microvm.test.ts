@@ -112,6 +112,14 @@ test('arguments of QEMU', () => {
   assert.equal(after('-object'), 'memory-backend-memfd,id=ram,size=128M,share=on')
   assert.ok(argv.includes('virtio-net-pci,netdev=pod,mac=02:00:00:00:00:09,romfile='))
   assert.match(after('-sandbox')!, /^on,/)
+  assert.match(after('-append')!, /clocksource=hpet/)
+})
+
+test('in KVM the processor is this machine’s, and so are its clock and its care for other guests', () => {
+  const argv = machineArgv({ memoryBytes: 128 * mebi, cpus: 2, podMac: '02:00:00:00:00:09', accelerator: 'kvm' })
+  const after = (name: string) => argv[argv.indexOf(name) + 1]
+  assert.deepEqual([after('-accel'), after('-cpu')], ['kvm', 'host'])
+  assert.doesNotMatch(after('-append')!, /hpet|mitigations=off/)
 })
 
 test('size: limits and what a kernel needs; 512 MiB without', () => {

@@ -7,12 +7,14 @@ export interface Settings {
   run: string
   /** Folder of the parts, and of the packages that they are made of. */
   home: string
+  /** Proved by Tandem, which says so in the script that calls this. */
+  accelerator: 'kvm' | 'tcg'
 }
 
-export const podFolder = ({ run }: Settings, sandboxId: string): string => join(run, 'pods', sandboxId)
+export const podFolder = ({ run }: Pick<Settings, 'run'>, sandboxId: string): string => join(run, 'pods', sandboxId)
 
 /** By container: a link to its Pod's folder, for those that only know its id. */
-export const containerLink = ({ run }: Settings, id: string): string => join(run, 'containers', id)
+export const containerLink = ({ run }: Pick<Settings, 'run'>, id: string): string => join(run, 'containers', id)
 
 /**
  * A guest may be hostile, kernel and all, so nobody here follows a path that it could have changed: it sees `tree`, where
@@ -27,6 +29,6 @@ export const mountFolder = (folder: string, id: string): string => join(folder, 
 export const bootFolder = (folder: string): string => join(folder, 'shared/boot')
 
 /** Each QEMU's user is claimed by a folder that only one can make. */
-export const userFolder = ({ run }: Settings, user: number): string => join(run, 'users', `${user}`)
+export const userFolder = ({ run }: Pick<Settings, 'run'>, user: number): string => join(run, 'users', `${user}`)
 export const firstUser = 1_090_000
 export const userCount = 10_000

@@ -29,7 +29,12 @@ import { makeParts, partsFolder } from './parts.ts'
 import { bootFolder, containerFolder, containerLink, mountFolder, podFolder, type Settings } from './places.ts'
 import { clientProcess, clientSpec, guestCommand, guestContainer, guestProcess } from './specs.ts'
 
-const settings: Settings = { run: process.env.TANDEM_MICROVM_RUN!, home: process.env.TANDEM_MICROVM_HOME! }
+const { TANDEM_MICROVM_RUN, TANDEM_MICROVM_HOME, TANDEM_MICROVM_ACCELERATOR } = process.env
+const settings: Settings = {
+  run: TANDEM_MICROVM_RUN!,
+  home: TANDEM_MICROVM_HOME!,
+  accelerator: TANDEM_MICROVM_ACCELERATOR === 'kvm' ? 'kvm' : 'tcg',
+}
 
 const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T
 const writeJson = (path: string, value: object) => writeFileSync(path, JSON.stringify(value))
