@@ -58,8 +58,9 @@ export async function podmanPeers(root: string, archive: string, image: string):
       name: `\`podman run\`, ${runtime}`,
       runtime,
       async start(id, command) {
-        // Its own limits of files and processes are higher than some machines let it set.
-        const options = ['--network', 'host', '--log-driver', 'k8s-file', '--pull', 'never', '--ulimit', 'host']
+        // Its own limits are higher than some machines let it set.
+        const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
+        const options = ['--network', 'host', '--log-driver', 'k8s-file', '--pull', 'never', ...limits]
         const { stdout } = await run([...own, 'run', '-d', ...options, '--name', id, image, ...command])
         return `libpod-${stdout.trim()}`
       },
