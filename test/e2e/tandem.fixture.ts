@@ -79,7 +79,8 @@ export async function startTandem(
     async kill() {
       const pid = self.pid()
       // Of one that was killed before the number may be another program's by now.
-      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(stateDir)) throw new Error(`process ${pid} is not Tandem`)
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(stateDir))
+        throw new Error(`process ${pid} is not Tandem`)
       process.kill(pid, 'SIGKILL')
       await until('the process is gone', () => !isAlive(pid))
     },
