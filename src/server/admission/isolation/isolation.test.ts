@@ -99,7 +99,7 @@ test('every class against every level that a namespace can demand', async () => 
         )
     }
     for (const [spec, text] of shared) {
-      const one = pod({ ...spec, runtimeClassName: 'microvm' }, { name: 'shares' })
+      const one = pod({ ...spec, runtimeClassName: 'kata' }, { name: 'shares' })
       if (enforce !== 'container') {
         const message = await refused(403, 'POST', `${inside}/pods`, one)
         assert.ok(message.includes(`(${text} shares the machine, whatever its runtime class); leave that out`), message)
@@ -370,14 +370,14 @@ test('a privileged container that comes later takes the isolation away, or may n
   const url = `${inside}/pods/p/ephemeralcontainers`
   const strategic = patchType('strategic')
   const open = await start()
-  await open.ok('POST', `${inside}/pods`, pod({ runtimeClassName: 'microvm' }))
+  await open.ok('POST', `${inside}/pods`, pod({ runtimeClassName: 'kata' }))
   const looked = await open.ok('PATCH', url, harmless, strategic)
   assert.equal(looked.metadata.labels[levelLabel], 'microvm')
   const opened = await open.ok('PATCH', url, debug, strategic)
   assert.equal(opened.metadata.labels[levelLabel], 'container')
 
   const strict = await start({ enforce: 'sandboxed' })
-  await strict.ok('POST', `${inside}/pods`, pod({ runtimeClassName: 'microvm' }))
+  await strict.ok('POST', `${inside}/pods`, pod({ runtimeClassName: 'kata' }))
   await strict.ok('PATCH', url, harmless, strategic)
   assert.match(
     await strict.refused(403, 'PATCH', url, debug, strategic),
