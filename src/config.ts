@@ -1,7 +1,7 @@
 // Every setting, its default and its environment name, in one place.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 export interface Config {
@@ -38,6 +38,23 @@ export const defaults = {
 
 export const instanceOf = (stateDir: string): string =>
   createHash('sha256').update(resolve(stateDir)).digest('hex').slice(0, 4)
+
+/** Which state directory the id belongs to on this machine, from its start until `down --all`. */
+export const ownerPath = (instance: string, run = '/run'): string => join(run, `tandem-${instance}`, 'state-dir')
+
+/**
+ * Two paths may have the same four digits; then the second must touch nothing.
+ * @throws Error when another state directory has them
+ */
+export function requireOwnInstance({ instance, stateDir }: Pick<Config, 'instance' | 'stateDir'>, run?: string): void {
+  const path = ownerPath(instance, run)
+  if (!existsSync(path)) return
+  const owner = readFileSync(path, 'utf8')
+  if (owner !== resolve(stateDir))
+    throw new Error(
+      `${stateDir} and ${owner} have the same short id (${instance}), and the second is in use: choose another --state-dir`,
+    )
+}
 
 /** Choices of earlier starts that later ones keep; written by src/main/settings.ts. */
 export const settingsPath = (stateDir: string): string => join(stateDir, 'settings.json')

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config.ts'
+import { type Config, requireOwnInstance } from '../config.ts'
 import { CommandError } from './output.ts'
 
 /** Written by `serve` once it holds the state directory; see host/state.ts. */
@@ -11,8 +11,9 @@ export const pidPath = (config: Config): string => `/run/tandem-${config.instanc
 export const kubeconfigPath = (config: Config): string => `${config.stateDir}/kubeconfig`
 export const logPath = (config: Config): string => `${config.stateDir}/tandem.log`
 
-/** The pid of the running Tandem, if there is one. */
+/** The pid of the running Tandem, if there is one. @throws Error when another state directory has the same id */
 export function runningPid(config: Config): number | undefined {
+  requireOwnInstance(config)
   const path = pidPath(config)
   if (!existsSync(path)) return undefined
   const pid = Number(readFileSync(path, 'utf8'))

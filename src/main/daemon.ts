@@ -1,9 +1,9 @@
 // Tandem on this machine: the platform, and the host that makes its objects real. `tandem serve` runs it.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Logger } from '../base/log.ts'
-import type { Config } from '../config.ts'
+import { type Config, ownerPath, requireOwnInstance } from '../config.ts'
 import { holdLock } from '../host/lock.ts'
 import { machineAddress } from '../host/node.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
@@ -24,11 +24,13 @@ export interface Daemon {
 }
 
 export async function startDaemon(config: Config, log: Logger): Promise<Daemon> {
+  requireOwnInstance(config)
   const lock = await holdLock(config.instance, config.stateDir)
   await requireFree(config.listen)
   const paths = statePaths(config.stateDir, config.instance)
   mkdirSync(dirname(paths.pid), { recursive: true, mode: 0o711 })
   mkdirSync(paths.root, { recursive: true, mode: 0o711 })
+  writeFileSync(ownerPath(config.instance), resolve(config.stateDir))
   writeFileSync(paths.pid, `${process.pid}\n`)
   const settings = await loadSettings(config)
   const engine = openEngine(paths, config.instance)

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -41,10 +41,19 @@ export interface TestTandem {
 export const kubectlOf = (suite: 'trixie' | 'sid'): string =>
   execFileSync(join(home, 'scripts/kubectl-of'), [suite], { encoding: 'utf8' }).trim()
 
+/** Whose id is nobody else's: of many tests side by side two may have the same one day. */
+function freshStateDir(): string {
+  for (;;) {
+    const stateDir = mkdtempSync(join(tmpdir(), 'tandem-e2e-'))
+    if (!existsSync(`/run/tandem-${instanceOf(stateDir)}`)) return stateDir
+    rmSync(stateDir, { recursive: true })
+  }
+}
+
 export async function startTandem(
   options: { suite?: 'trixie' | 'sid'; images?: string[]; stateDir?: string } = {},
 ): Promise<TestTandem> {
-  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), 'tandem-e2e-'))
+  const stateDir = options.stateDir ?? freshStateDir()
   const port = await freePort()
   const kubeconfig = join(stateDir, 'kubeconfig')
   const kubectlPath = kubectlOf(options.suite ?? 'trixie')
