@@ -1,7 +1,7 @@
 // The VMMs of this machine keep their contract; of one that is not ready it is checked that the reason is the true one.
 
 import assert from 'node:assert/strict'
-import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -13,6 +13,8 @@ import { findVmm, vmmVerdict } from '../../src/host/vmm/readiness.ts'
 import { buildVmmGuest, openVmm } from './vmm.fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vmm-guest-'))
+// A VMM is nobody, and reads its kernel there.
+chmodSync(folder, 0o755)
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 const emulator = await findVmm(qemu)

@@ -47,8 +47,9 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
   check(
     'a guest has the hardware that it was given, stands still and goes on, and ends when asked',
     async (subject) => {
-      const { control, ended } = await subject.start('whole')
-      const said = await heard(control, /guest: ready .*\r?\n/)
+      const vmm = await subject.start('whole')
+      const { control, ended } = vmm
+      const said = await heard(vmm, /guest: ready .*\r?\n/)
       assert.ok(said.includes(`guest: ready ${subject.expected}`), said)
       assert.equal(await control.state(), 'running')
       await control.pause()
@@ -58,7 +59,7 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
       assert.equal(await control.console(), '', 'a paused guest says nothing')
       await control.resume()
       assert.equal(await control.state(), 'running')
-      await heard(control, /tick \d+\r?\n/)
+      await heard(vmm, /tick \d+\r?\n/)
       await control.pressPower()
       assert.equal(await ended, 'exit code 0')
       assert.equal(await control.state(), 'absent')
@@ -67,7 +68,7 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
 
   check('a saved guest goes on in other VMMs, as often as one likes', async (subject) => {
     const first = await subject.start('bare')
-    const booted = await heard(first.control, /tick \d+\r?\n/)
+    const booted = await heard(first, /tick \d+\r?\n/)
     await first.control.pause()
     const before = lastTick(booted + (await first.control.console()))
     let saved = subject.folder(first, 'saved')
@@ -83,7 +84,7 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
       await next.control.load('saved')
       assert.equal(await next.control.state(), 'paused')
       await next.control.resume()
-      const said = await heard(next.control, /tick \d+\r?\n/)
+      const said = await heard(next, /tick \d+\r?\n/)
       assert.doesNotMatch(said, /ready/, 'it has not booted')
       assert.ok(lastTick(said) > before, `${said} comes after ${before}`)
       await next.control.quit()
@@ -92,8 +93,9 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
   })
 
   check('one that is killed is seen to be gone, and what is asked of it is refused', async (subject) => {
-    const { control, ended, kill } = await subject.start('bare')
-    await heard(control, /guest: ready/)
+    const vmm = await subject.start('bare')
+    const { control, ended, kill } = vmm
+    await heard(vmm, /guest: ready/)
     kill()
     assert.equal(await ended, 'killed by SIGKILL')
     assert.equal(await control.state(), 'absent')
@@ -103,13 +105,17 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
 }
 
 /** Listens until the guest has said it; returns all that it has said meanwhile. */
-async function heard(control: VmmControl, words: RegExp): Promise<string> {
+async function heard({ control, ended }: StartedVmm, words: RegExp): Promise<string> {
   let said = ''
+  let how: string | undefined
+  void ended.then((text) => {
+    how = text
+  })
   for (const end = Date.now() + patienceMs; !words.test(said); await sleep(50)) {
     said += await control.console().catch((error) => {
       // Its sockets are not there yet.
-      if (error instanceof VmmAbsent) return ''
-      throw error
+      if (error instanceof VmmAbsent && how === undefined) return ''
+      throw how === undefined ? error : new Error(`the VMM ended (${how}) before the guest said ${words}: ${said}`)
     })
     if (Date.now() > end) throw new Error(`the guest does not say ${words}: ${said}`)
   }
