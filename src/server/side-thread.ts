@@ -53,13 +53,14 @@ export function sideThread<Functions extends Work>(script: URL, options: SideThr
   function start(): Thread {
     const worker = new Worker(script)
     const waiting = new Map<number, Waiting>()
-    worker.unref()
     worker.on('message', ({ id, value, error }: Answer) => {
       const one = waiting.get(id)
       if (error === undefined) one?.resolve(value)
       else one?.reject(new Error(error))
     })
     worker.on('error', end)
+    // Last, as listening holds the process; a call that waits holds it by its own timer.
+    worker.unref()
     return { worker, waiting }
   }
 
