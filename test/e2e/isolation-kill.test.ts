@@ -14,7 +14,7 @@ import { randomFrom, withClient } from './restart-rounds.ts'
 import { type Manifest, namespace, pods } from './restart-workloads.ts'
 import { startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
-const rounds = Number(process.env.TANDEM_TEST_ROUNDS ?? 3)
+const rounds = Number(process.env.TANDEM_TEST_ROUNDS ?? 2)
 /** About as long as a machine takes to start, where it is emulated. */
 const longestMs = 8_000
 /** A machine that is emulated on a busy machine takes its time. */
@@ -92,7 +92,10 @@ async function noOrphans(client: Client): Promise<void> {
 }
 
 const processesOf = async (uid: string) =>
-  (await machine.tasks()).filter(({ owner }) => owner === uid).map(({ process }) => process)
+  (await machine.tasks())
+    .filter(({ owner }) => owner === uid)
+    .map(({ process }) => process)
+    .sort((one, other) => one.pid - other.pid)
 
 async function change(client: Client, random: () => number, round: number): Promise<void> {
   const steps: (() => Promise<unknown>)[] = [
