@@ -47,7 +47,7 @@ import { parseRequest, type RequestInfo } from './request.ts'
 import { serveResource } from './routes.ts'
 import { type KubevirtHandler, machineHandlers } from './subresources/kubevirt.ts'
 import { aggregatedGroup } from './subresources/table.ts'
-import { hasYaml, readYaml } from './yaml-thread.ts'
+import { hasLargeYaml, readYaml } from './yaml-thread.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -197,7 +197,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const resource = registry.find(info.group, info.version, info.resource)
       if (!resource) throw noSuchPath()
       if (resource.kind.deprecation) warnings.push(resource.kind.deprecation)
-      const read = hasYaml(request) ? await readYaml(request) : request
+      const read = hasLargeYaml(request) ? await readYaml(request) : request
       const call: Call = { engine, request: read, info, resource, user, warnings, ...(annotations && { annotations }) }
       return resource.form?.remote ? withConversions(() => serveResource(call, tools)) : serveResource(call, tools)
     }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Body, ReadBody } from './body.ts'
-import { hasYaml, readYaml, yamlOf } from './yaml-thread.ts'
+import { hasLargeYaml, readYaml, yamlOf } from './yaml-thread.ts'
 
 const request = (text: string, type = 'application/yaml') => ({
   method: 'POST' as const,
@@ -17,11 +17,11 @@ const many = Array.from({ length: 2_000 }, (_, index) => `key${index}: value`).j
 const readOf = async (text: string, type?: string): Promise<Body> =>
   ((await readYaml(request(text, type))).body as ReadBody).body
 
-test('only what is called YAML', () => {
-  assert.equal(hasYaml(request('a: b')), true)
-  assert.equal(hasYaml(request('a: b', 'application/apply-patch+yaml; charset=utf-8')), true)
-  assert.equal(hasYaml(request('a: b', 'application/json')), false)
-  assert.equal(hasYaml(request('')), false)
+test('only YAML of some size', () => {
+  assert.equal(hasLargeYaml(request(many)), true)
+  assert.equal(hasLargeYaml(request(many, 'application/apply-patch+yaml; charset=utf-8')), true)
+  assert.equal(hasLargeYaml(request('a: b')), false)
+  assert.equal(hasLargeYaml(request(many, 'application/json')), false)
 })
 
 test('it is read as by the main thread, several at once, and bad YAML is refused', async () => {

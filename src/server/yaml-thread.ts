@@ -1,12 +1,15 @@
-// YAML is read and written by a thread of its own, so that nobody else waits for it. kubectl sends and takes JSON whatever
-// the file was; this is for those who do not.
+// YAML of some size is read and written by a thread of its own, so that nobody else waits for it. kubectl sends and takes
+// JSON whatever the file was; this is for those who do not.
 
 import type { ApiRequest } from '../api/exchange.ts'
 import { type Body, isBytes, jsonOfYaml, mediaType, ReadBody } from './body.ts'
 import { badRequest } from './call.ts'
 import { sideThread } from './side-thread.ts'
+import { yaml } from './yaml.ts'
 import type { YamlWork } from './yaml-worker.ts'
 
+/** Bytes of YAML that the main thread reads itself, in some ten milliseconds; of JSON that it writes as YAML. */
+const smallEnough = 16 * 1024
 /** A document that keeps the thread longer is refused, and the thread ended. */
 const patienceMs = 10_000
 
@@ -16,8 +19,8 @@ const thread = sideThread<YamlWork>(new URL('./yaml-worker.ts', import.meta.url)
 })
 
 /** Whether `readYaml` is for this request. */
-export function hasYaml({ body, headers }: ApiRequest): boolean {
-  if (!isBytes(body) || body.length === 0) return false
+export function hasLargeYaml({ body, headers }: ApiRequest): boolean {
+  if (!isBytes(body) || body.length <= smallEnough) return false
   const type = mediaType(headers['content-type'])
   return type === 'application/yaml' || type.endsWith('+yaml')
 }
@@ -30,7 +33,8 @@ export async function readYaml(request: ApiRequest): Promise<ApiRequest> {
 }
 
 /** JSON as YAML. @throws ApiError BadRequest when it takes too long */
-export const yamlOf = (json: string): Promise<string> => asked(thread.call('write', json))
+export const yamlOf = async (json: string): Promise<string> =>
+  json.length <= smallEnough ? yaml().stringify(JSON.parse(json)) : asked(thread.call('write', json))
 
 const asked = <T>(answer: Promise<T>): Promise<T> =>
   answer.catch((error: Error) => {
