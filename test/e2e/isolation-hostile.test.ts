@@ -13,7 +13,7 @@ const busybox = 'tandem.dev/busybox:1'
 const classes = ['runc', 'gvisor', 'microvm']
 const secret = 'only-for-the-machine'
 /** A machine that is emulated on a busy machine takes its time. */
-const settleMs = 300_000
+const settleMs = 480_000
 
 let tandem: TestTandem
 /** A folder of this machine that nobody in a Pod may reach. */

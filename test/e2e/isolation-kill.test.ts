@@ -18,7 +18,7 @@ const rounds = Number(process.env.TANDEM_TEST_ROUNDS ?? 2)
 /** About as long as a machine takes to start, where it is emulated. */
 const longestMs = 8_000
 /** A machine that is emulated on a busy machine takes its time. */
-const settleMs = 300_000
+const settleMs = 480_000
 const image = 'tandem.dev/busybox:1'
 
 let tandem: TestTandem
