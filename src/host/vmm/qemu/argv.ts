@@ -28,19 +28,9 @@ const folder = ({ tag, socket }: GuestFolder): string[] => [
   ...['-device', `vhost-user-fs-pci,chardev=files,tag=${value(tag)}`],
 ]
 
-export interface QemuFiles {
-  program: string
-  kernel: string
-  initrd: string
-  /** The memory's backend with its properties; always shared: who serves files reads and writes there for the guest. */
-  memory: string
-}
-
-/** What every micro-VM in QEMU has in common. */
-export function qemuMachine(
-  { memoryBytes, cpus, accelerator }: Pick<Guest, 'memoryBytes' | 'cpus'> & Pick<VmmStart, 'accelerator'>,
-  { program, kernel, initrd, memory }: QemuFiles,
-): string[] {
+/** @param monitor where its socket is: by default in its working directory */
+export function qemuArgv(guest: Guest, { program, accelerator, waits }: VmmStart, monitor = monitorSocket): string[] {
+  const { memoryBytes, cpus, kernel, initrd } = guest
   const size = Math.ceil(memoryBytes / 2 ** 20)
   const kvm = accelerator === 'kvm'
   return [
@@ -48,20 +38,14 @@ export function qemuMachine(
     ...['-machine', 'pc,memory-backend=ram,usb=off,vmport=off', '-no-reboot'],
     ...['-accel', kvm ? 'kvm' : `tcg,thread=multi,tb-size=${translationMiB}`, '-cpu', kvm ? 'host' : 'max'],
     ...['-m', `${size}`, '-smp', `${cpus}`],
-    ...['-object', `${memory},id=ram,size=${size}M,share=on`],
+    // Shared: who serves files reads and writes there for the guest.
+    ...['-object', `memory-backend-memfd,id=ram,size=${size}M,share=on`],
     ...['-kernel', kernel, '-initrd', initrd, '-append', kernelArguments(accelerator)],
     // What the guest says last is kept in memory: it cannot fill a disk with it.
     ...['-chardev', `ringbuf,id=${consoleName},size=65536`, '-serial', `chardev:${consoleName}`],
     ...['-device', 'virtio-rng-pci'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-  ]
-}
-
-export function qemuArgv(guest: Guest, { program, accelerator, waits }: VmmStart): string[] {
-  const { kernel, initrd } = guest
-  return [
-    ...qemuMachine({ ...guest, accelerator }, { program, kernel, initrd, memory: 'memory-backend-memfd' }),
-    ...['-qmp', `unix:${monitorSocket},server=on,wait=off`],
+    ...['-qmp', `unix:${monitor},server=on,wait=off`],
     ...guest.cards.flatMap(card),
     ...guest.disks.flatMap(disk),
     ...(guest.folder ? folder(guest.folder) : []),
