@@ -124,6 +124,8 @@ export async function openVmm({ driver, program, accelerator, guest }: OpenVmm):
   run('ip', '-n', netns, 'tuntap', 'add', 'dev', tap, 'mode', 'tap', 'user', `${user.uid}`, 'vnet_hdr')
   run('ip', '-n', netns, 'link', 'set', 'dev', tap, 'up')
   let count = 0
+  // VMMs outlive who started them, and so do not keep the test's process waiting for them.
+  const awake = setInterval(() => {}, 1000)
 
   async function hardware(directory: string): Promise<Partial<Guest>> {
     const path = join(directory, 'disk.img')
@@ -188,6 +190,7 @@ export async function openVmm({ driver, program, accelerator, guest }: OpenVmm):
     },
     left,
     async close() {
+      clearInterval(awake)
       for (const identities of processesBelow(vmms).values()) for (const one of identities) signal(one, 'SIGKILL')
       run('ip', 'netns', 'del', netns)
       rmSync(folder, { recursive: true, force: true })

@@ -25,6 +25,8 @@ const proved = await proveAccelerator({
   cacheFile: join(folder, 'accelerator.json'),
 })
 const guest = await buildVmmGuest(folder)
+// All is known before the first test is named: hooks of a file run when its tests known by then are over.
+const drivers = await Promise.all(vmmDrivers.map(async (driver) => ({ driver, found: await findVmm(driver) })))
 
 test('what is said of KVM is so', (t) => {
   t.diagnostic(`${proved.kind}: ${proved.message}`)
@@ -33,8 +35,7 @@ test('what is said of KVM is so', (t) => {
   else assert.doesNotThrow(usable)
 })
 
-for (const driver of vmmDrivers) {
-  const found = await findVmm(driver)
+for (const { driver, found } of drivers) {
   const verdict = vmmVerdict(driver, found, proved)
   const { accelerator } = verdict
   if (found && accelerator)
