@@ -19,6 +19,7 @@ import { keepSavedStates } from '../host/machines/saved-keeper.ts'
 import { keepSnapshots } from '../host/machines/snapshot-keeper.ts'
 import { microvmHandler, microvmVerdict, writeRuntime } from '../host/microvm/handler.ts'
 import { otherHandlers, otherVerdicts, writeOtherRuntimes } from '../host/microvm/other-vmm.ts'
+import { keepTemplates } from '../host/microvm/template-keeper.ts'
 import { keepAddresses } from '../host/network/address-keeper.ts'
 import { createNetwork } from '../host/network/routed-network.ts'
 import { createNodeAgent, machineAddress } from '../host/node.ts'
@@ -144,6 +145,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
   })
   await host.start()
   void machines.proof().then(({ kind }) => writeRuntime({ ...microvms, accelerator: kind }))
+  const templates = keepTemplates({ ...microvms, log: log.child('microvm') })
   const snapshots = await keepSnapshots({
     client,
     informers,
@@ -216,6 +218,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
       staticPods.stop()
       agent.stop()
       classes.stop()
+      await templates.stop()
       await snapshots.stop()
       await poller.stop()
       await importer.stop()

@@ -3,17 +3,28 @@
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../exec.ts'
-import { controlMac } from './machine-argv.ts'
-import { type GuestNetwork, prepareNetwork } from './network.ts'
+import { controlMac, type MachineShape } from './machine-argv.ts'
+import { type GuestNetwork, guestAddress, prepareNetwork } from './network.ts'
 import { annotationOf, networkOf, type OciSpec } from './oci.ts'
 import { otherVmm, otherVmmArgv } from './other-vmm.ts'
-import { partsFolder } from './parts.ts'
+import { partsFolder } from './parts-folder.ts'
 import {
+  askedFolder,
   bootFolder,
   firstUser,
   podFolder,
@@ -25,6 +36,7 @@ import {
 } from './places.ts'
 import { sizeOf } from './size.ts'
 import { machineSpec } from './specs.ts'
+import { type Asked, findTemplate, keyOf, programsOf } from './templates.ts'
 
 /** Where Debian's qemu-system-common has it. */
 const virtiofsd = '/usr/lib/qemu/virtiofsd'
@@ -49,10 +61,28 @@ export async function createSandbox(settings: Settings, id: string, config: stri
   writeBoot(bootFolder(folder), spec, network)
   const size = sizeOf((name) => annotationOf(spec, name), availableParallelism())
   const shape = { ...size, podMac: network.mac, accelerator: other?.accelerator ?? settings.accelerator }
-  const places = { folder, parts: partsFolder(settings.home), machineRoot: machineRoot(settings), user }
+  const parts = partsFolder(settings.home)
+  const template = other ? undefined : templateFor(settings, id, parts, shape)
+  const places = { folder, parts, machineRoot: machineRoot(settings), user, template }
   const machine = machineSpec(spec, shape, places)
   if (other) machine.process.args = otherVmmArgv(other, shape)
   writeFileSync(config, JSON.stringify(machine))
+}
+
+/** The saved state that a machine of this shape goes on from. Tandem is told of it: it makes one where there is none yet. */
+function templateFor(settings: Settings, id: string, parts: string, shape: MachineShape): string | undefined {
+  const { memoryBytes, cpus, accelerator } = shape
+  const inputs = { programs: programsOf(parts, accelerator), hardware: { memoryBytes, cpus, accelerator } }
+  const key = keyOf(inputs)
+  const folder = findTemplate(settings.home, key)
+  const now = new Date()
+  if (folder) utimesSync(folder, now, now)
+  const asked: Asked = { key, inputs, used: folder !== undefined }
+  mkdirSync(askedFolder(settings), { recursive: true, mode: 0o700 })
+  const path = join(askedFolder(settings), id)
+  writeFileSync(`${path}.new`, JSON.stringify(asked))
+  renameSync(`${path}.new`, path)
+  return folder
 }
 
 /** Guests cannot fill this machine's memory with what they say. */
@@ -86,24 +116,21 @@ function claimUser(settings: Settings, id: string): number {
 /** Empty but for the places where this machine's programs are shown. */
 function machineRoot({ run: at }: Settings): string {
   const root = join(at, 'root')
-  if (existsSync(join(root, 'vm'))) return root
-  for (const name of ['usr', 'proc', 'dev', 'tmp', 'parts', 'sys', 'vm'])
+  if (existsSync(join(root, 'template'))) return root
+  for (const name of ['usr', 'proc', 'dev', 'tmp', 'parts', 'sys', 'vm', 'template'])
     mkdirSync(join(root, name), { recursive: true, mode: 0o755 })
   for (const name of ['bin', 'sbin', 'lib', 'lib64'])
     if (!existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name))
   return root
 }
 
-/** In quotes for the guest's shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
-
 function writeBoot(boot: string, spec: OciSpec, { mac, address, gateway, mtu }: GuestNetwork): void {
   const settings = {
     hostname: spec.hostname ?? 'localhost',
-    ...{ pod_mac: mac, control_mac: controlMac, address, gateway, mtu: `${mtu}` },
-    now: `${Math.round(Date.now() / 1000)}`,
+    ...{ control_mac: controlMac, control_address: `${guestAddress}/30` },
+    ...{ pod_mac: mac, address, gateway, mtu },
   }
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}\n`)
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)
   const sysctls = Object.entries(spec.linux.sysctl ?? {}).map(([name, value]) => `${name}=${value}\n`)
   writeFileSync(join(boot, 'seed'), randomBytes(512))
   writeFileSync(join(boot, 'sysctls'), sysctls.join(''))

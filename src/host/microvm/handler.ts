@@ -8,8 +8,13 @@ export const microvmHandler = 'microvm'
 interface Folders {
   /** Below /run: nothing of it outlives a reboot. */
   run: string
-  /** For parts, shared by all Tandems of this installation. */
+  /** For parts and templates, shared by all Tandems of this installation. */
   home: string
+}
+
+export interface RuntimeFacts extends Folders {
+  /** KVM only where it was proved to work. */
+  accelerator: 'kvm' | 'tcg'
 }
 
 /** Path of the script, for containerd's BinaryName. */
@@ -22,7 +27,7 @@ export const microvmRuntime = ({ microvm }: { microvm: string }) => ({
 })
 
 /** Anew at each start: Node and the sources may have moved. */
-export function writeRuntime({ run, home, accelerator }: Folders & { accelerator: 'kvm' | 'tcg' }): void {
+export function writeRuntime({ run, home, accelerator }: RuntimeFacts): void {
   for (const folder of [run, home]) mkdirSync(folder, { recursive: true, mode: 0o711 })
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
   const lines = [

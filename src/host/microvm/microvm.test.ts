@@ -81,7 +81,7 @@ test('what stands for the container here is nobody, can do nothing, and sees non
   assert.deepEqual(spec.process.user, { uid: places.user, gid: places.user })
   assert.deepEqual(new Set(Object.values(spec.process.capabilities ?? {}).flat()), new Set())
   assert.equal(spec.process.noNewPrivileges, true)
-  assert.equal(spec.process.args.at(-1), `run ${id}`)
+  assert.deepEqual(spec.process.args.slice(-2), [`run ${id}`, id])
   assert.ok(spec.process.env?.includes('TERM=vt220'))
   assert.ok(!JSON.stringify(spec.mounts).includes('/pods/1/volumes'))
   assert.equal(spec.linux.cgroupsPath, '/tandem/x')

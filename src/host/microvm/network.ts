@@ -5,7 +5,9 @@ import { run } from '../exec.ts'
 import { controlTap, podTap } from './machine-argv.ts'
 
 const bridge = 'guest'
-const control = { host: '169.254.75.1', guest: '169.254.75.2' }
+const hostAddress = '169.254.75.1'
+/** On the network between the guest and the programs that speak to it. */
+export const guestAddress = '169.254.75.2'
 
 /** What the guest has to know. */
 export interface GuestNetwork {
@@ -47,7 +49,7 @@ export function linkLines({ mac, mtu }: GuestNetwork, user: number): string[] {
     'link set dev lo up',
     `tuntap add dev ${podTap} mode tap user ${user} vnet_hdr`,
     `tuntap add dev ${controlTap} mode tap user ${user} vnet_hdr`,
-    `address add ${control.host}/30 dev ${controlTap}`,
+    `address add ${hostAddress}/30 dev ${controlTap}`,
     `link set dev ${controlTap} addrgenmode none up`,
     `link add ${bridge} type bridge`,
     `link set dev ${bridge} mtu ${mtu} addrgenmode none`,

@@ -1,8 +1,7 @@
 // What every micro-VM is made of, out of Debian's packages and made once: kernel, initial file system, and on this side
 // the small root in which the program runs that stands for a container.
 
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import {
   chmod,
   copyFile,
@@ -23,20 +22,12 @@ import { cacheLockOf } from '../images/build/build-image.ts'
 import { addModules, writeCpio } from '../images/build/initramfs.ts'
 import { createPackageFiles, type PackageFiles } from '../images/build/package-files.ts'
 import { waitForLock } from '../lock.ts'
+import { guestAddress } from './network.ts'
+import { guestFolder, type Parts, partsFolder, partsOf } from './parts-folder.ts'
 
-export interface Parts {
-  kernel: string
-  initrd: string
-  /** Root of the programs on this side: shell and SSH client. */
-  tools: string
-}
-
-/** On the network between the guest and the programs that speak to it. */
-export const guestAddress = '169.254.75.2'
 const suite = 'bookworm'
 const kernelPackage = 'linux-image-cloud-amd64'
-const modules = ['virtio_pci', 'virtio_net', 'virtiofs', 'overlay', 'virtio_rng']
-const guestFolder = join(import.meta.dirname, 'guest')
+const modules = ['virtio_pci', 'virtio_net', 'virtiofs', 'overlay', 'virtio_rng', 'virtio_balloon']
 const libraries = 'usr/lib/x86_64-linux-gnu'
 
 /** Program of the guest → its package. */
@@ -46,22 +37,10 @@ const programs: Record<string, { from: string; needs: string[] }> = {
   '/usr/bin/dbclient': { from: 'dropbear-bin', needs: [] },
   '/usr/bin/dropbearkey': { from: 'dropbear-bin', needs: [] },
 }
+/** Of the guest alone: it makes a guest its Pod's (guest/become). */
+const perl = { program: '/usr/bin/perl', from: 'perl-base' }
 /** What the libraries above need themselves. */
 const further = ['libc6', 'libgmp10', 'liblzma5', 'libzstd1', 'liblz4-1', 'libgcrypt20', 'libgpg-error0']
-
-export const partsOf = (folder: string): Parts => ({
-  kernel: join(folder, 'vmlinuz'),
-  initrd: join(folder, 'initrd'),
-  tools: join(folder, 'tools'),
-})
-
-/** Another one for other scripts: parts in use stay where they are. */
-export function partsFolder(home: string): string {
-  const hash = createHash('sha256')
-  for (const name of readdirSync(guestFolder).sort()) hash.update(name).update(readFileSync(join(guestFolder, name)))
-  hash.update(readFileSync(import.meta.filename))
-  return join(home, `parts-${hash.digest('hex').slice(0, 16)}`)
-}
 
 /** Made the first time that somebody asks, by one of those who ask at once. */
 export async function makeParts(home: string, cacheDir: string, onProgress: (line: string) => void): Promise<Parts> {
@@ -75,8 +54,9 @@ export async function makeParts(home: string, cacheDir: string, onProgress: (lin
     const apt = await createApt(cacheDir, suite, onProgress)
     const files = createPackageFiles(apt, scratch)
     const made = join(scratch, 'made')
-    await makeTools(join(made, 'tools'), scratch, apt, files)
-    await makeGuest(made, join(scratch, 'guest'), files)
+    const unpacked = join(scratch, 'unpacked')
+    await makeTools(join(made, 'tools'), unpacked, apt, files)
+    await makeGuest(made, join(scratch, 'guest'), files, unpacked)
     await chmod(made, 0o755)
     await rename(made, folder)
     return partsOf(folder)
@@ -86,15 +66,17 @@ export async function makeParts(home: string, cacheDir: string, onProgress: (lin
   }
 }
 
-async function makeTools(tree: string, scratch: string, apt: Apt, files: PackageFiles): Promise<void> {
+async function makeTools(tree: string, unpacked: string, apt: Apt, files: PackageFiles): Promise<void> {
   for (const folder of ['bin', 'dev', 'etc/dropbear', 'lib64', 'proc', 'root', 'sys', 'tmp', 'run', 'pod', 'var/run'])
     await mkdir(join(tree, folder), { recursive: true, mode: 0o755 })
   const busybox = await files.file('busybox-static', '/bin/busybox')
   await copyFile(busybox, join(tree, 'bin/busybox'))
   for (const name of await files.applets(busybox))
     if (name !== 'busybox') await symlink('busybox', join(tree, 'bin', name))
-  const unpacked = join(scratch, 'unpacked')
-  const packages = new Set([...Object.values(programs).flatMap(({ from, needs }) => [from, ...needs]), ...further])
+  const packages = new Set([
+    ...Object.values(programs).flatMap(({ from, needs }) => [from, ...needs]),
+    ...[...further, perl.from],
+  ])
   for (const name of packages) await run(['dpkg-deb', '--extract', await apt.fetch(name), unpacked])
   // Before the /usr merge some libraries were in /lib.
   if (existsSync(join(unpacked, 'lib')))
@@ -119,8 +101,9 @@ async function addProgram(tree: string, unpacked: string, program: string): Prom
   await copyFile(loader, join(tree, 'lib64/ld-linux-x86-64.so.2'))
 }
 
-async function makeGuest(made: string, tree: string, files: PackageFiles): Promise<void> {
+async function makeGuest(made: string, tree: string, files: PackageFiles, unpacked: string): Promise<void> {
   await cp(join(made, 'tools'), tree, { recursive: true, verbatimSymlinks: true })
+  await addProgram(tree, unpacked, perl.program)
   for (const name of await readdir(guestFolder)) {
     const target = join(tree, name === 'init' ? 'init' : `bin/${name}`)
     await writeFile(target, await readFile(join(guestFolder, name)))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 export interface Settings {
   /** Folder of all micro-VMs of this Tandem. */
   run: string
-  /** Folder of the parts, and of the packages that they are made of. */
+  /** Folder of the parts, of the packages that they are made of, and of templates. */
   home: string
   /** Proved by Tandem, which says so in the script that calls this. */
   accelerator: 'kvm' | 'tcg'
@@ -15,6 +15,13 @@ export const podFolder = ({ run }: Pick<Settings, 'run'>, sandboxId: string): st
 
 /** By container: a link to its Pod's folder, for those that only know its id. */
 export const containerLink = ({ run }: Pick<Settings, 'run'>, id: string): string => join(run, 'containers', id)
+
+/** What Tandem is told of machines that were started: a file for each sandbox (template-keeper.ts). */
+export const askedFolder = ({ run }: Pick<Settings, 'run'>): string => join(run, 'asked')
+
+/** Written in a sandbox whose machine could not go on from its template. */
+export const failureNote = (settings: Pick<Settings, 'run'>, sandboxId: string): string =>
+  join(podFolder(settings, sandboxId), 'vm/template-failed')
 
 /**
  * A guest may be hostile, kernel and all, so nobody here follows a path that it could have changed: it sees `tree`, where
@@ -32,3 +39,5 @@ export const bootFolder = (folder: string): string => join(folder, 'shared/boot'
 export const userFolder = ({ run }: Pick<Settings, 'run'>, user: number): string => join(run, 'users', `${user}`)
 export const firstUser = 1_090_000
 export const userCount = 10_000
+/** Owns nothing but the memory of a template that is being made, in which nothing of a Pod is. */
+export const bakingUser = firstUser + userCount

@@ -25,7 +25,7 @@ import { parseCall } from './call.ts'
 import { createSandbox } from './create-sandbox.ts'
 import type { OciProcess, OciSpec } from './oci.ts'
 import { isSandbox, sandboxIdOf } from './oci.ts'
-import { makeParts, partsFolder } from './parts.ts'
+import { partsFolder } from './parts-folder.ts'
 import { bootFolder, containerFolder, containerLink, mountFolder, podFolder, type Settings } from './places.ts'
 import { clientProcess, clientSpec, guestCommand, guestContainer, guestProcess } from './specs.ts'
 
@@ -125,6 +125,13 @@ function enterContainer(id: string, file: string): void {
   writeJson(file, clientProcess(asked, user, guestCommand('enter', id, number)))
 }
 
+/** What makes them is not even read where they are there: this is on the way of every start. */
+async function provideParts(): Promise<void> {
+  if (existsSync(partsFolder(settings.home))) return
+  const { makeParts } = await import('./parts.ts')
+  await makeParts(settings.home, settings.home, () => {})
+}
+
 /** Long read by the guest; a container that is asked how it is every second would fill the folder. */
 const processFileMs = 120_000
 
@@ -145,7 +152,7 @@ async function main(argv: string[]): Promise<void> {
   } else if (command === 'create') {
     const spec = readJson<OciSpec>(join(bundle, 'config.json'))
     if (isSandbox(spec)) {
-      await makeParts(settings.home, settings.home, () => {})
+      await provideParts()
       await createSandbox(settings, id, join(bundle, 'config.json'), spec)
     } else await createContainer(id, bundle)
   }

@@ -1,7 +1,8 @@
 // One bundle of containerd's becomes two (pure): what runs in the guest, and what stands for it on this machine. The latter
 // is run by runc like any container, so that pipes, terminals, exit codes, control groups and namespaces are runc's.
 
-import { type MachineShape, machineArgv } from './machine-argv.ts'
+import { goOnArgv, type MachineShape, machineArgv } from './machine-argv.ts'
+import { guestAddress } from './network.ts'
 import { networkOf, type OciMount, type OciProcess, type OciSpec } from './oci.ts'
 import { bootFolder } from './places.ts'
 
@@ -51,7 +52,8 @@ export function guestContainer(spec: OciSpec, id: string, pidNamespaces: Readonl
     annotations: {},
     linux: {
       namespaces: guestNamespaces(spec, pidNamespaces),
-      cgroupsPath: `/containers/${id}`,
+      // One below what counts: crun takes its own away at the end (guest/run).
+      cgroupsPath: `/containers/${id}/own`,
       ...(resources && { resources: guestResources(resources) }),
       ...(sysctl && { sysctl }),
       ...(seccomp && { seccomp }),
@@ -90,6 +92,8 @@ export interface Places {
   machineRoot: string
   /** Nobody else's user. */
   user: number
+  /** Saved state that the machine goes on from. */
+  template?: string
 }
 
 const quiet = ['nosuid', 'noexec', 'nodev']
@@ -160,7 +164,7 @@ export function machineSpec(spec: OciSpec, shape: MachineShape, places: Places):
     ociVersion: spec.ociVersion,
     process: {
       user: { uid: places.user, gid: places.user },
-      args: machineArgv(shape),
+      args: places.template ? goOnArgv(shape) : machineArgv(shape),
       env: ['PATH=/usr/bin:/bin', 'LC_ALL=C.UTF-8'],
       cwd: '/vm',
       capabilities: noRights,
@@ -175,6 +179,7 @@ export function machineSpec(spec: OciSpec, shape: MachineShape, places: Places):
       bound('/usr', '/usr', 'ro'),
       bound(places.parts, '/parts', 'ro'),
       bound(`${places.folder}/vm`, '/vm'),
+      ...(places.template ? [bound(places.template, '/template', 'ro')] : []),
     ],
     annotations: spec.annotations,
     linux: {
@@ -197,12 +202,22 @@ export function machineSpec(spec: OciSpec, shape: MachineShape, places: Places):
 /** In the guest's shell; ids are hexadecimal digits. */
 export const guestCommand = (...words: string[]): string => words.join(' ')
 
-/** Waits for the guest, then becomes the connection that the container's streams go through. */
-export function clientArgv(terminal: boolean, command: string): string[] {
-  const script =
-    'until [ -e /pod/ready ]; do usleep 10000; done; exec /usr/bin/dbclient -q -K 60 $0 root@169.254.75.2 "$1"'
-  return ['/bin/sh', '-c', script, terminal ? '-t' : '-T', command]
-}
+/** Waits for the guest, then is the connection that the container's streams go through. */
+const connection = `until [ -e /pod/ready ]; do usleep 10000; done
+exec /usr/bin/dbclient -q -K 60 $0 root@${guestAddress} "$1"`
+
+/**
+ * The guest's kernel has killed the container for its memory: so it must look here, too, where containerd learns of it from
+ * this machine's kernel. What stands for the container asks for more than it may have.
+ */
+const mainConnection = `(${connection}); code=$?
+[ $code = 137 ] && [ -e "/pod/oom-$2" ] && exec dd if=/dev/zero of=/dev/null bs=1G count=1
+exit $code`
+const clientMemory = 64 * 2 ** 20
+
+const clientArgv = (terminal: boolean, command: string): string[] => [
+  ...['/bin/sh', '-c', connection, terminal ? '-t' : '-T', command],
+]
 
 export function clientProcess(process: OciProcess, user: number, command: string): OciProcess {
   return {
@@ -224,7 +239,10 @@ const termOf = ({ env = [] }: OciProcess): string =>
 export function clientSpec(spec: OciSpec, id: string, places: Places): OciSpec {
   return {
     ociVersion: spec.ociVersion,
-    process: clientProcess(spec.process, places.user, guestCommand('run', id)),
+    process: {
+      ...clientProcess(spec.process, places.user, ''),
+      args: ['/bin/sh', '-c', mainConnection, spec.process.terminal ? '-t' : '-T', guestCommand('run', id), id],
+    },
     root: { path: `${places.parts}/tools`, readonly: true },
     mounts: [
       proc,
@@ -238,7 +256,7 @@ export function clientSpec(spec: OciSpec, id: string, places: Places): OciSpec {
     linux: {
       namespaces: ownNamespaces(spec),
       cgroupsPath: spec.linux.cgroupsPath,
-      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      resources: { devices: [{ allow: false, access: 'rwm' }], memory: { limit: clientMemory } },
     },
   }
 }

@@ -41,5 +41,7 @@ export function cloudHypervisorArgv(guest: Guest, { program, accelerator, waits 
     ...list('--disk', guest.disks.map(disk)),
     ...list('--fs', folder ? [`tag=${quoted(folder.tag)},socket=${quoted(folder.socket)}`] : []),
     ...['--rng', 'src=/dev/urandom'],
+    // What the guest frees is this machine's again.
+    ...['--balloon', 'size=0,free_page_reporting=on'],
   ]
 }
