@@ -15,10 +15,8 @@ const socketName = 'ram.sock'
 const noLimit = 2 ** 50
 const longestPauseMs = 20
 
-type Teller = Pick<Qmp, 'execute'>
-
 /** Saves a stopped guest. The file is on the disk when this returns. @throws Error with what QEMU or the disk said */
-export async function saveRam(qmp: Teller, directory: string, file: string, owner?: Owner): Promise<void> {
+export async function saveRam(qmp: Qmp, directory: string, file: string, owner?: Owner): Promise<void> {
   const path = join(directory, socketName)
   rmSync(path, { force: true })
   const server = createServer()
@@ -65,7 +63,7 @@ const connected = (path: string): Promise<Socket> =>
     socket.once('error', reject)
   })
 
-async function migrated(qmp: Teller): Promise<void> {
+async function migrated(qmp: Qmp): Promise<void> {
   // The state of devices alone is loaded in no time.
   for (let pause = 1; ; pause = Math.min(pause * 2, longestPauseMs)) {
     const { status, 'error-desc': problem } = await qmp.execute('query-migrate')

@@ -2,13 +2,15 @@
 // devices are kept. Its QEMU is nobody, has no network, gets only time that nobody else wants, and ends with this process.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { chmod, chown, copyFile, mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../exec.ts'
+import { openQmp, type Qmp } from '../machines/qmp.ts'
 import { saveRam } from '../machines/ram-stream.ts'
+import { withSocketPath } from '../machines/socket-path.ts'
+import { consoleName, monitorSocket } from '../vmm/qemu/argv.ts'
 import { templateArgv, waitingWords, withoutMemory } from './machine-argv.ts'
 import { partsOf } from './parts-folder.ts'
 import { bakingUser } from './places.ts'
@@ -48,17 +50,21 @@ export async function bakeTemplate({ home, parts, signal }: Oven, inputs: Templa
     const running = await emptyMemory(join('/dev/shm', `tandem-template-${process.pid}`), memoryBytes)
     try {
       const opened = [kernel, initrd].map((path) => openSync(path, 'r'))
-      const qemu = start(templateArgv(inputs.hardware), [...opened, running.fd], scratch)
+      const own = join(scratch, 'vm')
+      await mkdir(own, { mode: 0o700 })
+      await chown(own, bakingUser, bakingUser)
+      const qemu = start(templateArgv(inputs.hardware), [...opened, running.fd], own)
       for (const file of opened) closeSync(file)
-      await saved(qemu, scratch, devices, AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]))
+      await saved(qemu, own, devices, AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]))
       // Pages of zeros become holes.
       await run(['cp', '--sparse=always', `/proc/${process.pid}/fd/${running.fd}`, memory], { timeoutMs: patienceMs })
     } finally {
       await running.close()
     }
+    await rm(join(scratch, 'vm'), { recursive: true })
     await copyFile(goOnScript, join(scratch, goOnFile))
     const sizes = { memory: (await stat(memory)).size, devices: (await stat(devices)).size }
-    const note: TemplateNote = { memoryBytes, ...sizes }
+    const note: TemplateNote = sizes
     await writeFile(join(scratch, noteFile), JSON.stringify(note))
     for (const name of ['memory', 'devices', goOnFile, noteFile]) await kept(join(scratch, name))
     await chmod(scratch, 0o755)
@@ -95,19 +101,33 @@ function start(argv: string[], files: number[], cwd: string): ChildProcess {
     ...['--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all'],
   ]
   const words = ['--net', 'chrt', '--idle', '0', 'setpriv', ...nobody, ...argv]
-  return spawn('unshare', words, { stdio: ['pipe', 'pipe', 'pipe', ...files], cwd })
+  return spawn('unshare', words, { stdio: ['ignore', 'ignore', 'pipe', ...files], cwd })
 }
 
 /** From its start to a state that is written. QEMU is gone afterwards, whatever happens. */
 async function saved(qemu: ChildProcess, directory: string, devices: string, signal: AbortSignal): Promise<void> {
-  const qmp = { execute: teller(qemu) }
   const stop = () => qemu.kill('SIGKILL')
   signal.addEventListener('abort', stop)
-  const ended = new Promise((resolve) => qemu.once('close', resolve))
+  let problem = ''
+  qemu.stderr!.on('data', (chunk) => {
+    problem = `${problem}${chunk}`.slice(-500)
+  })
+  let over = false
+  const ended = new Promise<void>((resolve) => {
+    qemu.once('error', resolve).once('close', () => resolve())
+  }).then(() => {
+    over = true
+  })
+  let qmp: Qmp | undefined
   try {
     signal.throwIfAborted()
-    await qmp.execute('qmp_capabilities')
-    const console = { device: 'console', size: 4096 }
+    while (!existsSync(join(directory, monitorSocket))) {
+      if (over) throw new Error(`QEMU ended at its start: ${problem.trim()}`)
+      await sleep(lookAgainMs)
+    }
+    const handlers = { onEvent() {}, onClose() {} }
+    qmp = await withSocketPath(join(directory, monitorSocket), (path) => openQmp(path, handlers, patienceMs))
+    const console = { device: consoleName, size: 4096 }
     for (let said = ''; !said.includes(waitingWords); said += await qmp.execute('ringbuf-read', console))
       await sleep(lookAgainMs)
     // Memory that it has freed by then is told of some seconds later, and becomes a hole.
@@ -119,34 +139,8 @@ async function saved(qemu: ChildProcess, directory: string, devices: string, sig
     throw signal.aborted ? new Error('the guest did not come to the point where it waits for its Pod') : error
   } finally {
     signal.removeEventListener('abort', stop)
+    qmp?.close()
     stop()
     await ended
   }
-}
-
-/** QMP over the program's own input and output: one question at a time. */
-function teller(qemu: ChildProcess) {
-  const waiting: { resolve(value: unknown): void; reject(error: Error): void }[] = []
-  let problem = ''
-  qemu.stderr!.on('data', (chunk) => {
-    problem = `${problem}${chunk}`.slice(-500)
-  })
-  createInterface({ input: qemu.stdout! }).on('line', (line) => {
-    const { return: value, error } = JSON.parse(line)
-    if (error) waiting.shift()?.reject(new Error(`QEMU: ${error.desc}`))
-    else if (value !== undefined) waiting.shift()?.resolve(value)
-  })
-  let gone: Error | undefined
-  const end = (error?: Error) => {
-    gone = error ?? new Error(`QEMU ended: ${problem.trim()}`)
-    for (const { reject } of waiting.splice(0)) reject(gone)
-  }
-  qemu.once('error', end).once('close', () => end(gone))
-  qemu.stdin!.on('error', () => {})
-  return <T = any>(execute: string, args?: object): Promise<T> =>
-    new Promise((resolve, reject) => {
-      if (gone) return reject(gone)
-      waiting.push({ resolve: (value) => resolve(value as T), reject })
-      qemu.stdin!.write(`${JSON.stringify({ execute, arguments: args })}\n`)
-    })
 }

@@ -12,7 +12,7 @@ interface Folders {
   home: string
 }
 
-export interface RuntimeFacts extends Folders {
+interface RuntimeFacts extends Folders {
   /** KVM only where it was proved to work. */
   accelerator: 'kvm' | 'tcg'
 }

@@ -94,11 +94,10 @@ export const goOnArgv = (shape: MachineShape): string[] => [
 /** Numbers of the files that the one who saves hands over. */
 export const templateFiles = { kernel: 3, initrd: 4, memory: 5 }
 
-/** Boots up to the point where it waits for its Pod; all its files are handed to it open, and it is asked by its own input. */
+/** Boots up to the point where it waits for its Pod; all its files are handed to it open. */
 export function templateArgv(hardware: Hardware): string[] {
   const [kernel, initrd, memory] = [templateFiles.kernel, templateFiles.initrd, templateFiles.memory].map(opened)
   return qemuArgv(bare(hardware, { kernel: kernel!, initrd: initrd! }), start(hardware), {
-    monitor: 'stdio',
     memory: memory!,
     plugs,
   })

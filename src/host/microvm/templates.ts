@@ -54,7 +54,6 @@ export function programsOf(parts: string, accelerator: Hardware['accelerator']):
 }
 
 export interface TemplateNote {
-  memoryBytes: number
   /** Sizes of the two files: another one is not what was saved. */
   memory: number
   devices: number

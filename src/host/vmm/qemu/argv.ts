@@ -56,7 +56,7 @@ const folder = (one: GuestFolder): string[] => [
 ]
 
 export interface QemuPlaces {
-  /** Where it is told the rest; `stdio`: it is asked by its own input. By default a socket in its working directory. */
+  /** The socket where it is told the rest; by default one in its working directory. */
   monitor?: string
   /** How many devices can be plugged in while it runs, one to each `plugName`. */
   plugs?: number
@@ -87,9 +87,7 @@ export function qemuArgv(guest: Guest, { program, accelerator, waits }: VmmStart
     // What the guest frees is this machine's again.
     ...['-device', 'virtio-balloon-pci,free-page-reporting=on'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...(monitor === 'stdio'
-      ? ['-chardev', 'stdio,id=monitor,signal=off', '-mon', 'chardev=monitor,mode=control']
-      : ['-qmp', `unix:${monitor},server=on,wait=off`]),
+    ...['-qmp', `unix:${monitor},server=on,wait=off`],
     ...Array.from({ length: plugs }, (_, index) => plug(index)).flat(),
     ...guest.cards.flatMap(card),
     ...guest.disks.flatMap(disk),
