@@ -13,13 +13,13 @@ import { apply, readManifests, refOf } from '../manifests.ts'
 import { configOf, type InstanceOptions, listenOption, requireRoot, stateDirOption } from '../options.ts'
 import { CommandError, createSteps, print, seconds } from '../output.ts'
 import { kubeconfigPath } from '../process.ts'
-import type { Tools } from '../tools.ts'
+import type { ImageTools, Tools } from '../tools.ts'
 import { ensureUp } from './up.ts'
 
 type Steps = ReturnType<typeof createSteps>
 
 /** A first start of the database, in software emulation on a slow machine, has ended long before this. */
-const deadlineMs = 300_000
+const deadlineMs = 600_000
 
 export function demo(program: Command, tools: Tools): void {
   program
@@ -40,46 +40,53 @@ async function runDemo(options: InstanceOptions, tools: Tools, steps: Steps): Pr
   const config = configOf(options)
   await steps.step('start Tandem', () => ensureUp(options, tools))
   const objects = readManifests(join(tools.home, 'examples/shop'))
-  await provideImages(options, tools, steps, objects)
+  const images = await tools.openImages(config)
   const connection = connect(config)
   try {
     const { client } = connection
-    await steps.step(`apply examples/shop (${objects.length} objects)`, async () => {
-      for (const object of objects) await apply(client, object, 'tandem-demo')
-    })
-    await follow(client, steps, objects)
+    await bringUp(client, images, tools, steps, objects)
     const { url, page } = await steps.step('ask the shop for its page', () => fetchPage(client))
     print(`\n${pc.bold(`The shop at ${url} says:`)}\n\n${pageText(page)}\n`)
     await show(client, objects)
     print(nextCommands(kubeconfigPath(config), tools.home, url))
   } finally {
     connection.close()
+    await images.close()
   }
 }
 
-/** Every image that the manifests name and that this machine lacks is built from its recipe. */
-async function provideImages(
-  options: InstanceOptions,
+/** Applies one object after the other, each once its images are here: the machine boots while the site's image is made. */
+async function bringUp(
+  client: Client,
+  images: ImageTools,
   tools: Tools,
   steps: Steps,
   objects: ApiObject[],
 ): Promise<void> {
-  const images = await tools.openImages(configOf(options))
-  try {
-    const present = new Set((await images.list()).flatMap(({ names }) => names))
-    for (const name of imagesOf(objects)) {
-      if (present.has(name)) continue
-      const recipe = join(tools.home, 'images', `${name.split('/').at(-1)!.split(':')[0]}`)
-      if (!existsSync(recipe))
-        throw new CommandError(`image ${name} is not on this machine, and there is no recipe ${recipe}`)
-      const { path } = await steps.step(`build image ${name} from Debian's packages`, () =>
-        tools.buildImage(recipe, undefined, (line) => steps.note(line)),
-      )
-      await steps.step(`load image ${name}`, () => images.load(path))
+  const present = new Set((await images.list()).flatMap(({ names }) => names))
+  const ready: Promise<void>[] = []
+  for (const object of objects) {
+    for (const name of imagesOf(object)) {
+      if (!present.has(name)) await provideImage(name, images, tools, steps)
+      present.add(name)
     }
-  } finally {
-    await images.close()
+    await steps.step(`apply ${object.kind} ${object.metadata.name}`, () => apply(client, object, 'tandem-demo'))
+    if (object.kind === 'VirtualMachine' || object.kind === 'Deployment') ready.push(follow(client, steps, object))
+    // What goes wrong here is told below, when all is applied; until then nobody waits for it.
+    ready.at(-1)?.catch(() => {})
   }
+  await Promise.all(ready)
+}
+
+/** Builds an image that this machine lacks from its recipe. */
+async function provideImage(name: string, images: ImageTools, tools: Tools, steps: Steps): Promise<void> {
+  const recipe = join(tools.home, 'images', `${name.split('/').at(-1)!.split(':')[0]}`)
+  if (!existsSync(recipe))
+    throw new CommandError(`image ${name} is not on this machine, and there is no recipe ${recipe}`)
+  const { path } = await steps.step(`build image ${name} from Debian's packages`, () =>
+    tools.buildImage(recipe, undefined, (line) => steps.note(line)),
+  )
+  await steps.step(`load image ${name}`, () => images.load(path))
 }
 
 function imagesOf(value: unknown): Set<string> {
@@ -97,28 +104,22 @@ function imagesOf(value: unknown): Set<string> {
   return found
 }
 
-/** Waits for each VM and Deployment, saying what it is at. */
-async function follow(client: Client, steps: Steps, objects: ApiObject[]): Promise<void> {
-  const watched = objects.filter(({ kind }) => kind === 'VirtualMachine' || kind === 'Deployment')
-  await Promise.all(
-    watched.map((object) =>
-      steps.step(describe(object), async () => {
-        const deadline = Date.now() + deadlineMs
-        for (;;) {
-          const now = await client.get(refOf(object), object.metadata.name!, object.metadata.namespace ?? 'default')
-          if (isReady(now)) return
-          if (Date.now() > deadline) {
-            throw new CommandError(
-              `${object.kind} ${object.metadata.name} is not ready: ${stateOf(now)}. Look at: kubectl describe ${object.kind.toLowerCase()} ${object.metadata.name}`,
-            )
-          }
-          steps.note(`${object.kind} ${object.metadata.name}: ${stateOf(now)}`)
-          await sleep(200)
-        }
-      }),
-    ),
-  )
-}
+/** Waits until a VM or a Deployment is ready, saying what it is at. */
+const follow = (client: Client, steps: Steps, object: ApiObject): Promise<void> =>
+  steps.step(describe(object), async () => {
+    const deadline = Date.now() + deadlineMs
+    for (;;) {
+      const now = await client.get(refOf(object), object.metadata.name!, object.metadata.namespace ?? 'default')
+      if (isReady(now)) return
+      if (Date.now() > deadline) {
+        throw new CommandError(
+          `${object.kind} ${object.metadata.name} is not ready: ${stateOf(now)}. Look at: kubectl describe ${object.kind.toLowerCase()} ${object.metadata.name}`,
+        )
+      }
+      steps.note(`${object.kind} ${object.metadata.name}: ${stateOf(now)}`)
+      await sleep(200)
+    }
+  })
 
 const describe = ({ kind, metadata }: ApiObject): string =>
   kind === 'VirtualMachine'
