@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { realClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Config } from '../config.ts'
+import { createAdvisories } from '../host/advisories/advisories.ts'
 import { createEviction } from '../host/eviction/eviction.ts'
 import { signalsOf } from '../host/eviction/signals.ts'
 import { createOpenClaim } from '../host/exports/open-claim.ts'
@@ -157,6 +158,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
   const runtime = await containerd.cri.version({})
   const front = await openFront(config, platform, log)
   const { usage, ...measured } = measures({ config, paths, pods, machines, client })
+  const report = () => void agent.report().catch((error) => log.warn('cannot report this node', { error }))
   const eviction = createEviction({
     pods: pods.objects,
     usage,
@@ -164,10 +166,16 @@ export async function startHost({ config, paths, settings, platform, engine, log
     evict: pods.evict,
     signals: () => signalsOf(paths.root),
     makeRoom: () => makeRoom({ client, images, pods, needed: [pauseImage], log: log.child('eviction') }),
-    changed: () => void agent.report().catch((error) => log.warn('cannot report this node', { error })),
+    changed: report,
     clock: realClock,
     log: log.child('eviction'),
   })
+  const advisories = createAdvisories({
+    clock: realClock,
+    log: log.child('advisories'),
+    changed: report,
+  })
+  await advisories.start()
   const agent = createNodeAgent({
     client,
     clock: realClock,
@@ -178,7 +186,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
     ...(config.maxPods && { maxPods: config.maxPods }),
     version: serverVersion.gitVersion,
     runtimeVersion: () => `containerd://${runtime.runtimeVersion}`,
-    conditions: () => [...pods.conditions(), ...machines.conditions(), ...eviction.conditions()],
+    conditions: () => [pods, machines, eviction, advisories].flatMap((part) => part.conditions()),
     runtimeHandlers: () =>
       readiness.handlers().filter((handler) => canRun(readiness.look(handler)?.ready ?? 'Unknown')),
     images: async () => (await images.list()).map(({ repoTags, sizeBytes }) => ({ names: repoTags, sizeBytes })),
@@ -187,7 +195,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
   await classes.start()
   readiness.onChange(() => {
     classes.refresh()
-    void agent.report().catch((error) => log.warn('cannot report this node', { error }))
+    report()
   })
   eviction.start()
   const staticPods = createStaticPods({
@@ -217,6 +225,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
       eviction.stop()
       staticPods.stop()
       agent.stop()
+      advisories.stop()
       classes.stop()
       await templates.stop()
       await snapshots.stop()

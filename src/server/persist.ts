@@ -2,6 +2,7 @@
 // (apiserver registry/generic/registry and registry/rest, 1.36).
 
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { ApiError, alreadyExists, conflict, type FieldError, invalid } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { generatedName } from '../api/names.ts'
@@ -11,6 +12,7 @@ import { validateMetaCreate, validateMetaUpdate } from '../api/validate-meta.ts'
 import { copyJson, equalJson } from '../api/walk/plain.ts'
 import { RevisionMismatch } from '../store/store.ts'
 import type { AdmissionRequest, ApiOptions, SubresourceView } from './admission/admission.ts'
+import { isBytes, ReadBody } from './body.ts'
 import { badRequest, type Call, type WriteOptions } from './call.ts'
 import { complete, decodeAs, validateObject, warningsOf } from './conform.ts'
 import { objectModified, type Stored } from './objects.ts'
@@ -64,6 +66,12 @@ function operationOptions(
   return { kind, apiVersion: 'meta.k8s.io/v1', ...(dryRun && { dryRun: ['All'] }), ...asked }
 }
 
+/** Each step of a write goes over the whole object, which takes its time with long ones: others get their turn between. */
+const longBody = 256 * 1024
+
+const isLong = ({ request: { body } }: Call): boolean =>
+  body instanceof ReadBody || (isBytes(body) && body.length > longBody)
+
 /** `object` is the caller's own copy and becomes the stored one. */
 export async function createObject(
   call: Call,
@@ -74,6 +82,7 @@ export async function createObject(
   const { resource, engine } = call
   if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
   const generate = !object.metadata.name && object.metadata.generateName
+  const long = isLong(call)
   for (let draw = 1; ; draw++) {
     const attempt = generate ? copyJson(object) : object
     if (generate) attempt.metadata.name = generatedName(object.metadata.generateName!)
@@ -82,10 +91,13 @@ export async function createObject(
     try {
       engine.admission.preset(request)
       prepareNew(call, attempt)
+      if (long) await setImmediate()
       // What admission adds is nobody's: who applies the object later does not come to take it away.
       if (!applied) trackUpdate(call, attempt, undefined, options)
+      if (long) await setImmediate()
       const admitted = engine.admission.admit(request)
       if (admitted) await admitted
+      if (long) await setImmediate()
       checkNew(resource, attempt)
       const validated = engine.admission.validate(request)
       if (validated) await validated
@@ -191,12 +203,16 @@ export async function updateObject(
     return next
   }
   request.reshape = (next) => settle(mergeStrategy(call, old, withMetadata(decodeAs(resource, next).object), options))
+  const long = isLong(call)
   try {
     settle(object)
+    if (long) await setImmediate()
     if (!options.applied)
       trackUpdate(call, object, old, { ...options, subresource: options.trackedAs ?? options.subresource })
+    if (long) await setImmediate()
     const admitted = engine.admission.admit(request)
     if (admitted) await admitted
+    if (long) await setImmediate()
     // The scheduler's word is no change of what is wanted (registry/core/pod/storage BindingREST).
     if (resource.hasGeneration && options.subresource !== 'binding' && specChanged(resource, object, old))
       object.metadata.generation = (old.metadata.generation ?? 0) + 1

@@ -148,16 +148,19 @@ export function start(program: string, argv: string[], env: NodeJS.ProcessEnv = 
   return state
 }
 
-/** Asks again until it holds; fails with what was asked for, after `timeoutMs`. */
-export async function until(
+type Falsy = false | undefined | null | 0 | ''
+
+/** Asks again until the answer is something, and returns it; fails with what was asked for, after `timeoutMs`. */
+export async function until<T>(
   what: string,
-  condition: () => boolean | Promise<boolean>,
+  condition: () => T | Promise<T>,
   timeoutMs = 120_000,
-): Promise<void> {
+): Promise<Exclude<T, Falsy>> {
   const end = Date.now() + timeoutMs
   for (;;) {
     const began = Date.now()
-    if (await condition()) return
+    const answer = await condition()
+    if (answer) return answer as Exclude<T, Falsy>
     if (Date.now() > end) assert.fail(`not within ${timeoutMs / 1000} s: ${what}`)
     // A look with kubectl takes a third of a processor's second: most of the machine is left to what is waited for.
     await sleep(Math.max(100, 3 * (Date.now() - began)))

@@ -160,7 +160,8 @@ export function qosClassOf(spec: any): string {
 }
 
 function classOf(containers: any[]): string {
-  const positive = (amount: unknown) => quantityMilli(tryParseQuantity(String(amount ?? '0')) ?? zero) > 0n
+  const positive = (amount: unknown) =>
+    (amount ?? undefined) !== undefined && quantityMilli(tryParseQuantity(String(amount)) ?? zero) > 0n
   const asks = (container: any, part: string) =>
     ['cpu', 'memory'].some((name) => positive(container.resources?.[part]?.[name]))
   if (!containers.some((container) => asks(container, 'requests') || asks(container, 'limits'))) return 'BestEffort'

@@ -49,15 +49,19 @@ function preset(pod: ApiObject, limits: Limit[]): void {
   const ofContainers = limits.filter((limit) => limit.type === 'Container')
   const requests = Object.assign({}, ...ofContainers.map((limit) => limit.defaultRequest ?? {}))
   const most = Object.assign({}, ...ofContainers.map((limit) => limit.default ?? {}))
-  const told: string[] = []
-  const complete = (container: any, what: string): void => {
-    for (const [part, preset, word] of [
+  const parts = (
+    [
       ['requests', requests, 'request'],
       ['limits', most, 'limit'],
-    ] as const) {
-      const missing = Object.keys(preset).filter((name) => container.resources?.[part]?.[name] === undefined)
+    ] as const
+  ).filter(([, presets]) => Object.keys(presets).length > 0)
+  if (parts.length === 0) return
+  const told: string[] = []
+  const complete = (container: any, what: string): void => {
+    for (const [part, presets, word] of parts) {
+      const missing = Object.keys(presets).filter((name) => container.resources?.[part]?.[name] === undefined)
       if (missing.length === 0) continue
-      const own = Object.fromEntries(missing.map((name) => [name, preset[name]]))
+      const own = Object.fromEntries(missing.map((name) => [name, presets[name]]))
       container.resources = { ...container.resources, [part]: { ...container.resources?.[part], ...own } }
       told.push(`${missing.sort().join(', ')} ${word} for ${what} ${container.name}`)
     }
