@@ -21,6 +21,8 @@ export interface Config {
   nodeName: string
   /** How many Pods this node takes. TANDEM_MAX_PODS */
   maxPods?: number
+  /** What one layer of an image may unpack to. TANDEM_LAYER_BYTES, TANDEM_LAYER_ENTRIES */
+  layerLimits?: { bytes?: number; entries?: number }
   /** Who may come in beside Tandem's own credentials: a file with an AuthenticationConfiguration. TANDEM_AUTHENTICATION_CONFIG */
   authenticationConfig?: string
   /** What the audit log holds: a file with an audit Policy; without one there is no log. TANDEM_AUDIT_POLICY */

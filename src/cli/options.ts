@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { parseQuantity, quantityValue } from '../api/quantity.ts'
 import { type Config, defaults, instanceOf, rememberedListen } from '../config.ts'
 import { CommandError } from './output.ts'
 
@@ -32,6 +33,7 @@ export function configOf(options: InstanceOptions): Config {
     clusterDomain: defaults.clusterDomain,
     nodeName: hostname().toLowerCase(),
     ...(process.env.TANDEM_MAX_PODS && { maxPods: parseMaxPods(process.env.TANDEM_MAX_PODS) }),
+    ...layerLimitsFrom(process.env),
     ...fileFromEnvironment('authenticationConfig', 'TANDEM_AUTHENTICATION_CONFIG'),
     ...fileFromEnvironment('auditPolicy', 'TANDEM_AUDIT_POLICY'),
     ...fileFromEnvironment('auditLog', 'TANDEM_AUDIT_LOG'),
@@ -60,6 +62,28 @@ export function parseMaxPods(text: string): number {
       2,
     )
   return number
+}
+
+export function layerLimitsFrom(env: NodeJS.ProcessEnv): Pick<Config, 'layerLimits'> {
+  const { TANDEM_LAYER_BYTES: bytes, TANDEM_LAYER_ENTRIES: entries } = env
+  if (!bytes && !entries) return {}
+  return {
+    layerLimits: {
+      ...(bytes && { bytes: parseLimit('TANDEM_LAYER_BYTES', bytes, '64Gi') }),
+      ...(entries && { entries: parseLimit('TANDEM_LAYER_ENTRIES', entries, '1000000') }),
+    },
+  }
+}
+
+function parseLimit(name: string, text: string, example: string): number {
+  let value = 0
+  try {
+    value = Number(quantityValue(parseQuantity(text)))
+  } catch {
+    // Said below.
+  }
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new CommandError(`${name}=${text}: write what one layer of an image may unpack to, for example ${example}`, 2)
 }
 
 /** 'off', '192.0.2.10', ':8080,8443' or '192.0.2.10:8080,8443'. */

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, resolve } from 'node:path'
 import type { Logger } from '../base/log.ts'
 import { type Config, ownerPath, requireOwnInstance } from '../config.ts'
+import { writeLayerLimits } from '../host/images/layer-limits.ts'
 import { holdLock } from '../host/lock.ts'
 import { machineAddress } from '../host/node.ts'
 import { type StatePaths, statePaths } from '../host/state.ts'
@@ -33,6 +34,7 @@ export async function startDaemon(config: Config, log: Logger): Promise<Daemon> 
   writeFileSync(ownerPath(config.instance), resolve(config.stateDir))
   writeFileSync(paths.pid, `${process.pid}\n`)
   const settings = await loadSettings(config)
+  writeLayerLimits(paths.root, config.layerLimits ?? {})
   const engine = openEngine(paths, config.instance)
   // The engine needs no API and the API no engine: they start side by side.
   const starting = engine.containerd.start()

@@ -40,7 +40,7 @@ export interface GrpcCall {
 
 export interface GrpcClient {
   /** @throws GrpcError */
-  unary(call: GrpcCall & { deadlineMs: number }): Promise<Uint8Array>
+  unary(call: GrpcCall & { deadlineMs: number; signal?: AbortSignal }): Promise<Uint8Array>
   /** `ended` is called once, unless the returned function ended the stream. */
   stream(
     call: GrpcCall,
@@ -87,6 +87,8 @@ export function createGrpcClient(open: () => Duplex, messageLimit = 64 * 1024 * 
           () => finish(new GrpcError(status.DEADLINE_EXCEEDED, `no answer within ${call.deadlineMs} ms`)),
           call.deadlineMs,
         )
+        const cancel = () => finish(new GrpcError(status.CANCELLED, String(call.signal?.reason ?? 'cancelled')))
+        call.signal?.addEventListener('abort', cancel, { once: true })
         const finish = follow(
           stream,
           messageLimit,
@@ -95,6 +97,7 @@ export function createGrpcClient(open: () => Duplex, messageLimit = 64 * 1024 * 
           },
           (error) => {
             clearTimeout(timer)
+            call.signal?.removeEventListener('abort', cancel)
             if (error) reject(error)
             else if (answer) resolve(answer)
             else reject(new GrpcError(status.INTERNAL, 'the server said OK and sent no message'))

@@ -20,6 +20,8 @@ export interface CheckedArchive {
   documents: Map<string, Buffer>
   /** Entries that the documents refer to. */
   wanted: Set<string>
+  /** Of images that are run: what will be unpacked. */
+  layers: Set<string>
 }
 
 /** Documents and manifests are small; what is larger is a layer and is only hashed. */
@@ -72,13 +74,15 @@ function checkLayout(content: Content): CheckedArchive {
   const index = parseManifest(content.documents.get('index.json')!)
   if (!('index' in index)) throw new ManifestError('index.json is not an image index')
   const wanted = new Set<string>()
+  const layers = new Set<string>()
   const dockerNames = namesInDockerManifest(content)
   const images: CheckedImage[] = []
   const listed: Descriptor[] = []
   for (const top of index.index) {
-    const { id, runnable } = checkTree(content, top, wanted)
-    const own = ownNames(top)
-    const names = (own.length > 0 ? own : (dockerNames.get(blobPath(id)) ?? [])).map(normalizeImageName)
+    const { id, runnable, layers: own } = checkTree(content, top, wanted)
+    if (runnable) for (const layer of own) layers.add(layer)
+    const given = ownNames(top)
+    const names = (given.length > 0 ? given : (dockerNames.get(blobPath(id)) ?? [])).map(normalizeImageName)
     if (names.length === 0) throw new ManifestError(noName)
     images.push({ names, id, runnable })
     for (const name of names) listed.push(named(top, name))
@@ -88,7 +92,7 @@ function checkLayout(content: Content): CheckedArchive {
     ['oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}')],
     ['index.json', Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: listed }))],
   ])
-  return { images, documents, wanted }
+  return { images, documents, wanted, layers }
 }
 
 const noName =
@@ -113,8 +117,12 @@ function namesInDockerManifest(content: Content): Map<string, string[]> {
   return bytes ? new Map(dockerImages(bytes).map((image) => [image.config, image.names])) : new Map()
 }
 
+interface CheckedTree extends Omit<CheckedImage, 'names'> {
+  layers: string[]
+}
+
 /** Everything below a descriptor is there, with the right digest and size. */
-function checkTree(content: Content, top: Descriptor, wanted: Set<string>, depth = 0): Omit<CheckedImage, 'names'> {
+function checkTree(content: Content, top: Descriptor, wanted: Set<string>, depth = 0): CheckedTree {
   checkBlob(content, top, wanted)
   const parsed = parseManifest(documentOf(content, top), top.mediaType)
   if ('index' in parsed) {
@@ -124,7 +132,11 @@ function checkTree(content: Content, top: Descriptor, wanted: Set<string>, depth
   }
   const { config, layers } = parsed.manifest
   for (const blob of [config, ...layers]) checkBlob(content, blob, wanted)
-  return { id: config.digest, runnable: isRunnable(documentOf(content, config)) }
+  return {
+    id: config.digest,
+    runnable: isRunnable(documentOf(content, config)),
+    layers: layers.map(({ digest }) => blobPath(digest)),
+  }
 }
 
 function checkBlob(content: Content, { digest, size }: Descriptor, wanted: Set<string>): void {
@@ -173,6 +185,7 @@ function dockerImages(bytes: Buffer): DockerImage[] {
 function checkDockerArchive(content: Content): CheckedArchive {
   const images: CheckedImage[] = []
   const wanted = new Set<string>()
+  const layers = new Set<string>()
   const manifests: unknown[] = []
   for (const image of dockerImages(content.documents.get('manifest.json')!)) {
     if (image.names.length === 0) throw new ManifestError('an image in it has no name (RepoTags): save it by its name')
@@ -181,10 +194,13 @@ function checkDockerArchive(content: Content): CheckedArchive {
     checkDiffIds(content, files[0]!, image.layers.length)
     for (const file of files) wanted.add(file)
     const config = content.documents.get(files[0]!)!
-    images.push({ names, id: content.digests.get(files[0]!)!, runnable: isRunnable(config) })
+    const runnable = isRunnable(config)
+    if (runnable) for (const file of files.slice(1)) layers.add(file)
+    images.push({ names, id: content.digests.get(files[0]!)!, runnable })
     manifests.push({ Config: files[0], RepoTags: names, Layers: files.slice(1) })
   }
-  return { images, documents: new Map([['manifest.json', Buffer.from(JSON.stringify(manifests))]]), wanted }
+  const documents = new Map([['manifest.json', Buffer.from(JSON.stringify(manifests))]])
+  return { images, documents, wanted, layers }
 }
 
 /** The entry itself, or what a link of old `docker save` points at. */

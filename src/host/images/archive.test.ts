@@ -12,7 +12,8 @@ import { readTar } from './tar-reader.ts'
 const root = mkdtempSync(join(tmpdir(), 'archive-'))
 after(() => rmSync(root, { recursive: true }))
 
-const layer = tarOf({ name: 'bin/sh', content: 'x' })
+const nobody = { import: async () => {}, removeName: async () => {} }
+const plainLayer = tarOf({ name: 'bin/sh', content: 'x' })
 const digest = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 const blob = (bytes: Buffer): FixtureEntry => ({ name: `blobs/sha256/${digest(bytes).slice(7)}`, content: bytes })
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
@@ -25,9 +26,11 @@ interface Spoil {
   leaveOut?: 'layer' | 'config'
   changeLayer?: boolean
   cmd?: string[]
+  layerBytes?: Buffer
 }
 
 function layout(spoil: Spoil = {}): Buffer {
+  const layer = spoil.layerBytes ?? plainLayer
   const config = json({ config: { Cmd: spoil.cmd ?? ['sh'] }, rootfs: { diff_ids: [digest(layer)] } })
   const manifest = json({
     schemaVersion: 2,
@@ -65,6 +68,7 @@ async function load(bytes: Buffer) {
   writeFileSync(path, bytes)
   const imported: { names: string[]; index?: string; unpack?: boolean } = { names: [] }
   const loaded = await importArchive(path, {
+    removeName: async () => {},
     async import(archive, { unpack }) {
       imported.unpack = unpack
       for await (const entry of readTar(archive, { bytes: 1e9, entries: 1e4 })) {
@@ -97,9 +101,9 @@ test('gzip and zstd', async () => {
 })
 
 test('a docker-archive, with layers that are links', async () => {
-  const config = json({ config: {}, rootfs: { diff_ids: [digest(layer), digest(layer)] } })
+  const config = json({ config: {}, rootfs: { diff_ids: [digest(plainLayer), digest(plainLayer)] } })
   const bytes = tarOf(
-    { name: 'aaa/layer.tar', content: layer },
+    { name: 'aaa/layer.tar', content: plainLayer },
     { name: 'bbb/layer.tar', flag: '2', linkName: '../aaa/layer.tar' },
     { name: 'config.json', content: config },
     {
@@ -149,15 +153,38 @@ for (const [what, bytes, message] of bad) {
 }
 
 test('a file that is not there', async () => {
-  await assert.rejects(importArchive(join(root, 'nothing.tar'), { import: async () => {} }), /there is no such file/)
+  await assert.rejects(importArchive(join(root, 'nothing.tar'), nobody), /there is no such file/)
 })
 
 test('a bomb stops at the stated limit', async () => {
   const path = join(root, 'bomb.tar.gz')
   writeFileSync(path, gzipSync(tarOf({ name: 'zeros', content: Buffer.alloc(30 * 2 ** 20) })))
   const limits = { bytes: 10 * 2 ** 20, entries: 10 }
-  await assert.rejects(importArchive(path, { import: async () => {} }, limits), /more than 10485760 bytes/)
+  await assert.rejects(importArchive(path, nobody, limits), /more than 10485760 bytes/)
 })
+
+const bombLimits: [what: string, limits: { bytes: number; entries: number }, words: RegExp][] = [
+  ['bytes', { bytes: 512, entries: 10 }, /a layer unpacks to more than 512 bytes/],
+  ['entries', { bytes: 1e6, entries: 1 }, /a layer has more than 1 entries/],
+]
+for (const [what, limits, words] of bombLimits)
+  test(`a layer with too many ${what} imports nothing; a disk is not unpacked, so it may be large`, async () => {
+    const path = join(root, `layers-${what}.tar`)
+    const two = tarOf({ name: 'a', content: 'x' }, { name: 'b', content: 'y' })
+    for (const [cmd, packed] of [
+      [['sh'], gzipSync(two)],
+      [[], gzipSync(two)],
+      [['sh'], two],
+    ] as [string[], Buffer][]) {
+      writeFileSync(path, layout({ cmd, layerBytes: packed }))
+      const imported: boolean[] = []
+      const target = { ...nobody, import: async () => void imported.push(true) }
+      const loading = importArchive(path, target, { bytes: 1e9, entries: 100 }, limits)
+      if (cmd.length > 0) await assert.rejects(loading, (error: Error) => words.test(error.message))
+      else await loading
+      assert.equal(imported.length, cmd.length === 0 ? 1 : 0)
+    }
+  })
 
 test('bytes in pieces are the same archive', async () => {
   const names: string[] = []

@@ -1,11 +1,13 @@
-// Loads a docker-archive or an OCI layout tarball. It is read twice: first everything is checked, then a clean copy of
-// what was checked, with full names, streams into containerd. So a bad archive imports nothing.
+// Loads a docker-archive or an OCI layout tarball. First everything is checked, what its layers unpack to as well; then a
+// clean copy of what was checked, with full names, streams into containerd. So a bad archive imports nothing.
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { checkArchive } from './archive-check.ts'
 import type { Ctr } from './ctr.ts'
 import { CompressionError, unpacked } from './decompress.ts'
 import { ImageError } from './images.ts'
+import { checkLayers } from './layer-check.ts'
+import { defaultLayerLimits, refusalIn } from './layer-limits.ts'
 import { ManifestError } from './manifest.ts'
 import { readTar, TarError, type TarLimits } from './tar-reader.ts'
 import { endOfTar, tarFile, tarPadding } from './tar-writer.ts'
@@ -23,8 +25,9 @@ export interface LoadedName {
 /** @throws ImageError */
 export async function importArchive(
   path: string,
-  ctr: Pick<Ctr, 'import'>,
+  ctr: Pick<Ctr, 'import' | 'removeName'>,
   limits = archiveLimits,
+  layerLimits = defaultLayerLimits,
 ): Promise<LoadedName[]> {
   const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
     const why = error.code === 'ENOENT' ? 'there is no such file' : error.message
@@ -35,8 +38,17 @@ export async function importArchive(
     const checked = await checkArchive(readTar(bytes(), limits))
     // An image without a command is a disk: containerd need not unpack it, disks are taken out of the layers.
     const unpack = checked.images.some((image) => image.runnable)
-    await ctr.import(cleanCopy(readTar(bytes(), limits), checked.documents, checked.wanted), { unpack })
-    return checked.images.flatMap(({ names, id }) => names.map((name) => ({ name, id })))
+    await checkLayers(readTar(bytes(), limits), checked.layers, layerLimits)
+    const loaded = checked.images.flatMap(({ names, id }) => names.map((name) => ({ name, id })))
+    try {
+      await ctr.import(cleanCopy(readTar(bytes(), limits), checked.documents, checked.wanted), { unpack })
+    } catch (error) {
+      // containerd has it and could not unpack it, for want of room.
+      if (refusalIn((error as Error).message) !== undefined)
+        for (const { name } of loaded) await ctr.removeName(name).catch(() => {})
+      throw error
+    }
+    return loaded
   } catch (error) {
     throw asImageError(error, path)
   } finally {
@@ -51,7 +63,8 @@ function asImageError(error: unknown, path: string): ImageError {
   const known = error instanceof TarError || error instanceof ManifestError || error instanceof CompressionError
   const code = String((error as NodeJS.ErrnoException).code ?? '')
   const damaged = code.startsWith('Z_') || code.startsWith('ZSTD_') || code.startsWith('ERR_ZSTD')
-  const why = damaged ? `it is damaged (${(error as Error).message})` : (error as Error).message
+  const { message } = error as Error
+  const why = damaged ? `it is damaged (${message})` : (refusalIn(message) ?? message)
   const hint = known || damaged ? ': a docker-archive or an OCI layout tarball is needed' : ''
   return new ImageError('InvalidImage', `cannot load ${path}: ${why}${hint}`, { cause: error })
 }

@@ -5,11 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { normalizeImageName } from '../../kinds/core/image-name.ts'
 import { type Cri, isNotFound } from '../pods/cri/client.ts'
 import type { StatePaths } from '../state.ts'
-import { importArchive } from './archive.ts'
+import { archiveLimits, importArchive } from './archive.ts'
 import { createCtr } from './ctr.ts'
 import { createDiskStore, type DiskStoreOptions, removeHalfUnpacked } from './disk-store.ts'
 import { type Image, ImageError, type ImagePullAuth, type Images } from './images.ts'
+import { readLayerLimits, refusalIn } from './layer-limits.ts'
+import { ManifestError } from './manifest.ts'
 import { authsFor } from './pull-auth.ts'
+import { NoRoom, roomOf, whileThereIsRoom } from './pull-guard.ts'
 import { allowPlainHttp, registryOf } from './registry-hosts.ts'
 
 export interface ImagesOptions {
@@ -61,7 +64,47 @@ export function createImages(options: ImagesOptions): ManagedImages {
   const sweep = async () => disks.sweep((await list()).map((image) => image.id))
 
   async function pullOnce(name: string, auth: ImagePullAuth | undefined): Promise<void> {
-    await cri.pullImage({ image: { image: name }, ...(auth && { auth }) })
+    const request = { image: { image: name }, ...(auth && { auth }) }
+    await whileThereIsRoom((signal) => cri.pullImage(request, { signal }), roomOf(paths.root))
+  }
+
+  /** In words for a person; what was refused takes no room any more. */
+  async function pullFailed(name: string, error: unknown): Promise<ImageError> {
+    const { message } = error as Error
+    const refused = error instanceof NoRoom ? message : refusalIn(message)
+    if (refused !== undefined) await ctr.collectGarbage().catch(() => {})
+    const words = refused === undefined ? message : `failed to pull and unpack image "${name}": ${refused}`
+    return new ImageError('ErrImagePull', words, { cause: error })
+  }
+
+  async function removeName(full: string): Promise<void> {
+    const image = await status(full)
+    if (!image) return
+    // CRI removes all names of an image at once; one name of several goes alone.
+    if (image.repoTags.length > 1 && image.repoTags.includes(full)) await ctr.removeName(full)
+    else {
+      await cri.removeImage({ image: { image: full } }).catch((error) => {
+        if (!isNotFound(error)) throw error
+      })
+    }
+  }
+
+  /** Digests of manifests. */
+  const checked = new Set<string>()
+
+  /** containerd takes layers that say they are something else, and fetches them from anywhere: not here. */
+  async function refuseOddLayers(name: string, { id }: Image): Promise<void> {
+    const digest = (await ctr.target(name)) ?? (await ctr.target(id))
+    if (!digest || checked.has(digest)) return
+    try {
+      await ctr.manifest(digest)
+      checked.add(digest)
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error
+      await removeName(name)
+      await ctr.collectGarbage().catch(() => {})
+      throw new ImageError('ErrImagePull', `failed to pull image "${name}": ${error.message}`, { cause: error })
+    }
   }
 
   /** Every credential that fits, then none; the error of the first is what the person needs. */
@@ -79,9 +122,10 @@ export function createImages(options: ImagesOptions): ManagedImages {
         failure ??= error
       }
     }
-    if (failure) throw new ImageError('ErrImagePull', (failure as Error).message, { cause: failure })
+    if (failure) throw await pullFailed(full, failure)
     const image = await status(full)
     if (!image) throw new ImageError('ErrImagePull', `containerd pulled ${full} but does not list it`)
+    await refuseOddLayers(full, image)
     void sweep().catch(() => {})
     return image
   }
@@ -108,20 +152,11 @@ export function createImages(options: ImagesOptions): ManagedImages {
     start: () => removeHalfUnpacked(paths.images),
     find: async (name) => status(checkedImageName(name)),
     async remove(name) {
-      const full = checkedImageName(name)
-      const image = await status(full)
-      if (!image) return
-      // CRI removes all names of an image at once; one name of several goes alone.
-      if (image.repoTags.length > 1 && image.repoTags.includes(full)) await ctr.removeName(full)
-      else {
-        await cri.removeImage({ image: { image: full } }).catch((error) => {
-          if (!isNotFound(error)) throw error
-        })
-      }
+      await removeName(checkedImageName(name))
       await sweep()
     },
     async load(path) {
-      const loaded = await importArchive(path, ctr)
+      const loaded = await importArchive(path, ctr, archiveLimits, readLayerLimits(paths.root))
       const images = await Promise.all(loaded.map(({ name, id }) => appear(name, id)))
       void sweep().catch(() => {})
       return [...new Map(images.map((image) => [image.id, image])).values()]

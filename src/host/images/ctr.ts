@@ -1,6 +1,7 @@
 // What CRI cannot do goes through containerd's own client program: reading content, importing archives.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { run } from '../exec.ts'
@@ -22,6 +23,8 @@ export interface Ctr {
   /** @param archive an uncompressed OCI layout or docker-archive tar */
   import(archive: AsyncIterable<Uint8Array>, options: { unpack: boolean }): Promise<void>
   removeName(name: string): Promise<void>
+  /** Frees what belongs to no image, now: by itself containerd waits for a hundred changes. */
+  collectGarbage(): Promise<void>
 }
 
 const namespace = 'k8s.io'
@@ -60,6 +63,11 @@ export function createCtr(socket: string): Ctr {
     },
     async removeName(name) {
       await run(argv('images', 'remove', '--sync', name))
+    },
+    async collectGarbage() {
+      const lease = `tandem-${randomUUID()}`
+      await run(argv('leases', 'create', '--id', lease))
+      await run(argv('leases', 'delete', '--sync', lease))
     },
   }
 }

@@ -12,9 +12,21 @@ export function tarFile(name: string, size: number): Buffer {
   header.write('0000000\0', 116)
   header.write(sizeField(size), 124, 12, 'latin1')
   header.write('00000000000\0', 136)
-  header.write('        ', 148)
   header.write('0', 156)
   header.write('ustar\x0000', 257)
+  return withSum(header)
+}
+
+/** A hard link. @param target at most 100 bytes */
+export function tarLink(name: string, target: string): Buffer {
+  const header = tarFile(name, 0)
+  header.write('1', 156)
+  header.write(target, 157, 100)
+  return withSum(header)
+}
+
+function withSum(header: Buffer): Buffer {
+  header.write('        ', 148)
   const sum = header.reduce((total, byte) => total + byte, 0)
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
   return header

@@ -6,6 +6,13 @@ export interface RuntimeHandler {
   options?: Record<string, string | boolean>
 }
 
+/** Each layer goes through it before it is unpacked (host/images/layer-filter.ts). */
+export interface LayerFilter {
+  path: string
+  args: string[]
+  env: string[]
+}
+
 export interface ContainerdSettings {
   root: string
   state: string
@@ -17,9 +24,37 @@ export interface ContainerdSettings {
   registryDirs: string[]
   /** By the name that RuntimeClass.handler uses; 'runc' is the default. */
   runtimes: Record<string, RuntimeHandler>
+  layerFilter: LayerFilter
 }
 
-/** Not used here, and each costs start time, a directory outside of the state directory or a timer. */
+const plainLayer = 'application/vnd.oci.image.layer.v1.tar'
+
+/** What containerd 1.6 can unpack. Other names that it would take, too, are refused when the image is there. */
+const layerTypes = [
+  ...['', '+gzip', '+zstd'].flatMap((packing) => [
+    `${plainLayer}${packing}`,
+    `application/vnd.oci.image.layer.nondistributable.v1.tar${packing}`,
+  ]),
+  ...['', '.gzip', '.zstd'].map((packing) => `application/vnd.docker.image.rootfs.diff.tar${packing}`),
+  ...['', '.gzip'].map((packing) => `application/vnd.docker.image.rootfs.foreign.diff.tar${packing}`),
+]
+
+function filterTable({ path, args, env }: LayerFilter): string[] {
+  return [
+    '',
+    '[stream_processors."dev.tandem.layers"]',
+    `accepts = ${JSON.stringify(layerTypes)}`,
+    `returns = ${quoted(plainLayer)}`,
+    `path = ${quoted(path)}`,
+    `args = ${JSON.stringify(args)}`,
+    `env = ${JSON.stringify(env)}`,
+  ]
+}
+
+/**
+ * Not used here, and each costs start time, a directory outside of the state directory or a timer. `restart` would also
+ * start programs of this machine that the labels of an image name, which containerd gives to containers (CVE-2026-53488).
+ */
 const disabled = [
   'io.containerd.snapshotter.v1.aufs',
   'io.containerd.snapshotter.v1.btrfs',
@@ -84,5 +119,6 @@ export function containerdConfig(settings: ContainerdSettings): string {
     'snapshotter = "overlayfs"',
   ]
   for (const [name, handler] of Object.entries(settings.runtimes)) lines.push(...runtimeTable(name, handler))
+  lines.push(...filterTable(settings.layerFilter))
   return `${lines.join('\n')}\n`
 }

@@ -5,11 +5,11 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatePaths } from '../state.ts'
 import { removeCgroups } from './cgroups.ts'
-import { containerdConfig, type RuntimeHandler } from './containerd-config.ts'
+import { containerdConfig, type LayerFilter, type RuntimeHandler } from './containerd-config.ts'
 import { type Cri, createCri, isNotFound } from './cri/client.ts'
 import { directoriesIn } from './directories.ts'
 import { endShims } from './strays.ts'
@@ -76,6 +76,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     cni: { confDir: paths.cni.conf, binDir: options.cniBinDir ?? '/usr/lib/cni' },
     registryDirs: [join(paths.root, 'registries'), '/etc/containerd/certs.d', '/etc/docker/certs.d'],
     runtimes: options.runtimes ?? { runc: { type: 'io.containerd.runc.v2' } },
+    layerFilter: layerFilter(paths.root),
   })
 
   /** The containerd that runs with our configuration file; also one whose pid was not written down before a crash. */
@@ -200,6 +201,18 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     destroy,
   }
 }
+
+const home = resolve(import.meta.dirname, '../../..')
+
+/** The same for every command of this installation, or containerd would be started anew for each. */
+const layerFilter = (root: string): LayerFilter => ({
+  path: process.execPath,
+  args: [resolve(import.meta.dirname, '../images/layer-filter.ts'), root],
+  env: [
+    'NODE_OPTIONS=--disable-warning=ExperimentalWarning',
+    `NODE_COMPILE_CACHE=${join(home, 'node_modules/.cache/node')}`,
+  ],
+})
 
 /** Guards against a pid that was given to somebody else since. */
 async function isOurs(pid: number, configPath: string): Promise<boolean> {

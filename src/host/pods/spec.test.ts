@@ -121,6 +121,7 @@ test('the configuration of containerd', () => {
       runc: { type: 'io.containerd.runc.v2' },
       other: { type: 'x.v2', options: { BinaryName: '/x', Flag: true } },
     },
+    layerFilter: { path: '/usr/bin/node', args: ['/opt/filter.ts', '/var/lib/tandem'], env: ['A=b'] },
   })
   matches('containerd.txt', text)
 })

@@ -40,7 +40,7 @@ function describe(method: string, error: GrpcError): string {
 type Call = {
   [K in keyof Methods]: (
     input: Encodable<Methods[K]['input']>,
-    options?: { deadlineMs?: number },
+    options?: { deadlineMs?: number; signal?: AbortSignal },
   ) => Promise<Decoded<Methods[K]['output']>>
 }
 
@@ -73,16 +73,18 @@ interface Asked<I extends Message, O extends Message> {
   input: I
   output: O
   deadlineMs: number
+  signal?: AbortSignal
   metadata?: Record<string, string>
 }
 
 async function ask<I extends Message, O extends Message>(
   client: GrpcClient,
-  { path, input, output, deadlineMs, metadata = {} }: Asked<I, O>,
+  { path, input, output, deadlineMs, signal, metadata = {} }: Asked<I, O>,
   value: object,
 ): Promise<Decoded<O>> {
   try {
-    return decode(output, await client.unary({ path, message: encode(input, value as never), deadlineMs, metadata }))
+    const message = encode(input, value as never)
+    return decode(output, await client.unary({ path, message, deadlineMs, metadata, ...(signal && { signal }) }))
   } catch (error) {
     throw error instanceof GrpcError ? new CriError(path.split('/').at(-1)!, error) : error
   }
@@ -108,7 +110,7 @@ export function createCri(socket: string): Cri {
   const client = createGrpcClient(() => connect(socket))
   const call =
     ({ service, name, input, output, deadlineMs }: Method) =>
-    (value: object, options?: { deadlineMs?: number }) =>
+    (value: object, options?: { deadlineMs?: number; signal?: AbortSignal }) =>
       ask(client, { path: `/runtime.v1.${service}/${name}`, input, output, deadlineMs, ...options }, value)
   const { exec, attach, portForward, ...calls } = Object.fromEntries(
     Object.entries(methods).map(([key, method]) => [key, call(method)]),
