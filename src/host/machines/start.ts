@@ -1,7 +1,18 @@
 // From a VirtualMachineInstance to a running QEMU: disks, network, firmware and accelerator are prepared side by side,
 // then the process is started, written down, limited and connected.
 
-import { chmodSync, chownSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+} from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { StoredObject } from '../../api/meta.ts'
@@ -257,15 +268,19 @@ export function launchMachine(
   )
 }
 
-/** A fresh directory that QEMU may make its sockets in, but whose other files it cannot replace (sticky). */
+/**
+ * A fresh directory that QEMU may make its sockets in, but whose other files it cannot replace (sticky). The record is never
+ * away: for whose user the machine's network was made must not be forgotten.
+ */
 function makeDirectory(machine: Machine, user?: ProcessUser): void {
-  rmSync(machine.directory, { recursive: true, force: true })
   mkdirSync(machine.directory, { recursive: true, mode: 0o700 })
+  writeRecord(machine.directory, machine.record)
+  for (const name of readdirSync(machine.directory))
+    if (name !== machineFiles.record) rmSync(join(machine.directory, name), { recursive: true, force: true })
   if (user) {
     chownSync(machine.directory, process.getuid?.() ?? 0, user.gid)
     chmodSync(machine.directory, 0o1770)
   }
-  writeRecord(machine.directory, machine.record)
 }
 
 export function limit(

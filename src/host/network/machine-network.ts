@@ -47,7 +47,7 @@ const inside = (netns: string, ...argv: string[]) => ['nsenter', `--net=${netns}
 
 /** Interfaces in the namespace; undefined when it is not a namespace (a file that a crash left). */
 async function linksIn(netns: string): Promise<LinkState[] | undefined> {
-  const { code, stdout } = await run(inside(netns, 'ip', '-j', 'address', 'show'), { allowFailure: true })
+  const { code, stdout } = await run(inside(netns, 'ip', '-j', '-d', 'address', 'show'), { allowFailure: true })
   return code === 0 ? (JSON.parse(stdout) as LinkState[]) : undefined
 }
 

@@ -53,6 +53,15 @@ test('a fresh namespace gets everything', () => {
   assert.deepEqual(portLines(masquerade, []), [])
 })
 
+test('a tap that a cut start left to another user is made anew', () => {
+  const owned = (user: number | string) => [link('tap0', { linkinfo: { info_data: { user } } }), link('k6t-eth0')]
+  assert.deepEqual(linkLines(masquerade, owned(65)).slice(1, 3), [
+    'link delete dev tap0',
+    'tuntap add dev tap0 mode tap user 64 vnet_hdr',
+  ])
+  for (const user of [64, 'somebody']) assert.doesNotMatch(linkLines(masquerade, owned(user)).join(), /delete|tuntap/)
+})
+
 test('with bridge the pod interface becomes a port, once', () => {
   const takesOver = 'link set dev eth0 addrgenmode none address 02:00:00:00:00:11 master k6t-eth0'
   assert.ok(portLines(bridged, [link('eth0')]).includes(takesOver))

@@ -30,7 +30,7 @@ export interface MachinePlan {
   ports: { port: number; protocol: 'TCP' | 'UDP' }[]
 }
 
-/** An interface as `ip -j addr show` tells it. */
+/** An interface as `ip -j -d address show` tells it. */
 export interface LinkState {
   ifname: string
   ifindex: number
@@ -39,6 +39,8 @@ export interface LinkState {
   master?: string
   address?: string
   addr_info?: { local?: string; prefixlen?: number; family?: string }[]
+  /** Of a tap: its owner, by name where that user has one. */
+  linkinfo?: { info_data?: { user?: number | string } }
 }
 
 /** Locally administered and the same for each run of the same VM: guests that bind names to a MAC keep their network. */
@@ -93,12 +95,21 @@ export function planMachine(
   }
 }
 
+/** A tap of another owner is what a start left that was cut before the machine's user was known for good. */
+export function tapLines(name: string, owner: number, links: LinkState[]): string[] {
+  const there = links.find((link) => link.ifname === name)
+  const user = there?.linkinfo?.info_data?.user
+  const isForeign = typeof user === 'number' && user !== owner
+  if (there && !isForeign) return []
+  return [...(there ? [`link delete dev ${name}`] : []), `tuntap add dev ${name} mode tap user ${owner} vnet_hdr`]
+}
+
 /** Lines that make what is missing of tap, bridge and addresses: all that QEMU needs. Harmless for what is there. */
 export function linkLines(plan: MachinePlan, links: LinkState[]): string[] {
   const has = (name: string) => links.some((link) => link.ifname === name)
   return [
     'link set dev lo up',
-    ...(has(tap) ? [] : [`tuntap add dev ${tap} mode tap user ${plan.tapOwner} vnet_hdr`]),
+    ...tapLines(tap, plan.tapOwner, links),
     ...(has(bridge) ? [] : [`link add ${bridge} address ${bridgeMac} type bridge`]),
     `link set dev ${bridge} mtu ${plan.mtu} addrgenmode none`,
     `address replace ${plan.bridgeAddress} dev ${bridge}`,
@@ -127,10 +138,7 @@ export function portLines(plan: MachinePlan, links: LinkState[]): string[] {
 export function twinLines(twin: boolean, owner: number, links: LinkState[]): string[] {
   const [name, other] = tapsOf(twin)
   const mtu = links.find((link) => link.ifname === other)?.mtu ?? 1500
-  const lines = links.some((link) => link.ifname === name)
-    ? []
-    : [`tuntap add dev ${name} mode tap user ${owner} vnet_hdr`]
-  return [...lines, `link set dev ${name} mtu ${mtu} addrgenmode none master ${bridge} up`]
+  return [...tapLines(name, owner, links), `link set dev ${name} mtu ${mtu} addrgenmode none master ${bridge} up`]
 }
 
 /** The tap of that turn, and the one of the other. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { maskOf, nth, rangeOf } from './addresses.ts'
 import type { CniResult } from './cni.ts'
 import { dhcpBase } from './dhcp-base.ts'
-import { normalMac } from './machine-plan.ts'
+import { type LinkState, normalMac, tapLines } from './machine-plan.ts'
 
 export interface SecondaryPlan {
   podInterface: string
@@ -61,9 +61,9 @@ export function planSecondary(
 }
 
 /** The guest takes the interface's hardware address and its addresses over; the interface keeps none for itself. */
-export function secondaryLinks(plan: SecondaryPlan, present: (name: string) => boolean): string[] {
+export function secondaryLinks(plan: SecondaryPlan, links: LinkState[]): string[] {
   const { podInterface, tap, mac, mtu, address } = plan
-  const lines = present(tap) ? [] : [`tuntap add dev ${tap} mode tap user ${plan.tapOwner} vnet_hdr`]
+  const lines = tapLines(tap, plan.tapOwner, links)
   lines.push(`link set dev ${podInterface} down`, `address flush dev ${podInterface}`)
   lines.push(`link set dev ${podInterface} addrgenmode none address ${mac} up`)
   lines.push(`link set dev ${tap} mtu ${mtu} addrgenmode none up`)

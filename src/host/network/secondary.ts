@@ -168,7 +168,7 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
   }
 
   async function make(id: string, netns: string, plan: SecondaryPlan, links: LinkState[]): Promise<void> {
-    const lines = secondaryLinks(plan, (name) => links.some(({ ifname }) => ifname === name))
+    const lines = secondaryLinks(plan, links)
     await run(inside(netns, 'ip', '-batch', '-'), { input: `${lines.join('\n')}\n` })
     await run(inside(netns, 'nft', '-f', '-'), { input: secondaryRules(plan) })
     const key = `${id}.${plan.tap}`
@@ -191,7 +191,7 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
 const inside = (netns: string, ...argv: string[]) => ['nsenter', `--net=${netns}`, ...argv]
 
 async function linksIn(netns: string): Promise<LinkState[]> {
-  const { stdout } = await run(inside(netns, 'ip', '-j', 'address', 'show'))
+  const { stdout } = await run(inside(netns, 'ip', '-j', '-d', 'address', 'show'))
   return JSON.parse(stdout) as LinkState[]
 }
 
