@@ -13,7 +13,7 @@ import { standardPlugins } from './admission/standard.ts'
 import { createAsk } from './admission/webhooks/ask.ts'
 import type { AskWebhook } from './admission/webhooks/dispatch.ts'
 import { type Aggregation, createAggregation } from './aggregation/aggregation.ts'
-import { publishAuthentication } from './aggregation/authentication-map.ts'
+import { keepAuthentication } from './aggregation/authentication-map.ts'
 import type { ReachRemote } from './aggregation/forward.ts'
 import { withRemoteOpenApi } from './aggregation/remote-openapi.ts'
 import { resolveService } from './aggregation/resolve-service.ts'
@@ -271,9 +271,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     handle,
     async start() {
       definitions.start()
-      await publishAuthentication(handle, options.pki)
       await aggregation.start()
       await bootstrap(this)
+      await keepAuthentication(handle, options.pki, ending.signal)
     },
     stop() {
       stopping = true
