@@ -168,6 +168,21 @@ test('volumes, exec, logs, cp and the second container', async () => {
   }
 })
 
+test('a terminal has the size of who sits at it, and his keys', async () => {
+  const env = { ...process.env, KUBECONFIG: tandem.kubeconfig, HOME: tandem.stateDir }
+  const script =
+    'until [ "$(stty size)" = "33 77" ]; do sleep 0.1; done; [ -t 0 ] && echo sized; read line; echo "<$line>"; exit 5'
+  for (const name of names) {
+    const exec = `stty rows 33 cols 77; ${kubectlOf('trixie')} exec -it ${name} -c side -- sh -c '${script}'`
+    const person = start('script', ['-qec', exec, '/dev/null'], env)
+    await until(`${name} has a terminal of that size`, () => person.output.includes('sized') || person.ended)
+    person.child.stdin.write('hello\r')
+    await until('it has ended', () => person.ended)
+    assert.match(person.output, /<hello>/, name)
+    assert.equal(person.child.exitCode, 5, person.output)
+  }
+})
+
 async function copies(name: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tandem-cp-'))
   try {

@@ -55,7 +55,6 @@ export async function createSandbox(settings: Settings, id: string, config: stri
   for (const name of ['shared', 'vm']) mkdirSync(join(folder, name), { mode: 0o700 })
   chownSync(join(folder, 'vm'), user, user)
   writeFileSync(join(folder, 'state.json'), JSON.stringify({ user }))
-  writeFileSync(join(folder, 'passwd'), `client:x:${user}:${user}::/root:/bin/sh\n`, { mode: 0o644 })
   await shareTree(folder)
   const [network] = await Promise.all([prepareNetwork(netns, user), serveFiles(folder, user)])
   writeBoot(bootFolder(folder), spec, network)

@@ -22,25 +22,20 @@ import { cacheLockOf } from '../images/build/build-image.ts'
 import { addModules, writeCpio } from '../images/build/initramfs.ts'
 import { createPackageFiles, type PackageFiles } from '../images/build/package-files.ts'
 import { waitForLock } from '../lock.ts'
-import { guestAddress } from './network.ts'
-import { guestFolder, type Parts, partsFolder, partsOf } from './parts-folder.ts'
+import { clientFolder, guestFolder, type Parts, partsFolder, partsOf } from './parts-folder.ts'
 
 const suite = 'bookworm'
 const kernelPackage = 'linux-image-cloud-amd64'
 const modules = ['virtio_pci', 'virtio_net', 'virtiofs', 'overlay', 'virtio_rng', 'virtio_balloon']
 const libraries = 'usr/lib/x86_64-linux-gnu'
 
-/** Program of the guest → its package. */
-const programs: Record<string, { from: string; needs: string[] }> = {
-  '/usr/bin/crun': { from: 'crun', needs: ['libyajl2', 'libseccomp2', 'libcap2', 'libsystemd0'] },
-  '/usr/sbin/dropbear': { from: 'dropbear-bin', needs: ['libtomcrypt1', 'libtommath1', 'zlib1g', 'libcrypt1'] },
-  '/usr/bin/dbclient': { from: 'dropbear-bin', needs: [] },
-  '/usr/bin/dropbearkey': { from: 'dropbear-bin', needs: [] },
-}
-/** Of the guest alone: it makes a guest its Pod's (guest/become). */
-const perl = { program: '/usr/bin/perl', from: 'perl-base' }
+/** Of both sides: it joins them (client/reach, guest/door) and makes a guest its Pod's (guest/become). */
+const perl = '/usr/bin/perl'
+/** Of the guest alone. */
+const crun = '/usr/bin/crun'
+const packages = ['perl-base', 'libcrypt1', 'crun', 'libyajl2', 'libseccomp2', 'libcap2', 'libsystemd0']
 /** What the libraries above need themselves. */
-const further = ['libc6', 'libgmp10', 'liblzma5', 'libzstd1', 'liblz4-1', 'libgcrypt20', 'libgpg-error0']
+const further = ['libc6', 'liblzma5', 'libzstd1', 'liblz4-1', 'libgcrypt20', 'libgpg-error0']
 
 /** Made the first time that somebody asks, by one of those who ask at once. */
 export async function makeParts(home: string, cacheDir: string, onProgress: (line: string) => void): Promise<Parts> {
@@ -67,24 +62,26 @@ export async function makeParts(home: string, cacheDir: string, onProgress: (lin
 }
 
 async function makeTools(tree: string, unpacked: string, apt: Apt, files: PackageFiles): Promise<void> {
-  for (const folder of ['bin', 'dev', 'etc/dropbear', 'lib64', 'proc', 'root', 'sys', 'tmp', 'run', 'pod', 'var/run'])
+  for (const folder of ['bin', 'dev', 'etc', 'lib64', 'proc', 'root', 'sys', 'tmp', 'run', 'pod'])
     await mkdir(join(tree, folder), { recursive: true, mode: 0o755 })
   const busybox = await files.file('busybox-static', '/bin/busybox')
   await copyFile(busybox, join(tree, 'bin/busybox'))
   for (const name of await files.applets(busybox))
     if (name !== 'busybox') await symlink('busybox', join(tree, 'bin', name))
-  const packages = new Set([
-    ...Object.values(programs).flatMap(({ from, needs }) => [from, ...needs]),
-    ...[...further, perl.from],
-  ])
-  for (const name of packages) await run(['dpkg-deb', '--extract', await apt.fetch(name), unpacked])
+  for (const name of [...packages, ...further]) await run(['dpkg-deb', '--extract', await apt.fetch(name), unpacked])
   // Before the /usr merge some libraries were in /lib.
   if (existsSync(join(unpacked, 'lib')))
     await cp(join(unpacked, 'lib'), join(unpacked, 'usr/lib'), { recursive: true, verbatimSymlinks: true })
-  for (const program of Object.keys(programs)) await addProgram(tree, unpacked, program)
-  await writeFile(join(tree, 'etc/passwd'), 'root::0:0:root:/root:/bin/sh\n')
-  await writeFile(join(tree, 'etc/group'), 'root:x:0:\ntty:x:5:\n')
-  await writeFile(join(tree, 'etc/shells'), '/bin/sh\n')
+  await addProgram(tree, unpacked, perl)
+  await addScripts(tree, clientFolder)
+}
+
+async function addScripts(tree: string, folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const target = join(tree, name === 'init' ? 'init' : `bin/${name}`)
+    await writeFile(target, await readFile(join(folder, name)))
+    await chmod(target, 0o755)
+  }
 }
 
 /** The program with the libraries that its own loader finds for it. */
@@ -103,20 +100,8 @@ async function addProgram(tree: string, unpacked: string, program: string): Prom
 
 async function makeGuest(made: string, tree: string, files: PackageFiles, unpacked: string): Promise<void> {
   await cp(join(made, 'tools'), tree, { recursive: true, verbatimSymlinks: true })
-  await addProgram(tree, unpacked, perl.program)
-  for (const name of await readdir(guestFolder)) {
-    const target = join(tree, name === 'init' ? 'init' : `bin/${name}`)
-    await writeFile(target, await readFile(join(guestFolder, name)))
-    await chmod(target, 0o755)
-  }
-  // Whose key it is tells nobody anything: the network it serves on has no other host.
-  const loader = join(tree, 'lib64/ld-linux-x86-64.so.2')
-  const key = join(tree, 'etc/dropbear/dropbear_ed25519_host_key')
-  const keygen = join(tree, 'usr/bin/dropbearkey')
-  const keygenSaid = await run([loader, '--library-path', join(tree, libraries), keygen, '-t', 'ed25519', '-f', key])
-  const known = join(made, 'tools/root/.ssh/known_hosts')
-  await mkdir(dirname(known), { mode: 0o755 })
-  await writeFile(known, `${guestAddress} ${/^ssh-ed25519 \S+/m.exec(keygenSaid.stdout)![0]}\n`)
+  await addProgram(tree, unpacked, crun)
+  await addScripts(tree, guestFolder)
   const kernelFolder = await files.folder(kernelPackage, '/boot/vmlinuz-*')
   const name = (await readdir(join(kernelFolder, 'boot'))).find((one) => one.startsWith('vmlinuz-'))!
   await copyFile(join(kernelFolder, 'boot', name), join(made, 'vmlinuz'))

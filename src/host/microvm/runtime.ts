@@ -27,7 +27,7 @@ import type { OciProcess, OciSpec } from './oci.ts'
 import { isSandbox, sandboxIdOf } from './oci.ts'
 import { partsFolder } from './parts-folder.ts'
 import { bootFolder, containerFolder, containerLink, mountFolder, podFolder, type Settings } from './places.ts'
-import { clientProcess, clientSpec, guestCommand, guestContainer, guestProcess } from './specs.ts'
+import { clientSpec, enteringProcess, guestContainer, guestProcess } from './specs.ts'
 
 const { TANDEM_MICROVM_RUN, TANDEM_MICROVM_HOME, TANDEM_MICROVM_ACCELERATOR } = process.env
 const settings: Settings = {
@@ -122,7 +122,7 @@ function enterContainer(id: string, file: string): void {
   const own = containerFolder(folder, id)
   forgetOldProcesses(own)
   writeJson(join(own, `x${number}.json`), guestProcess(asked))
-  writeJson(file, clientProcess(asked, user, guestCommand('enter', id, number)))
+  writeJson(file, enteringProcess(asked, user, id, number))
 }
 
 /** What makes them is not even read where they are there: this is on the way of every start. */

@@ -2,7 +2,6 @@
 // is run by runc like any container, so that pipes, terminals, exit codes, control groups and namespaces are runc's.
 
 import { goOnArgv, type MachineShape, machineArgv } from './machine-argv.ts'
-import { guestAddress } from './network.ts'
 import { networkOf, type OciMount, type OciProcess, type OciSpec } from './oci.ts'
 import { bootFolder } from './places.ts'
 
@@ -199,59 +198,43 @@ export function machineSpec(spec: OciSpec, shape: MachineShape, places: Places):
   }
 }
 
-/** In the guest's shell; ids are hexadecimal digits. */
-export const guestCommand = (...words: string[]): string => words.join(' ')
-
-/** Waits for the guest, then is the connection that the container's streams go through. */
-const connection = `until [ -e /pod/ready ]; do usleep 10000; done
-exec /usr/bin/dbclient -q -K 60 $0 root@${guestAddress} "$1"`
-
 /**
- * The guest's kernel has killed the container for its memory: so it must look here, too, where containerd learns of it from
- * this machine's kernel. What stands for the container asks for more than it may have.
+ * What stands for a container. The guest's kernel has killed it for its memory: so it must look here, too, where containerd
+ * learns of it from this machine's kernel, and it asks for more than it may have.
  */
-const mainConnection = `(${connection}); code=$?
-[ $code = 137 ] && [ -e "/pod/oom-$2" ] && exec dd if=/dev/zero of=/dev/null bs=1G count=1
+const mainScript = `/bin/reach "$@"; code=$?
+[ $code = 137 ] && [ -e "/pod/oom-$0" ] && exec dd if=/dev/zero of=/dev/null bs=1G count=1
 exit $code`
 const clientMemory = 64 * 2 ** 20
 
-const clientArgv = (terminal: boolean, command: string): string[] => [
-  ...['/bin/sh', '-c', connection, terminal ? '-t' : '-T', command],
-]
+/** For client/reach. */
+const terminalFlag = ({ terminal }: OciProcess): string => (terminal ? '-t' : '-T')
 
-export function clientProcess(process: OciProcess, user: number, command: string): OciProcess {
-  return {
-    terminal: process.terminal,
-    user: { uid: user, gid: user },
-    args: clientArgv(process.terminal === true, command),
-    env: ['PATH=/bin:/usr/bin', 'HOME=/root', `TERM=${termOf(process)}`],
-    cwd: '/',
-    capabilities: noRights,
-    noNewPrivileges: true,
-    oomScoreAdj: process.oomScoreAdj,
-  }
-}
+const client = (process: OciProcess, user: number, args: string[]): OciProcess => ({
+  terminal: process.terminal,
+  user: { uid: user, gid: user },
+  args,
+  env: ['PATH=/bin:/usr/bin'],
+  cwd: '/',
+  capabilities: noRights,
+  noNewPrivileges: true,
+  oomScoreAdj: process.oomScoreAdj,
+})
 
-const termOf = ({ env = [] }: OciProcess): string =>
-  env.find((line) => line.startsWith('TERM='))?.slice('TERM='.length) ?? 'xterm'
+/** One more process of a container: a program of the guest's (guest/enter). */
+export const enteringProcess = (process: OciProcess, user: number, id: string, number: string): OciProcess =>
+  client(process, user, ['/bin/reach', terminalFlag(process), 'enter', id, number])
 
 /** The program that stands for a container of the guest's. */
 export function clientSpec(spec: OciSpec, id: string, places: Places): OciSpec {
   return {
     ociVersion: spec.ociVersion,
-    process: {
-      ...clientProcess(spec.process, places.user, ''),
-      args: ['/bin/sh', '-c', mainConnection, spec.process.terminal ? '-t' : '-T', guestCommand('run', id), id],
-    },
+    process: client(spec.process, places.user, [
+      ...['/bin/sh', '-c', mainScript, id],
+      ...[terminalFlag(spec.process), 'run', id],
+    ]),
     root: { path: `${places.parts}/tools`, readonly: true },
-    mounts: [
-      proc,
-      devices,
-      terminals,
-      tmp,
-      bound(bootFolder(places.folder), '/pod', 'ro'),
-      bound(`${places.folder}/passwd`, '/etc/passwd', 'ro'),
-    ],
+    mounts: [proc, devices, terminals, tmp, bound(bootFolder(places.folder), '/pod', 'ro')],
     annotations: spec.annotations,
     linux: {
       namespaces: ownNamespaces(spec),
