@@ -35,6 +35,7 @@ export interface QmpHandlers {
 
 /** The longest real answer (query-qmp-schema) has 186 KB in QEMU 7.2. */
 const lineLimit = 4 * 1024 * 1024
+const usualMs = 10_000
 /** Commands that wait for an answer at one time. */
 const pendingLimit = 256
 
@@ -45,8 +46,11 @@ interface Pending {
   timer: ReturnType<typeof setTimeout>
 }
 
-/** Connects and negotiates. @throws Error when nobody listens, or QEMU does not greet in time. */
-export async function openQmp(path: string, handlers: QmpHandlers, timeoutMs = 10_000): Promise<Qmp> {
+/**
+ * Connects and negotiates. Who has more patience than usual for this has it for each answer, too.
+ * @throws Error when nobody listens, or QEMU does not greet in time.
+ */
+export async function openQmp(path: string, handlers: QmpHandlers, timeoutMs = usualMs): Promise<Qmp> {
   const pending = new Map<number, Pending>()
   let nextId = 1
   let greeted: (version: string) => void = () => {}
@@ -89,7 +93,7 @@ export async function openQmp(path: string, handlers: QmpHandlers, timeoutMs = 1
     else wait.resolve(message.return)
   }
 
-  function execute<T>(command: string, args?: object, commandTimeoutMs = 10_000): Promise<T> {
+  function execute<T>(command: string, args?: object, commandTimeoutMs = Math.max(timeoutMs, usualMs)): Promise<T> {
     if (socket.closed) return Promise.reject(new Error(`QMP: not connected, ${command} not sent`))
     if (pending.size >= pendingLimit) return Promise.reject(new Error('QMP: too many commands wait for an answer'))
     const id = nextId++
