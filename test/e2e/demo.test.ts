@@ -1,5 +1,5 @@
 // `tandem demo` as a person runs it: the shop's page with rows out of the virtual machine; both halves find each other by
-// name, and still do after a Pod was deleted and the guest was rebooted.
+// name, and still do after a Pod was deleted. (After a reboot of a guest: virtual-machines.test.ts.)
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -89,7 +89,7 @@ test('the machine is a Pod to kubectl: get, exec, cp, logs', async () => {
   )
 })
 
-test('wait, names in both directions, a deleted Pod, a rebooted guest', async () => {
+test('wait, names in both directions, a deleted Pod', async () => {
   await tandem.kubectl('wait', '--for=condition=Ready', 'vmi/db', '--timeout=60s')
   const address = await addressOf('db')
   assert.match(await tandem.kubectl('exec', 'deploy/web', '--', 'getent', 'hosts', 'db'), /^10\./)
@@ -102,20 +102,6 @@ test('wait, names in both directions, a deleted Pod, a rebooted guest', async ()
   await tandem.kubectl('delete', 'pod', served)
   await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=120s')
   assert.match(await page(), /Tandem, two seats/)
-
-  shell.type('sudo reboot')
-  await until('the machine is not ready while it boots', async () => {
-    const ready = await tandem.kubectl(
-      'get',
-      'vmi',
-      'db',
-      '-o',
-      'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-    )
-    return ready === 'False'
-  })
   shell.close()
-  await tandem.kubectl('wait', '--for=condition=Ready', 'vmi/db', '--timeout=300s')
   assert.equal(await addressOf('db'), address)
-  assert.match(await page(), /machine <b>db<\/b>/)
 })

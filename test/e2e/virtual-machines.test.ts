@@ -244,6 +244,8 @@ describe('virtual machines', () => {
     const again = await shellOf('plain')
     await again.run('test ! -e /before')
     assert.equal(await again.run('wget -qO- http://web/'), 'Hello from the Pod')
+    const asked = await tandem.kubectl('exec', 'web', '--', 'timeout', '5', 'wget', '-qO-', 'http://plain/')
+    assert.equal(asked, `${hello('minimal')}\n`)
     assert.deepEqual([await pid('plain'), await address('plain'), await uid('plain')], before)
   })
 
