@@ -45,18 +45,21 @@ export async function buildOnce(
   if (output) return await buildImage(file, { output, cacheDir, onProgress })
   const archive = join(cacheDir, `${digestOf(file)}.tar`)
   const note = `${archive}.json`
-  const known = () =>
-    existsSync(archive) && existsSync(note) ? (JSON.parse(readFileSync(note, 'utf8')) as BuildResult) : undefined
-  if (known()) return known()!
+  // The installation may have been moved since: the note does not say where it was.
+  const known = (): BuildResult | undefined =>
+    existsSync(archive) && existsSync(note) ? { ...JSON.parse(readFileSync(note, 'utf8')), path: archive } : undefined
+  const before = known()
+  if (before) return before
   const lock = await waitForLock(`tandem-image-${basename(archive)}`)
   try {
     // Somebody may have made it while we waited.
-    if (known()) return known()!
+    const meanwhile = known()
+    if (meanwhile) return meanwhile
     const built = await buildImage(file, { output: `${archive}.new`, cacheDir, onProgress })
-    const result: BuildResult = { names: built.names, digest: built.digest, path: archive }
+    const said = { names: built.names, digest: built.digest }
     renameSync(`${archive}.new`, archive)
-    writeFileSync(note, JSON.stringify(result))
-    return result
+    writeFileSync(note, JSON.stringify(said))
+    return { ...said, path: archive }
   } finally {
     lock.close()
   }
