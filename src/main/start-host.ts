@@ -59,6 +59,10 @@ export async function startHost({ config, paths, settings, platform, engine, log
   const record = platform.recorder('kubelet')
   const facts = { name: nodeName, addresses: [machineAddress()], cpu: cpus().length, memoryBytes: totalmem() }
   weighWorkloads(instance, facts.cpu, log)
+  const report = () => void agent.report().catch((error) => log.warn('cannot report this node', { error }))
+  const advisories = createAdvisories({ clock: realClock, log: log.child('advisories'), changed: report })
+  // The programs are asked while the rest starts.
+  const versionsKnown = advisories.start()
   const network = createNetwork({
     instance,
     paths,
@@ -158,7 +162,6 @@ export async function startHost({ config, paths, settings, platform, engine, log
   const runtime = await containerd.cri.version({})
   const front = await openFront(config, platform, log)
   const { usage, ...measured } = measures({ config, paths, pods, machines, client })
-  const report = () => void agent.report().catch((error) => log.warn('cannot report this node', { error }))
   const eviction = createEviction({
     pods: pods.objects,
     usage,
@@ -170,12 +173,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
     clock: realClock,
     log: log.child('eviction'),
   })
-  const advisories = createAdvisories({
-    clock: realClock,
-    log: log.child('advisories'),
-    changed: report,
-  })
-  await advisories.start()
+  await versionsKnown
   const agent = createNodeAgent({
     client,
     clock: realClock,

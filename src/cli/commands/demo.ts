@@ -71,9 +71,11 @@ async function bringUp(
       present.add(name)
     }
     await steps.step(`apply ${object.kind} ${object.metadata.name}`, () => apply(client, object, 'tandem-demo'))
-    if (object.kind === 'VirtualMachine' || object.kind === 'Deployment') ready.push(follow(client, steps, object))
+    if (object.kind !== 'VirtualMachine' && object.kind !== 'Deployment') continue
+    const followed = follow(client, steps, object)
     // What goes wrong here is told below, when all is applied; until then nobody waits for it.
-    ready.at(-1)?.catch(() => {})
+    followed.catch(() => {})
+    ready.push(followed)
   }
   await Promise.all(ready)
 }

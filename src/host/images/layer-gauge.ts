@@ -3,6 +3,7 @@
 // one would understand in another way is refused.
 
 import type { LayerLimits } from './layer-limits.ts'
+import { padding, paxRecords } from './tar-reader.ts'
 
 export class LayerRefused extends Error {
   /** As what `push` answers. */
@@ -167,8 +168,6 @@ export function createLayerGauge(limits: LayerLimits, words: GaugeWords): LayerG
   }
 }
 
-const padding = (size: number): number => (block - (size % block)) % block
-
 /** Octal, or base 256 when the first bit is set. */
 function numberIn(header: Buffer, from: number, length: number): number {
   const field = header.subarray(from, from + length)
@@ -192,21 +191,4 @@ function decimal(text: string): number {
 function sparseSize(pax: Map<string, string> | undefined): number {
   const sizes = ['GNU.sparse.size', 'GNU.sparse.realsize'].map((key) => pax?.get(key))
   return Math.max(0, ...sizes.map((text) => (text ? decimal(text) : 0)))
-}
-
-/** "length key=value\n" each. */
-function paxRecords(bytes: Buffer): Map<string, string> {
-  const records = new Map<string, string>()
-  for (let at = 0; at < bytes.length; ) {
-    const space = bytes.indexOf(0x20, at)
-    const length = Number(bytes.toString('latin1', at, space))
-    if (space < 0 || !(length > space - at + 2) || at + length > bytes.length)
-      throw new Error('a pax header is damaged')
-    const record = bytes.toString('latin1', space + 1, at + length - 1)
-    const equals = record.indexOf('=')
-    if (equals < 1) throw new Error('a pax header is damaged')
-    records.set(record.slice(0, equals), record.slice(equals + 1))
-    at += length
-  }
-  return records
 }

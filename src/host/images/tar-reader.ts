@@ -71,7 +71,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, limits: TarLim
   }
 }
 
-const padding = (size: number) => (block - (size % block)) % block
+export const padding = (size: number): number => (block - (size % block)) % block
 
 function parseHeader(header: Buffer) {
   const stored = octal(header.subarray(148, 156))
@@ -104,11 +104,16 @@ function wholeNumber(text: string): number {
   return value
 }
 
-/** pax records are "length key=value\n"; GNU long names are the bare name. */
+/** GNU long names are the bare name. */
 function extension(flag: string, bytes: Buffer): Record<string, string> {
   if (flag === 'L') return { path: bytes.toString('utf8').replace(/\0.*$/s, '') }
   if (flag === 'K') return { linkpath: bytes.toString('utf8').replace(/\0.*$/s, '') }
-  const records: Record<string, string> = Object.create(null)
+  return Object.fromEntries(paxRecords(bytes))
+}
+
+/** "length key=value\n" each. @throws TarError */
+export function paxRecords(bytes: Buffer): Map<string, string> {
+  const records = new Map<string, string>()
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at)
     const length = Number(bytes.toString('latin1', at, space))
@@ -116,7 +121,8 @@ function extension(flag: string, bytes: Buffer): Record<string, string> {
       throw new TarError('a pax header is damaged')
     const record = bytes.toString('utf8', space + 1, at + length - 1)
     const equals = record.indexOf('=')
-    records[record.slice(0, equals)] = record.slice(equals + 1)
+    if (equals < 1) throw new TarError('a pax header is damaged')
+    records.set(record.slice(0, equals), record.slice(equals + 1))
     at += length
   }
   return records
