@@ -81,17 +81,18 @@ export async function startTandem(scratch: string, port: number): Promise<Peer> 
 }
 
 /** ETCD names another one than Debian's. undefined: there is none. */
-const etcdProgram = (): string | undefined =>
+export const etcdProgram = (): string | undefined =>
   [process.env.ETCD, '/usr/bin/etcd'].find((path) => path && existsSync(path))
 
-function runEtcd(program: string, directory: string, port: number): ChildProcess {
+/** It listens on `port` and the next one. */
+export function etcdArgv(directory: string, port: number): string[] {
   const url = `http://127.0.0.1:${port}`
   const peer = `http://127.0.0.1:${port + 1}`
-  return run(program, [
+  return [
     ...['--data-dir', directory, '--listen-client-urls', url, '--advertise-client-urls', url],
     ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
     ...['--initial-cluster', `default=${peer}`, '--log-level', 'error'],
-  ])
+  ]
 }
 
 export const etcdKey = (index: number): string => Buffer.from(`/bench/${index}`).toString('base64')
@@ -100,7 +101,7 @@ export async function startEtcd(scratch: string, port: number): Promise<Peer | u
   const program = etcdProgram()
   if (!program) return undefined
   const started = performance.now()
-  const child = runEtcd(program, join(scratch, 'etcd'), port)
+  const child = run(program, etcdArgv(join(scratch, 'etcd'), port))
   const warm: Peer['warm'] = ['POST', '/v3/kv/range', JSON.stringify({ key: etcdKey(0) })]
   return untilReady(
     { processes: [child], open: () => connectTcp(port, '127.0.0.1'), host: `127.0.0.1:${port}`, warm },
@@ -120,7 +121,7 @@ export async function startKubernetes(scratch: string, port: number): Promise<Pe
   const tokens = join(directory, 'tokens.csv')
   writeFileSync(tokens, 'bench,admin,admin,system:masters\n')
   const started = performance.now()
-  const store = runEtcd(etcd, join(directory, 'etcd'), port + 1)
+  const store = run(etcd, etcdArgv(join(directory, 'etcd'), port + 1))
   const server = run(program, [
     ...['--etcd-servers', `http://127.0.0.1:${port + 1}`, '--secure-port', String(port)],
     ...['--bind-address', '127.0.0.1', '--cert-dir', join(directory, 'certs'), '--token-auth-file', tokens],

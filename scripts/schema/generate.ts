@@ -5,7 +5,8 @@
 // K8S_DIR holds api/ and apimachinery/ of Kubernetes (Debian: golang-k8s-api-dev, golang-k8s-apimachinery-dev, unpacked
 // with dpkg -x, below usr/share/gocode/src/k8s.io), and beside them apiextensions-apiserver/, kube-aggregator/, metrics/ and
 // containerized-data-importer-api/ (with the operator SDK's and condition types that it embeds beside its own); KUBEVIRT_DTS is dist/kubevirt/index.d.ts of the npm package
-// @kubevirt-ui-ext/kubevirt-api. Only names, types, numbers and markers are taken, never a sentence.
+// @kubevirt-ui-ext/kubevirt-api. external-snapshotter/ beside them is the repository of kubernetes-csi. Only names, types,
+// numbers and markers are taken, never a sentence.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -32,6 +32,7 @@ const elsewhere: Record<string, string> = {
   metrics: 'metrics/pkg/apis/metrics',
   cdi: 'containerized-data-importer-api/pkg/apis/core',
   gateway: 'gateway-api/apis',
+  volumesnapshot: 'external-snapshotter/client/apis/volumesnapshot',
 }
 
 const scalars: Record<string, Schema> = {

@@ -6,7 +6,7 @@ import type { GoField } from './go-types.ts'
 
 type Markers = GoField['markers']
 
-const groups = new Set(['gateway'])
+const groups = new Set(['gateway', 'volumesnapshot'])
 
 /** `scope` is "<group>.<version>". */
 export const isMarked = (scope: string): boolean => groups.has(scope.split('.')[0]!)

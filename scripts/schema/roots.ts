@@ -76,6 +76,7 @@ export const roots = [
   ...['CSIDriver', 'CSINode', 'CSIStorageCapacity', 'StorageClass', 'VolumeAttachment', 'VolumeAttributesClass'].map(
     (name) => `storage.v1.${name}`,
   ),
+  ...['VolumeSnapshot', 'VolumeSnapshotClass', 'VolumeSnapshotContent'].map((name) => `volumesnapshot.v1.${name}`),
 ]
 
 export const kubevirtRoots = [

@@ -17,7 +17,10 @@ export interface FieldSupport {
   values?: string
 }
 
-/** By "<type>.<field>", e.g. "core.v1.PodSpec.hostUsers": wherever the type is part of an object. */
+/**
+ * By "<type>.<field>", e.g. "core.v1.PodSpec.hostUsers": wherever the type is part of an object; by "<Kind>.<field>" for a
+ * field that stands in the object itself.
+ */
 export type SupportTable = Record<string, FieldSupport>
 
 export interface SupportEntry extends FieldSupport {
@@ -35,7 +38,7 @@ export function supportEntries(
   const entries: SupportEntry[] = []
   const above = new Set<string>()
   const walk = (shape: Shape, path: string[]): void => {
-    const type = shape.typeName
+    const type = path.length === 0 ? kind.kind : shape.typeName
     // A type may hold itself: once is enough to find it.
     if (type && above.has(type)) return
     if (type) above.add(type)

@@ -1,12 +1,22 @@
 // The objects that are there from the first second beside those of the API server itself (namespaces, roles): the local
-// StorageClass, the default RuntimeClass, the system PriorityClasses. Written once; what a person changed or removed later stays so until the next start.
+// StorageClass and VolumeSnapshotClass, the default RuntimeClass, the system PriorityClasses. Written once; what a person changed
+// or removed later stays so until the next start.
 
 import { isApiError } from '../api/errors.ts'
 import type { KindDefinition } from '../api/kind.ts'
 import type { ApiObject, ResourceRef } from '../api/meta.ts'
 import type { Client } from '../client/client.ts'
-import { localClass, localProvisioner } from './local-volumes.ts'
-import { kubevirts, namespaces, priorityClasses, runtimeClasses, storageClasses } from './resources.ts'
+import { localProvisioner } from '../kinds/storage/local-provisioner.ts'
+import { defaultSnapshotClass } from '../kinds/volumesnapshot/names.ts'
+import { localClass } from './local-volumes.ts'
+import {
+  kubevirts,
+  namespaces,
+  priorityClasses,
+  runtimeClasses,
+  storageClasses,
+  volumeSnapshotClasses,
+} from './resources.ts'
 
 const priorityClass = (name: string, value: number, description: string): ApiObject => ({
   apiVersion: 'scheduling.k8s.io/v1',
@@ -27,6 +37,16 @@ export const defaultObjects: { ref: ResourceRef; object: ApiObject }[] = [
       reclaimPolicy: 'Delete',
       volumeBindingMode: 'WaitForFirstConsumer',
       allowVolumeExpansion: true,
+    },
+  },
+  {
+    ref: volumeSnapshotClasses,
+    object: {
+      apiVersion: 'snapshot.storage.k8s.io/v1',
+      kind: 'VolumeSnapshotClass',
+      metadata: { name: localClass, annotations: { [defaultSnapshotClass]: 'true' } },
+      driver: localProvisioner,
+      deletionPolicy: 'Delete',
     },
   },
   {

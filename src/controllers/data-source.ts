@@ -6,13 +6,14 @@ import { formatTime } from '../api/time.ts'
 import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
 import { type StampedCondition, stamped } from './data-conditions.ts'
 import { semanticallyEqual } from './equality.ts'
-import { dataSources, dataVolumes, persistentVolumeClaims } from './resources.ts'
+import { dataSources, dataVolumes, persistentVolumeClaims, volumeSnapshots } from './resources.ts'
 
 export interface SourceFacts {
   source: StoredObject
   dataSource(key: string): StoredObject | undefined
   claim(key: string): StoredObject | undefined
   volume(key: string): StoredObject | undefined
+  snapshot(key: string): StoredObject | undefined
   now: number
 }
 
@@ -25,7 +26,7 @@ interface Verdict {
 
 const missing = (reason: string, message: string): Verdict => ({ ready: false, reason, message })
 
-function verdict({ source, dataSource, claim, volume }: SourceFacts): Verdict {
+function verdict({ source, dataSource, claim, volume, snapshot }: SourceFacts): Verdict {
   const own = source.metadata.namespace!
   let last = source
   const other = source.spec?.source?.dataSource
@@ -40,6 +41,8 @@ function verdict({ source, dataSource, claim, volume }: SourceFacts): Verdict {
       return missing('MaxReferenceDepthReached', 'DataSource reference chain exceeds maximum depth of 1')
     last = found
   }
+  const kept = last.spec?.source?.snapshot
+  if (kept) return ofSnapshot(kept, snapshot(`${kept.namespace || own}/${kept.name}`))
   const named = last.spec?.source?.pvc
   if (!named) return missing('NoSource', 'No source PVC set')
   const key = `${named.namespace || own}/${named.name}`
@@ -49,8 +52,21 @@ function verdict({ source, dataSource, claim, volume }: SourceFacts): Verdict {
     return missing(phase, `Import DataVolume phase ${phase}`)
   }
   if (!made && !claim(key)) return missing('NotFound', 'PVC not found')
-  const text = 'DataSource is ready to be consumed'
-  return { ready: true, reason: 'Ready', message: text, source: { pvc: named } }
+  return ready({ pvc: named })
+}
+
+const ready = (source: object): Verdict => ({
+  ready: true,
+  reason: 'Ready',
+  message: 'DataSource is ready to be consumed',
+  source,
+})
+
+function ofSnapshot(named: object, found: StoredObject | undefined): Verdict {
+  if (!found) return missing('NotFound', 'Snapshot not found')
+  return found.status?.readyToUse === true
+    ? ready({ snapshot: named })
+    : missing('SnapshotNotReady', 'Snapshot phase is not ready')
 }
 
 export function sourceStatus(facts: SourceFacts): Record<string, unknown> {
@@ -67,18 +83,22 @@ export const dataSource: ControllerDefinition = {
     const sources = informers.informer(dataSources)
     const claims = informers.informer(persistentVolumeClaims)
     const volumes = informers.informer(dataVolumes)
-    const claimOf = ({ spec, metadata }: StoredObject): string[] => {
-      const pvc = spec?.source?.pvc
-      return pvc ? [`${pvc.namespace || metadata.namespace}/${pvc.name}`] : []
-    }
-    sources.addIndex('claim', claimOf)
+    const snapshots = informers.informer(volumeSnapshots)
+    const keyOf =
+      (kind: 'pvc' | 'snapshot') =>
+      ({ spec, metadata }: StoredObject): string[] => {
+        const named = spec?.source?.[kind]
+        return named ? [`${named.namespace || metadata.namespace}/${named.name}`] : []
+      }
+    sources.addIndex('claim', keyOf('pvc'))
+    sources.addIndex('snapshot', keyOf('snapshot'))
     const referrers = (source: StoredObject): string[] =>
       sources
         .list(source.metadata.namespace)
         .filter(({ spec }) => spec?.source?.dataSource?.name === source.metadata.name)
         .map(objectKey)
-    const naming = (object: StoredObject): string[] =>
-      sources.byIndex('claim', objectKey(object)).flatMap((source) => [objectKey(source), ...referrers(source)])
+    const naming = (index: string) => (object: StoredObject) =>
+      sources.byIndex(index, objectKey(object)).flatMap((source) => [objectKey(source), ...referrers(source)])
 
     async function sync(key: string): Promise<undefined> {
       const source = sources.get(key)
@@ -88,6 +108,7 @@ export const dataSource: ControllerDefinition = {
         dataSource: (other) => sources.get(other),
         claim: (other) => claims.get(other),
         volume: (other) => volumes.get(other),
+        snapshot: (other) => snapshots.get(other),
         now: clock.now(),
       })
       if (!semanticallyEqual(status, source.status)) await client.update(dataSources, { ...source, status })
@@ -98,8 +119,9 @@ export const dataSource: ControllerDefinition = {
       'datasource',
       [
         { ref: dataSources, keys: (source) => [...itself(source), ...referrers(source)] },
-        { ref: persistentVolumeClaims, keys: naming },
-        { ref: dataVolumes, keys: naming },
+        { ref: persistentVolumeClaims, keys: naming('claim') },
+        { ref: dataVolumes, keys: naming('claim') },
+        { ref: volumeSnapshots, keys: naming('snapshot') },
       ],
       sync,
       2,

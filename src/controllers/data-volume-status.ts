@@ -27,6 +27,8 @@ export interface DataVolumeFacts {
   claim: StoredObject | undefined
   /** Where it is cloned from, 'namespace/name'. */
   source?: string | undefined
+  /** What it is cloned from is a VolumeSnapshot. */
+  fromSnapshot?: boolean
   /** The class of the claim binds with the first consumer. */
   isDelayed: boolean
   /** Why there is no claim yet. */
@@ -34,11 +36,14 @@ export interface DataVolumeFacts {
   now: number
 }
 
+/** The data comes from the snapshot itself; no claim is made between the two. */
+const snapshotPhase = 'CloneFromSnapshotSourceInProgress'
+
 type Work = 'Import' | 'Upload' | 'Clone'
 
 const workOf = ({ spec }: StoredObject): Work => {
   if (spec.source?.upload) return 'Upload'
-  return spec.sourceRef || spec.source?.pvc ? 'Clone' : 'Import'
+  return spec.sourceRef || spec.source?.pvc || spec.source?.snapshot ? 'Clone' : 'Import'
 }
 
 const annotation = (claim: StoredObject | undefined, name: string): string | undefined =>
@@ -59,18 +64,18 @@ function phaseOf(facts: DataVolumeFacts): string {
   if (annotation(claim, podPhase) === 'Succeeded') return 'Succeeded'
   const bound = claim.status?.phase ?? 'Pending'
   if (bound === 'Lost') return 'Failed'
-  if (bound === 'Bound') return needsNoWork(volume, claim) ? 'Succeeded' : workPhase(volume, claim)
-  if (needsNoWork(volume, claim)) return 'Succeeded'
+  if (bound === 'Bound') return needsNoWork(volume, claim) ? 'Succeeded' : workPhase(facts, claim)
+  if (annotation(claim, populatedFor) === volume.metadata.name) return 'Succeeded'
   return isDelayed ? 'WaitForFirstConsumer' : 'Pending'
 }
 
-function workPhase(volume: StoredObject, claim: StoredObject): string {
+function workPhase({ volume, fromSnapshot }: DataVolumeFacts, claim: StoredObject): string {
   const work = workOf(volume)
   const phase = annotation(claim, podPhase)
   if (phase === 'Failed' && annotation(claim, fatalError) === 'true') return 'Failed'
   if (phase !== 'Running') return `${work}Scheduled`
   if (work === 'Upload') return annotation(claim, podReady) === 'true' ? 'UploadReady' : 'UploadScheduled'
-  return `${work}InProgress`
+  return fromSnapshot ? snapshotPhase : `${work}InProgress`
 }
 
 /** What is told once, when the phase is a new one. */
@@ -88,6 +93,10 @@ function eventOf({ volume, claim, source }: DataVolumeFacts, phase: string): Dat
     UploadReady: normal('UploadReady', `Upload into ${name} ready`),
     CloneScheduled: normal('CloneScheduled', `Cloning from ${cloning} scheduled`),
     CloneInProgress: normal('CloneInProgress', `Cloning from ${cloning} in progress`),
+    [snapshotPhase]: normal(
+      snapshotPhase,
+      `Creating PVC from snapshot source is in progress (for snapshot ${source ?? 'source'})`,
+    ),
   }
   if (phase === 'Succeeded') {
     if (work === 'Import') return normal('ImportSucceeded', `Successfully imported into PVC ${name}`)

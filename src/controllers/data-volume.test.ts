@@ -16,6 +16,7 @@ import {
 } from '../kinds/cdi/annotations.ts'
 import { resolveSource } from '../kinds/cdi/clone-source.ts'
 import { planClaim, withOverhead } from './data-volume-claim.ts'
+import { snapshotOrigin } from './data-volume-snapshot.ts'
 import { dataVolumeStatus } from './data-volume-status.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
@@ -126,12 +127,51 @@ test('the disk of a block volume is all of it: a clone beside a file system is l
   assert.equal(sizeOf({ volumeMode: 'Filesystem', ...asked }), String(withOverhead(2 ** 31)))
 })
 
+const bound = object('VolumeSnapshotContent', {
+  volumeSnapshotRef: { name: 'disk', namespace: 'default', uid: 'u1' },
+  driver: 'tandem.dev/local',
+  sourceVolumeMode: 'Filesystem',
+})
+bound.metadata = { ...bound.metadata, name: 'content' }
+bound.status = { snapshotHandle: 'snapshot-1', readyToUse: true, restoreSize: 2 ** 30 }
+const taken = { boundVolumeSnapshotContentName: 'content', readyToUse: true, restoreSize: '1Gi' }
+const snapshotSource = (status?: object) =>
+  snapshotOrigin('monday', object('VolumeSnapshot', {}, status && { status }), () => bound)
+
+test('what is made from a snapshot is as large as it says, or larger', () => {
+  const source = snapshotSource(taken) as StoredObject
+  const from = { source: { snapshot: { namespace: 'default', name: 'monday' } } }
+  const sizeOf = (spec: object) => planned({ ...from, ...spec }, { source }).spec.resources.requests.storage
+  assert.equal(sizeOf({ storage: {} }), '1Gi')
+  assert.equal(sizeOf(storage('2Gi')), String(withOverhead(2 ** 31)))
+  const pvc = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '500Mi' } } }
+  const plan = planClaim({ volume: volume({ ...from, pvc }), ...facts, source })
+  assert.match(JSON.stringify(plan), /CloneValidationFailed.*storage size is smaller than the source/)
+})
+
+test('a snapshot that cannot be used says why', () => {
+  const said = (status?: object) => (snapshotSource(status) as { message: string }).message
+  assert.match(said(), /no status on source snapshot yet/)
+  assert.match(said({ ...taken, error: { message: 'no space' } }), /snapshot in error state with msg: no space/)
+  assert.match(said({ ...taken, readyToUse: false }), /snapshot monday is not Ready/)
+  assert.match(said({ ...taken, boundVolumeSnapshotContentName: 'other' }), /snapshot monday not bound/)
+  assert.deepEqual(
+    snapshotOrigin('gone', undefined, () => undefined),
+    {
+      type: 'Warning',
+      reason: 'CloneWithoutSource',
+      message: "The source snapshot gone doesn't exist",
+    },
+  )
+})
+
 test('a DataSource leads to a claim, by one other DataSource at most', () => {
   const of = (source: object) => object('DataSource', { source })
   const sources: Record<string, StoredObject> = {
     'golden/debian': of({ pvc: { name: 'debian-12' } }),
     'default/mine': of({ dataSource: { name: 'debian', namespace: 'golden' } }),
     'default/empty': of({}),
+    'golden/kept': of({ snapshot: { name: 'monday' } }),
   }
   for (const [key, made] of Object.entries(sources)) made.metadata.namespace = key.split('/')[0]!
   const resolve = (sourceRef: object) => resolveSource(volume({ sourceRef, storage: {} }), (key) => sources[key])
@@ -140,6 +180,11 @@ test('a DataSource leads to a claim, by one other DataSource at most', () => {
     name: 'debian-12',
   })
   assert.deepEqual(resolve({ kind: 'DataSource', name: 'mine' }), { namespace: 'golden', name: 'debian-12' })
+  assert.deepEqual(resolve({ kind: 'DataSource', name: 'kept', namespace: 'golden' }), {
+    namespace: 'golden',
+    name: 'monday',
+    isSnapshot: true,
+  })
   assert.ok('problem' in resolve({ kind: 'DataSource', name: 'empty' })!)
   assert.ok('problem' in resolve({ kind: 'DataSource', name: 'none' })!)
 })
@@ -168,6 +213,19 @@ for (const [what, source, made, phase] of phases)
     })
     assert.equal(status.phase, phase)
   })
+
+test('data from a snapshot has a phase of its own', () => {
+  const { status, events } = dataVolumeStatus({
+    volume: volume({ source: { snapshot: { namespace: 'a', name: 'b' } }, storage: {} }),
+    claim: claim({ [podPhase]: 'Running' }),
+    source: 'a/b',
+    fromSnapshot: true,
+    isDelayed: false,
+    now,
+  })
+  assert.equal(status.phase, 'CloneFromSnapshotSourceInProgress')
+  assert.equal(events[0]?.message, 'Creating PVC from snapshot source is in progress (for snapshot a/b)')
+})
 
 test('an import that failed shows why, and is told of once', () => {
   const message = 'Unable to process data: expected status code 200, got 404. Status: 404 Not Found'

@@ -6,6 +6,7 @@ import { controllerOf, objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
 import { allowClaimAdoption, bindImmediately, populatedFor, uploadTarget } from '../kinds/cdi/annotations.ts'
 import { type CloneSource, resolveSource } from '../kinds/cdi/clone-source.ts'
+import { localProvisioner } from '../kinds/storage/local-provisioner.ts'
 import {
   type ControllerContext,
   type ControllerDefinition,
@@ -14,9 +15,9 @@ import {
   reconcileOn,
 } from './controller.ts'
 import { isPrePopulated, planClaim } from './data-volume-claim.ts'
+import { snapshotOrigin } from './data-volume-snapshot.ts'
 import { type DataVolumeEvent, dataVolumeStatus } from './data-volume-status.ts'
 import { semanticallyEqual } from './equality.ts'
-import { localProvisioner } from './local-volumes.ts'
 import { controllerReference } from './ownership.ts'
 import {
   cdiConfigs,
@@ -26,6 +27,8 @@ import {
   persistentVolumeClaims,
   storageClasses,
   storageProfiles,
+  volumeSnapshotContents,
+  volumeSnapshots,
 } from './resources.ts'
 import { classOf, selectedNode } from './volume-matching.ts'
 
@@ -57,6 +60,8 @@ export const dataVolume: ControllerDefinition = {
         { ref: dataSources, keys: waiting },
         { ref: storageProfiles, keys: waiting },
         { ref: storageClasses, keys: waiting },
+        { ref: volumeSnapshots, keys: waiting },
+        { ref: volumeSnapshotContents, keys: () => [] },
         { ref: cdiConfigs, keys: () => [] },
         { ref: nodes, keys: waiting },
       ],
@@ -80,19 +85,26 @@ function createSync(context: ControllerContext) {
   const profiles = informers.informer(storageProfiles)
   const sources = informers.informer(dataSources)
   const configs = informers.informer(cdiConfigs)
+  const snapshots = informers.informer(volumeSnapshots)
+  const contents = informers.informer(volumeSnapshotContents)
   const nodeInformer = informers.informer(nodes)
 
   const warning = (reason: string, message: string): DataVolumeEvent => ({ type: 'Warning', reason, message })
 
+  function originOf(source: CloneSource): StoredObject | DataVolumeEvent {
+    const key = `${source.namespace}/${source.name}`
+    if (source.isSnapshot) return snapshotOrigin(source.name, snapshots.get(key), (name) => contents.get(name))
+    return claims.get(key) ?? warning('CloneWithoutSource', `The source pvc ${source.name} doesn't exist`)
+  }
+
   async function obtain(volume: StoredObject, source: CloneSource | undefined): Promise<Outcome> {
-    const from = source && claims.get(`${source.namespace}/${source.name}`)
-    if (source && !from)
-      return { source, problem: warning('CloneWithoutSource', `The source pvc ${source.name} doesn't exist`) }
+    const from = source && originOf(source)
+    if (from && 'reason' in from) return { source, problem: from as DataVolumeEvent }
     const plan = planClaim({
       volume,
       classes: classes.list(),
       profile: (name) => profiles.get(name),
-      source: from,
+      source: from as StoredObject | undefined,
       preallocation: configs.get('config')?.spec?.preallocation ?? false,
     })
     if ('problem' in plan) return { source, problem: warning(plan.problem.reason, plan.problem.message) }
@@ -168,6 +180,7 @@ function createSync(context: ControllerContext) {
       claim,
       problem,
       source: source && `${source.namespace}/${source.name}`,
+      fromSnapshot: source?.isSnapshot ?? false,
       isDelayed: isDelayed(claim),
       now: clock.now(),
     })

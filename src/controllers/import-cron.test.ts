@@ -67,13 +67,18 @@ test('a DataSource is ready when its claim is there and full', () => {
   const pvc = { pvc: { name: 'disk', namespace: 'golden' } }
   const reason = (spec: object, facts: object = {}) => {
     const none = () => undefined
-    const status = sourceStatus({ source: source(spec), dataSource: none, claim: none, volume: none, now, ...facts })
+    const there = { dataSource: none, claim: none, volume: none, snapshot: none }
+    const status = sourceStatus({ source: source(spec), ...there, now, ...facts })
     return (status.conditions as any[])[0].reason
   }
   assert.equal(reason({}), 'NoSource')
   assert.equal(reason(pvc), 'NotFound')
   assert.equal(reason(pvc, { claim: () => made('disk', '') }), 'Ready')
   assert.equal(reason(pvc, { volume: () => made('disk', '', 'ImportInProgress') }), 'ImportInProgress')
+  const kept = { snapshot: { name: 'monday', namespace: 'golden' } }
+  assert.equal(reason(kept), 'NotFound')
+  assert.equal(reason(kept, { snapshot: () => made('monday', '') }), 'SnapshotNotReady')
+  assert.equal(reason(kept, { snapshot: () => ({ ...made('monday', ''), status: { readyToUse: true } }) }), 'Ready')
   assert.equal(reason({ dataSource: { name: 'debian', namespace: 'golden' } }), 'SelfReference')
   assert.equal(reason({ dataSource: { name: 'other', namespace: 'elsewhere' } }), 'CrossNamespaceReference')
   const chain = { dataSource: () => source({ dataSource: { name: 'third' } }) }

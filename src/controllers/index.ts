@@ -24,6 +24,7 @@ import { job } from './job.ts'
 import { jobExpiry } from './job-expiry.ts'
 import { kubernetesService } from './kubernetes-service.ts'
 import { kubevirt } from './kubevirt.ts'
+import { machineDebug } from './machine-debug.ts'
 import { machineTemplate } from './machine-template.ts'
 import { memoryDump } from './memory-dump.ts'
 import { virtualMachineInstanceMigration } from './migration.ts'
@@ -52,6 +53,7 @@ import { virtualMachineInstanceReplicaSet } from './virtualmachineinstance-repli
 import { volumeBinder } from './volume-binder.ts'
 import { volumeExpander } from './volume-expander.ts'
 import { claimProtection, volumeProtection } from './volume-protection.ts'
+import { volumeSnapshot } from './volume-snapshot.ts'
 
 export const controllers: ControllerDefinition[] = [
   namespaceLifecycle,
@@ -82,6 +84,7 @@ export const controllers: ControllerDefinition[] = [
   virtualMachineRestore,
   virtualMachineClone,
   machineTemplate,
+  machineDebug,
   virtualMachineExport,
   memoryDump,
   kubevirt,
@@ -90,6 +93,7 @@ export const controllers: ControllerDefinition[] = [
   volumeExpander,
   claimProtection,
   volumeProtection,
+  volumeSnapshot,
   storageProfile,
   cdiConfig,
   dataVolume,

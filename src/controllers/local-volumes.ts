@@ -2,26 +2,20 @@
 // its bytes. Pure.
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
+import { filledFromAnnotation } from '../kinds/snapshot/memory.ts'
+import { localProvisioner, provisionedBy } from '../kinds/storage/local-provisioner.ts'
 
 export const localClass = 'local'
-export const localProvisioner = 'tandem.dev/local'
-export const provisionedBy = 'pv.kubernetes.io/provisioned-by'
 
 export const localVolumeName = (claim: StoredObject): string => `pvc-${claim.metadata.uid}`
 
-/** Why a claim cannot be served; undefined when it can. */
-export function refusal(claim: StoredObject): string | undefined {
-  if (claim.spec.dataSource || claim.spec.dataSourceRef)
-    return `provisioner ${localProvisioner} makes empty volumes only: remove dataSource and dataSourceRef`
-  return undefined
-}
-
-/** The PersistentVolume for a claim, bound to it from birth. */
+/** The PersistentVolume for a claim, bound to it from birth; `filledFrom`: the snapshot whose data is to be in it before. */
 export function localVolume(
   claim: StoredObject,
   storageClass: StoredObject,
   nodeName: string,
   volumesDir: string,
+  filledFrom?: string,
 ): ApiObject {
   const { name, namespace, uid, resourceVersion } = claim.metadata
   return {
@@ -29,7 +23,11 @@ export function localVolume(
     kind: 'PersistentVolume',
     metadata: {
       name: localVolumeName(claim),
-      annotations: { [provisionedBy]: localProvisioner, 'pv.kubernetes.io/bound-by-controller': 'yes' },
+      annotations: {
+        [provisionedBy]: localProvisioner,
+        'pv.kubernetes.io/bound-by-controller': 'yes',
+        ...(filledFrom && { [filledFromAnnotation]: filledFrom }),
+      },
       finalizers: ['kubernetes.io/pv-protection'],
     },
     spec: {

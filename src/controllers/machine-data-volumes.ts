@@ -4,7 +4,7 @@
 import { isApiError } from '../api/errors.ts'
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { allowClaimAdoption } from '../kinds/cdi/annotations.ts'
-import { resolveSource } from '../kinds/cdi/clone-source.ts'
+import { resolveSource, sourceField } from '../kinds/cdi/clone-source.ts'
 import type { ControllerContext } from './controller.ts'
 import { controllerReference } from './ownership.ts'
 import { dataSources, dataVolumes } from './resources.ts'
@@ -41,7 +41,7 @@ export function dataVolumeFor(
     },
     spec: {
       ...spec,
-      ...(source && { source: { pvc: { namespace: source.namespace, name: source.name } } }),
+      ...(source && { source: sourceField(source) }),
       ...(priorityClassName && { priorityClassName }),
     },
   }

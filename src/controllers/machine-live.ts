@@ -1,5 +1,5 @@
-// What a changed template means for the instance that runs: volumes that come and go, more sockets, more or less memory
-// reach it as it runs, everything else waits for a restart. Pure; rules and texts of KubeVirt's virt-controller (1.9).
+// What a changed template means for the instance that runs: volumes and cards that come and go, more sockets, more or less
+// memory reach it as it runs, everything else waits for a restart. Pure; rules and texts of KubeVirt's virt-controller (1.9).
 
 import type { StoredObject } from '../api/meta.ts'
 import {
@@ -15,7 +15,8 @@ import { equalJson } from '../api/walk/plain.ts'
 import { claimSizesAnnotation, claimSizesText } from '../kinds/kubevirt/claim-sizes.ts'
 import { ephemeralVolumesOf, fixedDisks, hotVolumes, memoryChangeProblem } from '../kinds/kubevirt/live-changes.ts'
 import { findCondition } from './conditions.ts'
-import { generationAnnotation, templateAnnotation, templateMark } from './machine-plan.ts'
+import { carriedCards, networksReason } from './machine-networks.ts'
+import { generationAnnotation, networksAnnotation, templateAnnotation, templateMark } from './machine-plan.ts'
 import { isFinished } from './pod-state.ts'
 
 const isLive = (instance: StoredObject): boolean =>
@@ -24,12 +25,18 @@ const isLive = (instance: StoredObject): boolean =>
 /** What instance types bring changes with their revision only, and that is a change like any other. */
 const isTyped = ({ spec }: StoredObject): boolean => spec.instancetype !== undefined
 
+/** Made from what the template says today, but for what may change while it runs. */
+function isMadeFrom(machine: StoredObject, { metadata: { annotations = {} } }: StoredObject): boolean {
+  return annotations[templateAnnotation] === templateMark(machine, annotations[networksAnnotation] === undefined)
+}
+
 /** Why the machine has to be restarted to be as its template says; undefined when it has not. */
 export function restartReason(machine: StoredObject, instance: StoredObject): string | undefined {
   if (isFinished(instance)) return undefined
-  const made = instance.metadata.annotations?.[templateAnnotation]
-  if (made === undefined) return undefined
-  if (made !== templateMark(machine)) return 'a non-live-updatable field was changed in the template spec'
+  if (instance.metadata.annotations?.[templateAnnotation] === undefined) return undefined
+  if (!isMadeFrom(machine, instance)) return 'a non-live-updatable field was changed in the template spec'
+  const networks = networksReason(machine, instance)
+  if (networks) return networks
   if (isTyped(machine) || !isLive(instance)) return undefined
   return socketsProblem(machine, instance) ?? memoryProblem(machine, instance)
 }
@@ -80,14 +87,23 @@ function memoryProblem(machine: StoredObject, instance: StoredObject): string | 
 export function livePatch(machine: StoredObject, instance: StoredObject): object | undefined {
   if (!isLive(instance)) return undefined
   const spec = { ...volumesPatch(machine, instance), ...resourcesPatch(machine, instance) }
+  const cards = carriedCards(machine, instance)
   const { volumes, disks, ...domain } = spec
-  if (!Object.keys(spec).length) return undefined
-  const { resourceVersion, annotations } = instance.metadata
-  const isWhole = annotations?.[templateAnnotation] === templateMark(machine)
-  const generation = String(machine.metadata.generation ?? 1)
+  if (!Object.keys(spec).length && !cards) return undefined
+  const { resourceVersion } = instance.metadata
+  const isWhole = isMadeFrom(machine, instance) && !networksReason(machine, instance)
+  const annotations = {
+    ...(isWhole && { [generationAnnotation]: String(machine.metadata.generation ?? 1) }),
+    ...(cards && { [networksAnnotation]: cards.given }),
+  }
+  const devices = { ...(disks && { disks }), ...(cards && { interfaces: cards.interfaces }) }
   return {
-    metadata: { resourceVersion, ...(isWhole && { annotations: { [generationAnnotation]: generation } }) },
-    spec: { ...(volumes && { volumes }), domain: { ...domain, ...(disks && { devices: { disks } }) } },
+    metadata: { resourceVersion, ...(Object.keys(annotations).length && { annotations }) },
+    spec: {
+      ...(volumes && { volumes }),
+      ...(cards && { networks: cards.networks }),
+      domain: { ...domain, ...(Object.keys(devices).length && { devices }) },
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { resumeAnnotation, savedAnnotation } from '../kinds/kubevirt/hibernation.ts'
 import { receiverAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { fixedPart } from '../kinds/kubevirt/live-changes.ts'
+import { cardsOf } from '../kinds/kubevirt/live-networks.ts'
 import { startFromAnnotation } from '../kinds/kubevirt/template-start.ts'
 import { isBeingFilled } from '../kinds/snapshot/memory.ts'
 import { moment } from './moment.ts'
@@ -20,6 +21,8 @@ export const machineFinalizer = 'kubevirt.io/virtualMachineControllerFinalize'
 export const generationAnnotation = 'kubevirt.io/vm-generation'
 /** Of the template that the instance was made from: tells whether a restart is needed. */
 export const templateAnnotation = 'tandem.dev/template-hash'
+/** Cards and networks of the template, as far as the instance has them: what else it has was filled in. */
+export const networksAnnotation = 'tandem.dev/template-networks'
 
 export interface StateChange {
   action: 'Start' | 'Stop'
@@ -130,10 +133,20 @@ export function isSetToStart(machine: StoredObject): boolean {
   return strategy !== 'WaitAsReceiver' && requestsOf(machine).some(({ action }) => action === 'Start')
 }
 
-/** Tells templates apart by what a running instance cannot take; what types and preferences add, by their revisions. */
-export function templateMark({ spec, status }: StoredObject): string {
+/**
+ * Tells templates apart by what a running instance cannot take; what types and preferences add, by their revisions. Of
+ * instances that a former Tandem made, cards and networks are part of it.
+ */
+export function templateMark({ spec, status }: StoredObject, withNetworks = false): string {
   const revisions = [status?.instancetypeRef, status?.preferenceRef].map((ref) => ref?.controllerRevisionRef?.name)
-  const template = { ...spec.template, spec: fixedPart(spec.template?.spec) }
+  const whole = spec.template?.spec
+  const fixed = fixedPart(whole)
+  if (withNetworks && whole?.domain) {
+    const { devices } = fixed.domain
+    fixed.networks = whole.networks
+    fixed.domain.devices = { ...devices, interfaces: whole.domain.devices?.interfaces }
+  }
+  const template = { ...spec.template, spec: fixed }
   return templateHash(spec.instancetype || spec.preference ? { template, revisions } : template)
 }
 
@@ -159,6 +172,7 @@ export function instanceFor(machine: StoredObject, paused: boolean, whole = mach
         ...template.metadata?.annotations,
         [generationAnnotation]: String(generation ?? 1),
         [templateAnnotation]: templateMark(machine),
+        [networksAnnotation]: JSON.stringify(cardsOf(machine.spec.template?.spec)),
         ...(isSaved(machine) && { [resumeAnnotation]: 'true' }),
         ...(source && { [startFromAnnotation]: source }),
         ...(strategyOf(machine) === 'WaitAsReceiver' && { [receiverAnnotation]: 'true' }),

@@ -40,7 +40,7 @@ export interface TestPlatform {
   stop(): Promise<void>
 }
 
-const patience = 10_000
+const patience = 60_000
 export const nodeName = 'node-1'
 
 export interface TestPlatformOptions {

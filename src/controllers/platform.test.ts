@@ -265,6 +265,43 @@ test('a VirtualMachine starts, restarts after a shutdown, stops and goes', async
   ])
 })
 
+test('a card is plugged and unplugged by the template of a VirtualMachine', async (t) => {
+  const platform = await startTestPlatform()
+  t.after(() => platform.stop())
+  const { client, until } = platform
+  await client.create(virtualMachines, machine())
+  const isRunning = (object: StoredObject | undefined) => object?.status?.printableStatus === 'Running'
+  const { spec } = (await until(virtualMachines, 'default/db', isRunning)).spec.template
+  const wire = (state?: string) => {
+    const interfaces = [...spec.domain.devices.interfaces, { name: 'lab', bridge: {}, ...(state && { state }) }]
+    const networks = [...spec.networks, { name: 'lab', multus: { networkName: 'lab' } }]
+    const template = { spec: { networks, domain: { devices: { interfaces } } } }
+    return client.patch(virtualMachines, 'db', 'default', 'merge', { spec: { template } })
+  }
+  const count = (spec: any) => [spec.networks.length, spec.domain.devices.interfaces.length]
+  const shows = (names: string[]) => {
+    const status = { interfaces: names.map((name) => ({ name })) }
+    return client.patch(virtualMachineInstances, 'db', 'default', 'merge', { status }, { subresource: 'status' })
+  }
+  const generationOf = ({ metadata }: StoredObject) => metadata.annotations!['kubevirt.io/vm-generation']
+  await wire()
+  const plugged = await until(virtualMachineInstances, 'default/db', (one) => count(one!.spec)[1] === 2)
+  assert.deepEqual(count(plugged.spec), [2, 2])
+  await shows(['default', 'lab'])
+  const { metadata } = await wire('absent')
+  await until(
+    virtualMachineInstances,
+    'default/db',
+    (one) =>
+      one!.spec.domain.devices.interfaces[1].state === 'absent' && generationOf(one!) === `${metadata.generation}`,
+  )
+  await shows(['default'])
+  await until(virtualMachineInstances, 'default/db', (one) => count(one!.spec)[0] === 1)
+  const machines = await until(virtualMachines, 'default/db', (one) => count(one!.spec.template.spec)[0] === 1)
+  assert.equal(isTrue(machines.status?.conditions, 'RestartRequired'), false)
+  assert.deepEqual(machines.spec.template.spec, spec)
+})
+
 const claim: ApiObject = {
   apiVersion: 'v1',
   kind: 'PersistentVolumeClaim',

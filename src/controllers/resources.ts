@@ -70,6 +70,14 @@ export const virtualMachineExports: ResourceRef = {
   version: 'v1',
   resource: 'virtualmachineexports',
 }
+const volumeSnapshotting = (resource: string): ResourceRef => ({
+  group: 'snapshot.storage.k8s.io',
+  version: 'v1',
+  resource,
+})
+export const volumeSnapshots = volumeSnapshotting('volumesnapshots')
+export const volumeSnapshotContents = volumeSnapshotting('volumesnapshotcontents')
+export const volumeSnapshotClasses = volumeSnapshotting('volumesnapshotclasses')
 const cdi = (resource: string): ResourceRef => ({ group: 'cdi.kubevirt.io', version: 'v1beta1', resource })
 export const dataVolumes = cdi('datavolumes')
 export const dataSources = cdi('datasources')

@@ -17,6 +17,7 @@ import { semanticallyEqual } from './equality.ts'
 import { createInstancetypes } from './instancetype.ts'
 import { createMachineDataVolumes, templatesOf } from './machine-data-volumes.ts'
 import { grownClaims, livePatch } from './machine-live.ts'
+import { withoutAbsentCards } from './machine-networks.ts'
 import { instanceFinalizer, instanceFor, machineFinalizer, nextStep, openRequests, type Step } from './machine-plan.ts'
 import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
@@ -291,6 +292,11 @@ function createSync(context: ControllerContext) {
     if (!machine.metadata.deletionTimestamp && !isHeld(machine, machineFinalizer)) {
       await setFinalizer(context, virtualMachines, machine, machineFinalizer, true)
       // What comes next must be decided on the machine as it is now.
+      return { requeueAfter: 0 }
+    }
+    const rest = withoutAbsentCards(machine, instance)
+    if (rest && !machine.metadata.deletionTimestamp) {
+      await client.patch(virtualMachines, machine.metadata.name, machine.metadata.namespace, 'merge', rest)
       return { requeueAfter: 0 }
     }
     const isFilled = await filled(key, machine)

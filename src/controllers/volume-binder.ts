@@ -5,15 +5,19 @@ import { isApiError } from '../api/errors.ts'
 import type { StoredObject } from '../api/meta.ts'
 import { objectKey } from '../api/meta.ts'
 import type { ReconcileResult } from '../client/reconciler.ts'
+import { filledFromAnnotation, isBeingFilled } from '../kinds/snapshot/memory.ts'
+import { localProvisioner, provisionedBy } from '../kinds/storage/local-provisioner.ts'
 import { type ControllerContext, type ControllerDefinition, reconcileOn } from './controller.ts'
 import { semanticallyEqual } from './equality.ts'
-import { localProvisioner, localVolume, localVolumePath, provisionedBy, refusal } from './local-volumes.ts'
+import { localVolume, localVolumePath } from './local-volumes.ts'
 import {
   nodes,
   persistentVolumeClaims,
   persistentVolumes,
   storageClasses,
   virtualMachineInstances,
+  volumeSnapshotContents,
+  volumeSnapshots,
 } from './resources.ts'
 import {
   bindCompleted,
@@ -25,6 +29,7 @@ import {
   matchingVolume,
   selectedNode,
 } from './volume-matching.ts'
+import { restorePlan, snapshotOfClaim, sourceRefusal } from './volume-restore-plan.ts'
 
 const claimPrefix = 'claim/'
 const volumePrefix = 'volume/'
@@ -64,8 +69,17 @@ export const volumeBinder: ControllerDefinition = {
           keys: (machine) =>
             claimsOfMachine(machine).map((name) => `${claimPrefix}${machine.metadata.namespace}/${name}`),
         },
-        // Only for the informer: a volume is made on the node that is there.
+        {
+          ref: volumeSnapshots,
+          keys: (snapshot) =>
+            claims
+              .list(snapshot.metadata.namespace)
+              .filter((claim) => claim.status?.phase !== 'Bound' && snapshotOfClaim(claim) === objectKey(snapshot))
+              .map(claimKey),
+        },
+        // Only for the informers: a volume is made on the node that is there.
         { ref: nodes, keys: () => [] },
+        { ref: volumeSnapshotContents, keys: () => [] },
       ],
       createSync(context),
       // One at a time: two claims must not get the same volume.
@@ -82,6 +96,8 @@ function createSync(context: ControllerContext) {
   const classes = informers.informer(storageClasses)
   const machines = informers.informer(virtualMachineInstances)
   const nodeInformer = informers.informer(nodes)
+  const snapshots = informers.informer(volumeSnapshots)
+  const contents = informers.informer(volumeSnapshotContents)
 
   async function syncBound(claim: StoredObject): Promise<undefined> {
     const volume = claim.spec.volumeName ? volumes.get(claim.spec.volumeName) : undefined
@@ -99,7 +115,7 @@ function createSync(context: ControllerContext) {
   async function syncUnbound(claim: StoredObject): Promise<ReconcileResult | undefined> {
     if (claim.spec.volumeName) {
       const volume = volumes.get(claim.spec.volumeName)
-      if (volume && (!volume.spec.claimRef || isBoundTo(volume, claim))) await bind(claim, volume)
+      if (volume && (!volume.spec.claimRef || isBoundTo(volume, claim))) await bindWhenFull(claim, volume)
       else await setStatus(claim, { ...claim.status, phase: 'Pending' })
       return undefined
     }
@@ -107,13 +123,23 @@ function createSync(context: ControllerContext) {
     const isDelayed = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !hasConsumer(claim)
     const volume = matchingVolume(claim, volumes.list(), isDelayed)
     if (volume) {
-      await bind(claim, volume)
+      await bindWhenFull(claim, volume)
       return undefined
     }
     await setStatus(claim, { ...claim.status, phase: 'Pending' })
     if (claim.metadata.deletionTimestamp) return undefined
     return isDelayed ? waitForConsumer(claim) : obtain(claim, storageClass)
   }
+
+  /** As with a CSI driver, a claim that is restored is bound when its data is there. */
+  async function bindWhenFull(claim: StoredObject, volume: StoredObject): Promise<void> {
+    if (isBeingFilled(volume)) return setStatus(claim, { ...claim.status, phase: 'Pending' })
+    if (volume.metadata.annotations?.[filledFromAnnotation]) provisioned(claim, volume.metadata.name)
+    await bind(claim, volume)
+  }
+
+  const provisioned = (claim: StoredObject, name: string) =>
+    record(claim, 'Normal', 'ProvisioningSucceeded', `Successfully provisioned volume ${name}`)
 
   /** The scheduler chose a node for a Pod that uses the claim, or a machine uses it: machines have only this node. */
   const hasConsumer = (claim: StoredObject): boolean =>
@@ -163,19 +189,25 @@ function createSync(context: ControllerContext) {
   }
 
   async function provision(claim: StoredObject, storageClass: StoredObject): Promise<ReconcileResult | undefined> {
-    const refused = refusal(claim)
+    const refused = sourceRefusal(claim)
     if (refused) {
       record(claim, 'Warning', 'ProvisioningFailed', refused)
       return undefined
     }
+    const key = snapshotOfClaim(claim)
+    const source = key === undefined ? undefined : restorePlan(claim, snapshots.get(key), (name) => contents.get(name))
+    const failed = `failed to provision volume with StorageClass "${storageClass.metadata.name}"`
+    if (source && 'problem' in source) {
+      record(claim, 'Warning', 'ProvisioningFailed', `${failed}: ${source.problem}`)
+      return { requeueAfter: retryMs }
+    }
     const nodeName = claim.metadata.annotations?.[selectedNode] ?? nodeInformer.list()[0]?.metadata.name
     if (!nodeName) return { requeueAfter: retryMs }
-    const wanted = localVolume(claim, storageClass, nodeName, settings.volumes.dir)
+    const wanted = localVolume(claim, storageClass, nodeName, settings.volumes.dir, source?.handle)
     try {
       await settings.volumes.create(wanted.spec.local.path)
     } catch (error) {
-      const text = `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${(error as Error).message}`
-      record(claim, 'Warning', 'ProvisioningFailed', text)
+      record(claim, 'Warning', 'ProvisioningFailed', `${failed}: ${(error as Error).message}`)
       throw error
     }
     if (!claim.metadata.annotations?.[storageProvisioner])
@@ -184,7 +216,12 @@ function createSync(context: ControllerContext) {
       if (!isApiError(error, 'AlreadyExists')) throw error
       return undefined
     })
-    record(claim, 'Normal', 'ProvisioningSucceeded', `Successfully provisioned volume ${wanted.metadata.name}`)
+    if (source) {
+      const text = `External provisioner is provisioning volume for claim "${objectKey(claim)}"`
+      record(claim, 'Normal', 'Provisioning', text)
+      return undefined
+    }
+    provisioned(claim, wanted.metadata.name!)
     if (volume) await bind(claims.get(objectKey(claim)) ?? claim, volume)
     return undefined
   }

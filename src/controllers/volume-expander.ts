@@ -4,8 +4,8 @@
 
 import type { StoredObject } from '../api/meta.ts'
 import { compareQuantities, tryParseQuantity } from '../api/quantity.ts'
+import { localProvisioner, provisionedBy } from '../kinds/storage/local-provisioner.ts'
 import { type ControllerDefinition, itself, reconcileOn } from './controller.ts'
-import { localProvisioner, provisionedBy } from './local-volumes.ts'
 import { persistentVolumeClaims, persistentVolumes } from './resources.ts'
 
 const isLess = (amount: unknown, than: unknown): boolean => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
-import { localVolume, localVolumePath, refusal } from './local-volumes.ts'
+import { localVolume, localVolumePath } from './local-volumes.ts'
 import { object } from './sample.fixture.ts'
 import { claimsOfMachine, claimsOfPod, defaultStorageClass, matchingVolume } from './volume-matching.ts'
 import { protection, usesClaim } from './volume-protection.ts'
@@ -51,8 +51,6 @@ test('a local volume is a directory of its own, and only such a directory is eve
   for (const path of ['/etc', '/volumes', '/volumes/', '/volumes/..', '/volumes/a/../../etc', '/volumesx/a', undefined])
     assert.equal(localVolumePath({ ...made, spec: { ...made.spec, local: { path } } }, '/volumes'), undefined)
   assert.equal(localVolumePath(volume('v', '1Gi', { local: { path: '/volumes/a' } }), '/volumes'), undefined)
-  assert.equal(refusal(claim({ volumeMode: 'Block' })), undefined)
-  assert.match(refusal(claim({ dataSource: { kind: 'PersistentVolumeClaim', name: 'x' } }))!, /dataSource/)
 })
 
 test('the newest default class counts', () => {

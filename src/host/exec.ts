@@ -10,6 +10,8 @@ export interface RunOptions {
   env?: Record<string, string>
   /** Return instead of throwing when the program exits with another code than 0. */
   allowFailure?: boolean
+  /** Kill when it is aborted. */
+  signal?: AbortSignal
   /** Called for every line of standard error as it comes (progress). */
   onLine?: (line: string) => void
 }
@@ -60,7 +62,10 @@ export function run(argv: string[], options: RunOptions = {}): Promise<RunResult
         for (const line of lines) options.onLine?.(line)
       })
     }
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000)
+    const kill = () => child.kill('SIGKILL')
+    const timer = setTimeout(kill, options.timeoutMs ?? 60_000)
+    options.signal?.addEventListener('abort', kill, { once: true })
+    if (options.signal?.aborted) kill()
     child.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       const missing = error.code === 'ENOENT' ? `${program} is not installed or not on the PATH` : error.message
@@ -68,6 +73,7 @@ export function run(argv: string[], options: RunOptions = {}): Promise<RunResult
     })
     child.on('close', (code, signal) => {
       clearTimeout(timer)
+      options.signal?.removeEventListener('abort', kill)
       const result = {
         code: code ?? (signal === 'SIGKILL' ? 137 : 1),
         stdout: Buffer.concat(out).toString(),

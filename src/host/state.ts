@@ -26,6 +26,8 @@ export interface StatePaths {
   saved: string
   /** snapshots/<uid of a VirtualMachineSnapshotContent>/ : what snapshots of machines hold. */
   snapshots: string
+  /** volume-snapshots/<handle of a VolumeSnapshotContent>/ : what snapshots of volumes hold. */
+  volumeSnapshots: string
   /** persistent/<uid of a VirtualMachine>/ : UEFI variables and TPM state of machines that keep them. */
   persistent: string
   /** Disks unpacked from containerDisk images, by image digest. */
@@ -72,6 +74,7 @@ export function statePaths(root: string, instance: string): StatePaths {
     machines: at('machines'),
     saved: at('saved'),
     snapshots: at('snapshots'),
+    volumeSnapshots: at('volume-snapshots'),
     persistent: at('persistent'),
     images: at('images'),
     imports: at('imports'),

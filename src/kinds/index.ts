@@ -99,6 +99,9 @@ import { csiStorageCapacity } from './storage/csistoragecapacity.ts'
 import { storageClass } from './storage/storageclass.ts'
 import { volumeAttachment } from './storage/volumeattachment.ts'
 import { volumeAttributesClass } from './storage/volumeattributesclass.ts'
+import { volumeSnapshot } from './volumesnapshot/volumesnapshot.ts'
+import { volumeSnapshotClass } from './volumesnapshot/volumesnapshotclass.ts'
+import { volumeSnapshotContent } from './volumesnapshot/volumesnapshotcontent.ts'
 
 export const kinds: KindDefinition[] = [
   namespace,
@@ -157,6 +160,9 @@ export const kinds: KindDefinition[] = [
   csiStorageCapacity,
   volumeAttachment,
   volumeAttributesClass,
+  volumeSnapshot,
+  volumeSnapshotContent,
+  volumeSnapshotClass,
   newEvent,
   customResourceDefinition,
   certificateSigningRequest,

@@ -27,12 +27,13 @@ import rbac from './rbac/rbac.schema.json' with { type: 'json' }
 import resource from './resource/resource.schema.json' with { type: 'json' }
 import scheduling from './scheduling/scheduling.schema.json' with { type: 'json' }
 import storage from './storage/storage.schema.json' with { type: 'json' }
+import volumesnapshot from './volumesnapshot/volumesnapshot.schema.json' with { type: 'json' }
 
 export const types: SchemaTypes = Object.assign(
   {},
   ...[meta, core, apps, batch, discovery, storage, node, coordination, rbac, policy, scheduling],
   ...[autoscaling, authentication, authorization, kubevirt, admissionregistration, apiextensions, apiregistration],
-  ...[certificates, events, flowcontrol, metrics, networking, resource, cdi, gateway],
+  ...[certificates, events, flowcontrol, metrics, networking, resource, cdi, gateway, volumesnapshot],
 )
 
 /** The schema of a kind's own type without apiVersion, kind and metadata. */

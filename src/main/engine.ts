@@ -8,6 +8,7 @@ import { createImages, type ManagedImages } from '../host/images/containerd-imag
 import { microvmHandler, microvmRuntime } from '../host/microvm/handler.ts'
 import { otherRuntimes } from '../host/microvm/other-vmm.ts'
 import { createRemains } from '../host/microvm/remains.ts'
+import { besideHandler, besideRuntime } from '../host/pods/beside/beside-machine.ts'
 import { type Containerd, createContainerd } from '../host/pods/containerd.ts'
 import { runtimesOfMachine } from '../host/pods/runtimes/discover.ts'
 import type { StatePaths } from '../host/state.ts'
@@ -38,7 +39,12 @@ export function openEngine(paths: StatePaths, instance: string): Engine {
     paths,
     sandboxImage: pauseImage,
     cgroupParent: cgroupOf(instance),
-    runtimes: { ...runtimesOfMachine(), [microvmHandler]: microvmRuntime(paths), ...otherRuntimes(paths) },
+    runtimes: {
+      ...runtimesOfMachine(),
+      [besideHandler]: besideRuntime(),
+      [microvmHandler]: microvmRuntime(paths),
+      ...otherRuntimes(paths),
+    },
     beside: createRemains(paths.microvm),
   })
   const images = createImages({ cri: containerd.cri, socket: containerd.socket, paths })

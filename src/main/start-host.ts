@@ -30,6 +30,8 @@ import { createReadiness } from '../host/pods/runtimes/readiness.ts'
 import { endPods, machineGoesDown } from '../host/shutdown.ts'
 import type { StatePaths } from '../host/state.ts'
 import { createStaticPods } from '../host/static-pods.ts'
+import { createSnapshotStore } from '../host/volume-snapshots/snapshot-store.ts'
+import { keepVolumeSnapshots } from '../host/volume-snapshots/volume-snapshot-keeper.ts'
 import { createVolumes } from '../host/volumes/host-volumes.ts'
 import { serverVersion } from '../server/health.ts'
 import { servicePort } from './addresses.ts'
@@ -126,7 +128,9 @@ export async function startHost({ config, paths, settings, platform, engine, log
     keepSavedStates({ informers, paths }),
     keepPersistentStates({ informers, paths }),
   ])
+  const volumeSnapshotStore = createSnapshotStore(paths.volumeSnapshots)
   const importTools = {
+    snapshots: volumeSnapshotStore,
     client,
     informers,
     images,
@@ -158,6 +162,16 @@ export async function startHost({ config, paths, settings, platform, engine, log
     volumes,
     machines,
     log: log.child('snapshots'),
+  })
+  const volumeSnapshots = await keepVolumeSnapshots({
+    client,
+    informers,
+    paths,
+    store: volumeSnapshotStore,
+    volumes,
+    machines,
+    record: platform.recorder('csi-snapshotter'),
+    log: log.child('volume-snapshots'),
   })
   const runtime = await containerd.cri.version({})
   const front = await openFront(config, platform, log)
@@ -227,6 +241,7 @@ export async function startHost({ config, paths, settings, platform, engine, log
       classes.stop()
       await templates.stop()
       await snapshots.stop()
+      await volumeSnapshots.stop()
       await poller.stop()
       await importer.stop()
       await host.stop()

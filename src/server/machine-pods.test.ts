@@ -175,13 +175,41 @@ test('nothing of it is changed through it; one that waits for a migration has no
     await tandem.refused(403, 'PATCH', `${pods}/${tandem.pod}`, { metadata: { labels: { a: 'b' } } }, patch),
     /it shows the VirtualMachineInstance "db"/,
   )
-  const addition = { spec: { ephemeralContainers: [{ name: 'd', image: 'i' }] } }
-  assert.match(
-    await tandem.refused(403, 'PATCH', `${pods}/${tandem.pod}/ephemeralcontainers`, addition, patch),
-    /no container runs beside the guest .* use kubectl exec/,
-  )
   const annotations = { 'kubevirt.io/create-migration-target': 'true' }
   const instance = await tandem.ok('GET', `${instances}/db`)
   await tandem.ok('PUT', `${instances}/db`, { ...instance, metadata: { ...instance.metadata, annotations } })
   assert.deepEqual(namesIn(await tandem.ok('GET', pods, undefined, outside)), [])
+})
+
+test('a container beside it is a Pod of its own, which the instance lists and the view shows', async () => {
+  const tandem = await withMachine()
+  const patch = { headers: { 'content-type': 'application/strategic-merge-patch+json' }, ...outside }
+  const at = `${pods}/${tandem.pod}/ephemeralcontainers`
+  const asking = (more: object = {}) => ({
+    spec: { ephemeralContainers: [{ name: 'look', image: 'i', stdin: true, tty: true, ...more }] },
+  })
+  assert.match(await tandem.refused(409, 'PATCH', at, asking(), patch), /while it does not run/)
+  await setStatus(tandem, running)
+  assert.match(
+    await tandem.refused(422, 'PATCH', at, asking({ volumeMounts: [{ name: 'no', mountPath: '/no' }] }), patch),
+    /volumeMounts/,
+  )
+  const { spec, status } = await tandem.ok('PATCH', at, asking({ targetContainerName: 'compute' }), patch)
+  const [container] = spec.ephemeralContainers
+  assert.deepEqual(
+    [container.name, container.tty, container.targetContainerName, container.terminationMessagePolicy],
+    ['look', true, 'compute', 'File'],
+  )
+  assert.deepEqual(status.ephemeralContainerStatuses[0].state, { waiting: { reason: 'ContainerCreating' } })
+  const own = await tandem.ok('GET', `${pods}/${tandem.pod}-look`)
+  assert.equal(own.metadata.annotations['tandem.dev/beside-machine'], 'db')
+  assert.equal(own.metadata.ownerReferences[0].uid, tandem.uid)
+  const { nodeName, restartPolicy, containers } = own.spec
+  assert.deepEqual([nodeName, restartPolicy, containers[0].name, containers.length], ['here', 'Never', 'look', 1])
+  assert.equal(containers[0].targetContainerName, undefined)
+  assert.match(await tandem.refused(422, 'PATCH', at, asking({ image: 'other' }), patch), /"look" may not be changed/)
+  const view = await tandem.ok('GET', at, undefined, outside)
+  assert.equal((await tandem.ok('PUT', at, view, outside)).spec.ephemeralContainers.length, 1)
+  const { metadata } = await tandem.ok('GET', `${instances}/db`)
+  assert.equal(JSON.parse(metadata.annotations['tandem.dev/debug-containers'])[0].pod, own.metadata.name)
 })

@@ -10,6 +10,7 @@ import { shutdownAnnotation } from '../kinds/kubevirt/instance-marks.ts'
 import { instanceNameOf, launcherPod } from '../kinds/kubevirt/launcher-pod.ts'
 import type { Call } from './call.ts'
 import { noWriteToExport, shownExports } from './export-pods.ts'
+import { addDebugContainers, type ShownMachine } from './machine-debug.ts'
 import type { Objects, Stored } from './objects.ts'
 import type { Registry, Resource } from './registry.ts'
 import { keyOfPod, type ShownKind, viewsBy, withShownPods } from './shown-pods.ts'
@@ -68,12 +69,6 @@ export function findInstance(
   return view && { instance: found.object, pod: view.object }
 }
 
-interface MachinePod {
-  pod: StoredObject
-  instance: Stored
-  instances: Resource
-}
-
 const single = new Set(['get', 'create', 'update', 'patch', 'delete'])
 
 /**
@@ -92,7 +87,15 @@ export function serveMachinePod(call: Call): Promise<ApiResponse> | ApiResponse 
   if (!machine) return noWriteToExport(call)
   if (info.verb === 'delete' && !info.subresource) return deleteMachinePod(call, machine, deleteOptions(call))
   if (info.verb === 'create' && info.subresource === 'eviction') return evictMachine(call, machine)
-  throw info.subresource === 'ephemeralcontainers' ? noContainers(machine) : noWriteThrough(machine)
+  if (info.subresource === 'ephemeralcontainers') return debugMachine(call, machine)
+  throw noWriteThrough(machine)
+}
+
+/** kubectl debug: a container in the machine's network. */
+async function debugMachine(call: Call, machine: ShownMachine): Promise<ApiResponse> {
+  if (machine.pod.status?.phase !== 'Running') throw notRunning(machine)
+  const instance = await addDebugContainers(call, machine)
+  return answer(call, 200, shown(call, viewOf(instance)?.object ?? machine.pod))
 }
 
 const shown = (call: Call, pod: StoredObject): Stored => ({
@@ -103,7 +106,7 @@ const shown = (call: Call, pod: StoredObject): Stored => ({
 })
 
 /** A machine that may only leave its node alive has none to go to (virt-api's pod-eviction-admitter, 1.9). */
-async function evictMachine(call: Call, machine: MachinePod): Promise<ApiResponse> {
+async function evictMachine(call: Call, machine: ShownMachine): Promise<ApiResponse> {
   const { metadata, spec } = machine.instance.object
   if (spec.evictionStrategy === 'LiveMigrate' || spec.evictionStrategy === 'External')
     throw new ApiError(
@@ -115,7 +118,7 @@ async function evictMachine(call: Call, machine: MachinePod): Promise<ApiRespons
 }
 
 /** The machine whose Pod a write is about; undefined for a real Pod, and for none. */
-function machinePodOf({ engine, info }: Call): MachinePod | undefined {
+function machinePodOf({ engine, info }: Call): ShownMachine | undefined {
   if (!instanceNameOf(info.name)) return undefined
   const { objects, registry } = engine
   const instances = registry.preferred('kubevirt.io', 'virtualmachineinstances')
@@ -126,7 +129,7 @@ function machinePodOf({ engine, info }: Call): MachinePod | undefined {
 }
 
 /** The guest is shut down; what follows is for the run strategy of its machine, as when KubeVirt's launcher goes. */
-async function deleteMachinePod(call: Call, machine: MachinePod, options: DeleteOptions): Promise<ApiResponse> {
+async function deleteMachinePod(call: Call, machine: ShownMachine, options: DeleteOptions): Promise<ApiResponse> {
   const { objects, now } = call.engine
   const { instances } = machine
   const { namespace, name } = machine.instance.object.metadata
@@ -168,15 +171,15 @@ function checkPreconditions({ metadata }: StoredObject, { preconditions = {} }: 
     )
 }
 
-const noWriteThrough = ({ pod, instance }: MachinePod): ApiError =>
+const noWriteThrough = ({ pod, instance }: ShownMachine): ApiError =>
   new ApiError(
     'Forbidden',
     `pods "${pod.metadata.name}" is forbidden: it shows the VirtualMachineInstance "${instance.object.metadata.name}" and has nothing of its own to change; change its VirtualMachine`,
   )
 
-/** kubectl debug asks for one. */
-const noContainers = ({ pod, instance }: MachinePod): ApiError =>
+/** A container beside it shares the network, which is there with the guest. */
+const notRunning = ({ pod, instance }: ShownMachine): ApiError =>
   new ApiError(
-    'Forbidden',
-    `pods "${pod.metadata.name}" is forbidden: no container runs beside the guest of the VirtualMachineInstance "${instance.object.metadata.name}"; use kubectl exec, which runs commands in the guest, kubectl attach, or a Pod of your own on the same network (kubectl run -it --rm --image=…)`,
+    'Conflict',
+    `pods "${pod.metadata.name}": no container can be beside the guest of the VirtualMachineInstance "${instance.object.metadata.name}" while it does not run`,
   )

@@ -1,10 +1,11 @@
 // DataVolumes for real: downloads of all formats, hostile images, clones, uploads, imports that are cut off, machines that
-// bring their disks along, and images that are imported on schedule.
+// bring their disks along, and images that are imported on schedule. And snapshots of volumes, which fill others.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  existsSync,
   globSync,
   mkdtempSync,
   openSync,
@@ -20,6 +21,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const image = 'docker://tandem.dev/minimal-vm:1'
@@ -98,6 +100,50 @@ function sumOf(path: string): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
+const snapshot = (name: string, source: object, rest: object = {}) => ({
+  apiVersion: 'snapshot.storage.k8s.io/v1',
+  kind: 'VolumeSnapshot',
+  metadata: { name },
+  spec: { source, ...rest },
+})
+
+const claim = (name: string, storage: string, from?: string) => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name },
+  spec: {
+    accessModes: ['ReadWriteOnce'],
+    resources: { requests: { storage } },
+    ...(from && { dataSource: { apiGroup: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot', name: from } }),
+  },
+})
+
+const pod = (name: string, claimName: string, script: string) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: {
+    restartPolicy: 'Never',
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        name: 'c',
+        image: 'tandem.dev/busybox:1',
+        command: ['sh', '-c', script],
+        volumeMounts: [{ name: 'v', mountPath: '/v' }],
+      },
+    ],
+    volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }],
+  },
+})
+
+const isReady = (name: string) =>
+  until(`snapshot ${name} is ready`, async () => (await field('vs', name, '{.status.readyToUse}')) === 'true')
+const ended = (name: string) =>
+  until(`pod ${name} is done`, async () => (await field('pod', name, '{.status.phase}')) === 'Succeeded')
+const events = (reason: string) => tandem.kubectl('get', 'events', '-o', 'wide', `--field-selector=reason=${reason}`)
+const kept = () => globSync(join(tandem.stateDir, 'volume-snapshots', '*'))
+
 const same = (claim: string) => assert.equal(sumOf(diskOf(claim)), sumOf(join(files, 'disk.raw')), claim)
 
 describe('DataVolumes', { timeout: 600_000 }, () => {
@@ -106,7 +152,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     makeFiles()
     await serveFiles()
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    tandem = await startTandem({ images: ['minimal-vm'] })
+    tandem = await startTandem({ images: ['minimal-vm', 'busybox'] })
   })
 
   after(async () => {
@@ -281,6 +327,125 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     assert.match(await field('das', 'minimal', '{.spec.source.pvc.name}'), /^minimal-[0-9a-f]{12}$/)
     await tandem.kubectl('delete', 'dic', 'minimal')
     await until('all of it is gone', async () => !/minimal/.test(await tandem.kubectl('get', 'das,dv,pvc')))
+  })
+
+  test('a snapshot of a volume fills claims, DataVolumes, and what a DataSource names', async () => {
+    await tandem.apply([
+      snapshot('monday', { persistentVolumeClaimName: 'disk.raw' }),
+      {
+        apiVersion: 'cdi.kubevirt.io/v1beta1',
+        kind: 'DataSource',
+        metadata: { name: 'kept' },
+        spec: { source: { snapshot: { name: 'monday', namespace: 'default' } } },
+      },
+      volume('from-snapshot', { snapshot: { name: 'monday', namespace: 'default' } }, { storage: {} }),
+      { ...volume('from-kept', {}), spec: { sourceRef: { kind: 'DataSource', name: 'kept' }, storage: {} } },
+      claim('restored', '64Mi', 'monday'),
+      claim('small', '16Mi', 'monday'),
+      ...['restored', 'small'].map((name) => pod(name, name, 'ls /v/disk.img')),
+    ])
+    await isReady('monday')
+    const [size, content] = [
+      await field('vs', 'monday', '{.status.restoreSize}'),
+      await field('vs', 'monday', '{.status.boundVolumeSnapshotContentName}'),
+    ]
+    const vs = await tandem.kubectl('get', 'vs', 'monday')
+    assert.match(
+      vs,
+      /^NAME +READYTOUSE +SOURCEPVC +SOURCESNAPSHOTCONTENT +RESTORESIZE +SNAPSHOTCLASS +SNAPSHOTCONTENT +/,
+    )
+    assert.match(vs, new RegExp(`monday +true +disk\\.raw +${size} +local +${content} `))
+    const vsc = await tandem.kubectl('get', 'vsc', content)
+    assert.match(
+      vsc,
+      /READYTOUSE +RESTORESIZE +DELETIONPOLICY +DRIVER +VOLUMESNAPSHOTCLASS +VOLUMESNAPSHOT +VOLUMESNAPSHOTNAMESPACE/,
+    )
+    assert.match(vsc, /true +[0-9]+ +Delete +tandem\.dev\/local +local +monday +default/)
+    assert.match(await tandem.kubectl('get', 'vsclass'), /local +tandem\.dev\/local +Delete/)
+    for (const name of ['from-snapshot', 'from-kept']) {
+      await succeeded(name)
+      same(name)
+    }
+    await ended('restored')
+    same('restored')
+    await until('the small one says why', async () => /is less than the size/.test(await events('ProvisioningFailed')))
+    assert.equal(await field('pvc', 'small', '{.status.phase}'), 'Pending')
+    await tandem.kubectl('delete', 'pod,pvc', 'small', 'restored')
+    await tandem.kubectl('delete', 'vs', 'monday')
+    assert.doesNotMatch((await tandem.tryKubectl(['get', 'vsc'])).stdout, /monday/)
+    assert.deepEqual(kept(), [])
+  })
+
+  test('what a Pod writes is snapshot while it runs; it is kept, and found again by its handle', async () => {
+    await tandem.apply([
+      {
+        apiVersion: 'snapshot.storage.k8s.io/v1',
+        kind: 'VolumeSnapshotClass',
+        metadata: { name: 'keep' },
+        driver: 'tandem.dev/local',
+        deletionPolicy: 'Retain',
+      },
+      claim('files', '1Gi'),
+      pod('writer', 'files', 'echo hello > /v/a; chmod 700 /v; chown 33 /v; while sleep 0.1; do date > /v/b; done'),
+    ])
+    const [written] = await until('the Pod has written', () => {
+      const found = globSync(join(tandem.stateDir, 'volumes', '*_default_files', 'b'))
+      return found.length > 0 && found
+    })
+    await tandem.apply(snapshot('tuesday', { persistentVolumeClaimName: 'files' }, { volumeSnapshotClassName: 'keep' }))
+    await isReady('tuesday')
+    assert.match(await events('SnapshotSourceInUse'), /pod default\/writer using PersistentVolumeClaim files/)
+    const name = await field('vs', 'tuesday', '{.status.boundVolumeSnapshotContentName}')
+    const handle = await field('vsc', name, '{.status.snapshotHandle}')
+    await tandem.kubectl('delete', 'vs', 'tuesday')
+    await tandem.kubectl('delete', 'vsc', name)
+    assert.deepEqual(kept(), [join(tandem.stateDir, 'volume-snapshots', handle)])
+    const again = {
+      deletionPolicy: 'Delete',
+      driver: 'tandem.dev/local',
+      source: { snapshotHandle: handle },
+      volumeSnapshotRef: { name: 'again', namespace: 'default' },
+    }
+    await tandem.apply([
+      {
+        apiVersion: 'snapshot.storage.k8s.io/v1',
+        kind: 'VolumeSnapshotContent',
+        metadata: { name: 'old' },
+        spec: again,
+      },
+      snapshot('again', { volumeSnapshotContentName: 'old' }),
+      claim('again', '1Gi', 'again'),
+      pod('reader', 'again', 'cat /v/a; stat -c %u:%a /v'),
+    ])
+    await ended('reader')
+    assert.equal(await tandem.kubectl('logs', 'reader'), 'hello\n33:700\n')
+    await tandem.kubectl('delete', 'pod', 'reader', 'writer')
+    await tandem.kubectl('delete', 'vs', 'again')
+    assert.deepEqual(kept(), [])
+    assert.ok(existsSync(written!), 'the volume itself is as it was')
+  })
+
+  test('a snapshot that is cut off by the end of Tandem is taken anew, and never half', async () => {
+    const [directory] = globSync(join(tandem.stateDir, 'volumes', '*_default_files'))
+    const large = join(directory!, 'large')
+    execFileSync('dd', ['if=/dev/urandom', `of=${large}`, 'bs=1M', 'count=500'], { stdio: 'ignore' })
+    await tandem.apply(snapshot('cut', { persistentVolumeClaimName: 'files' }))
+    const isUnderWay = () => globSync(join(tandem.stateDir, 'volume-snapshots', '*.new', 'data', 'large')).length > 0
+    for (const end = Date.now() + 60_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
+    assert.ok(isUnderWay(), 'the copy has begun')
+    await tandem.kill()
+    assert.notEqual(kept().length, 0)
+    assert.deepEqual(
+      kept().filter((path) => !path.endsWith('.new')),
+      [],
+    )
+    await tandem.up()
+    await isReady('cut')
+    const [taken, ...more] = kept()
+    assert.deepEqual(more, [])
+    execFileSync('cmp', [large, join(taken!, 'data', 'large')])
+    await tandem.kubectl('delete', 'vs', 'cut')
+    assert.deepEqual(kept(), [])
   })
 
   test('who may not read another namespace does not clone from it', async () => {

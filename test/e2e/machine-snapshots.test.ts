@@ -2,7 +2,7 @@
 // one that has booted. Real QEMU, stock kubectl, a shell in the guests, and a guest agent of a few lines.
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { agentGuest, buildAgentGuest } from './agent-guest.fixture.ts'
@@ -55,6 +55,20 @@ const restore = (name: string, from: string, target: string, more: { annotations
   spec: { target: reference(target), virtualMachineSnapshotName: from, ...more.spec },
 })
 
+/** Of one disk, beside the snapshot of the whole machine. */
+const volumeSnapshot = {
+  apiVersion: 'snapshot.storage.k8s.io/v1',
+  kind: 'VolumeSnapshot',
+  metadata: { name: 'disk' },
+  spec: { source: { persistentVolumeClaimName: 'data' } },
+}
+const fromVolumeSnapshot = {
+  apiVersion: 'cdi.kubevirt.io/v1beta1',
+  kind: 'DataVolume',
+  metadata: { name: 'disk' },
+  spec: { source: { snapshot: { namespace: 'default', name: 'disk' } }, storage: {} },
+}
+
 const readDisk = 'head -c 16 /dev/vdb | tr -d "\\0"'
 const writeDisk = (word: string) => `echo ${word} | dd of=/dev/vdb conv=sync 2> /dev/null; sync`
 
@@ -104,13 +118,18 @@ describe('snapshots, restores, clones and copies of machines', () => {
     await tandem.apply([claim, machine('db', { claim: 'data' })])
     await running('db')
     await inside('db', (guest) => guest.run(writeDisk('first')))
-    await tandem.apply(snapshot('s', 'db'))
+    await tandem.apply([snapshot('s', 'db'), volumeSnapshot])
     await becomes('vmsnapshot/s', '{.status.readyToUse}', 'true')
+    await becomes('vs/disk', '{.status.readyToUse}', 'true')
     const shown = await tandem.kubectl('get', 'vmsnapshot', 's')
     assert.match(shown, /SOURCEKIND\s+SOURCENAME\s+PHASE\s+READYTOUSE\s+CREATIONTIME\s+ERROR/)
     assert.match(shown, /VirtualMachine\s+db\s+Succeeded\s+true/)
     assert.equal(await field('vmsnapshot/s', '{.status.snapshotVolumes.includedVolumes}'), '["data"]')
     await inside('db', (guest) => guest.run(writeDisk('second')))
+    await tandem.apply(fromVolumeSnapshot)
+    await becomes('dv/disk', '{.status.phase}', 'Succeeded')
+    const [copy = ''] = globSync(join(tandem.stateDir, 'volumes', '*_default_disk', 'disk.img'))
+    assert.match(readFileSync(copy, 'latin1').slice(0, 16), /^first/)
     await tandem.apply([
       restore('back', 's', 'db', { spec: { targetReadinessPolicy: 'StopTarget' } }),
       restore('copy', 's', 'db2', { spec: { volumeRestorePolicy: 'PrefixTargetName' } }),

@@ -200,6 +200,7 @@ export async function openMachine(root?: string): Promise<Machine> {
         protect: async () => {},
         joinPod: async () => [],
         leavePod: async () => {},
+        machineNamespace: () => undefined,
       },
       record: (object, type, reason, message) => events.push(`${object.metadata.name} ${type} ${reason} ${message}`),
       node: { name: 'e2e', addresses: ['192.0.2.1'], cpu: 2, memoryBytes: 2 ** 33 },

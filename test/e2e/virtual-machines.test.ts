@@ -249,6 +249,75 @@ describe('virtual machines', () => {
     assert.deepEqual([await pid('plain'), await address('plain'), await uid('plain')], before)
   })
 
+  test('kubectl debug: a container in the network of the guest, until the guest ends', async () => {
+    const pod = (await tandem.kubectl('get', 'pod', '-l', 'vm.kubevirt.io/name=nat', '-o', 'name')).trim()
+    const debug = (name: string, ...more: string[]) => [
+      'debug',
+      pod,
+      '--image=tandem.dev/busybox:1',
+      '-c',
+      name,
+      ...more,
+    ]
+    const look = 'until wget -qO- http://10.0.2.2/ 2> /dev/null; do sleep 1; done; ip -o link; exec sleep 1000'
+    await tandem.kubectl(...debug('look', '--', 'sh', '-c', look))
+    const state = () => tandem.kubectl('get', pod, '-o', 'jsonpath={.status.ephemeralContainerStatuses[0].state}')
+    await until('it runs', async () => (await state()).includes('running'))
+    const said = () => tandem.kubectl('logs', pod, '-c', 'look')
+    await until('it has looked', async () => /tap0/.test(await said()))
+    assert.match(await said(), new RegExp(`^${hello('nat')}\n[^]* k6t-eth0:`))
+    const inside = (...command: string[]) => tandem.kubectl('exec', pod, '-c', 'look', '--', ...command)
+    // Others know the guest by this address; its own name is not this machine's.
+    assert.match(await inside('ip', '-4', '-o', 'addr', 'show', 'eth0'), new RegExp(await address('nat')))
+    assert.equal(await inside('wget', '-qO-', 'http://web/'), 'Hello from the Pod\n')
+    assert.match(await inside('hostname'), /^virt-launcher-nat-/)
+
+    const environment = { ...process.env, KUBECONFIG: tandem.kubeconfig }
+    const ask = debug('ask', '-i', '--target=compute', '--', 'sh', '-c', 'read word; echo "<$word>"; sleep 1')
+    const asked = start(kubectlOf('trixie'), ask, environment)
+    await until('it is attached', () => asked.output.includes('command prompt'))
+    asked.child.stdin.write('spoken\n')
+    await until('it answers', () => asked.output.includes('<spoken>'))
+    asked.child.stdin.end()
+    await until('it has ended', () => asked.ended)
+    assert.match(asked.output, /targetContainerName: has no effect/)
+
+    await inside('touch', '/mark')
+    await tandem.kill()
+    await tandem.up()
+    await until('it is reached', async () =>
+      (await tandem.tryKubectl(['exec', pod, '-c', 'look', '--', 'ls', '/mark'])).stdout.includes('/mark'),
+    )
+    const ended = () =>
+      tandem.kubectl('get', pod, '-o', 'jsonpath={.status.ephemeralContainerStatuses[?(@.name=="ask")].state}')
+    await until('the other one has ended', async () => (await ended()).includes('"exitCode":0'))
+
+    // A bridge has the guest's frames only; what nobody asked for through the machine is not let in.
+    const other = (await tandem.kubectl('get', 'pod', '-l', 'vm.kubevirt.io/name=plain', '-o', 'name')).trim()
+    await tandem.kubectl('debug', other, '--image=tandem.dev/busybox:1', '-c', 'look', '--', 'sleep', '1000')
+    await until('it sees the tap', async () => {
+      const { stdout } = await tandem.tryKubectl(['exec', other, '-c', 'look', '--', 'ip', '-o', 'link'])
+      return stdout.includes('tap0')
+    })
+    const [meta, uninvited] = [{ 'tandem.dev/beside-machine': 'nat' }, 'uninvited']
+    await tandem.apply({ ...web, metadata: { name: uninvited, annotations: meta } })
+    await until('it is refused', async () =>
+      (await tandem.kubectl('events', '--for', `pod/${uninvited}`)).includes('"nat" does not list this Pod'),
+    )
+    await tandem.kubectl('delete', 'pod', uninvited, '--wait=false')
+
+    const first = await uid('nat')
+    await tandem.kubectl('delete', 'vmi', 'nat', '--wait=false')
+    await replaced('nat', first)
+    await until(
+      'its containers are gone',
+      async () => !(await tandem.kubectl('get', 'pods')).includes(`${pod.slice(4)}-`),
+    )
+    await ready('nat')
+    const isUp = async () => (await tandem.tryKubectl(['logs', 'nat'])).stdout.includes('tandem-minimal: ready at')
+    await until('the guest is up again', isUp)
+  })
+
   test('the Pod of a machine: its log, its console, no exec without an agent; deleting it restarts the machine', async () => {
     const launcher = await tandem.kubectl('get', 'pod', '-l', 'vm.kubevirt.io/name=nat', '-o', 'name')
     const pod = launcher.trim()

@@ -149,6 +149,9 @@ async function startServer() {
           },
         )
         sent.setTimeout(10_000, () => sent.destroy())
+        // A watch of what changes all the time is never idle.
+        const overdue = setTimeout(() => sent.destroy(), 60_000)
+        sent.once('close', () => clearTimeout(overdue))
         sent.on('error', () => resolve({ status: 0, text: '' }))
         sent.end(body?.bytes)
       } catch {

@@ -11,6 +11,7 @@ import { podPhase, podReady, podRestarts, uploadTarget } from '../../kinds/cdi/a
 import { type CloneSource, resolveSource } from '../../kinds/cdi/clone-source.ts'
 import { claimDiskSize } from '../machines/claim-disk.ts'
 import type { StatePaths } from '../state.ts'
+import { likeRoot } from '../volumes/copy-tree.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
 import type { EventRecorder } from '../workload.ts'
 import { ImportError } from './failure.ts'
@@ -165,7 +166,7 @@ export function createImporter(options: ImporterOptions): Importer {
     try {
       await put(claim, order, material, job)
       // Whoever used the source meanwhile may have changed it under the copy.
-      if (source) materials.checkUnused(source)
+      if (source) materials.checkSame(source)
       await finish(claim, order)
     } catch (error) {
       await failed(claim, error as Error).catch((cause) => log.warn('cannot tell of a failed import', { error: cause }))
@@ -202,7 +203,9 @@ export function createImporter(options: ImporterOptions): Importer {
         void note(claim, progressNotes(percent)).catch(() => {})
       })
       job.ending.signal.throwIfAborted()
-      await publish(join(directory, 'out'), bound.path)
+      const made = join(directory, 'out')
+      await publish(made, bound.path)
+      if (material.kind === 'tree') await likeRoot(made, bound.path)
     } finally {
       await rm(base, { recursive: true, force: true })
     }

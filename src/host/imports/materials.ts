@@ -6,7 +6,9 @@ import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
 import type { CloneSource } from '../../kinds/cdi/clone-source.ts'
 import { normalizeImageName } from '../../kinds/core/image-name.ts'
+import { restorable, snapshotGroup } from '../../kinds/volumesnapshot/references.ts'
 import type { Image, ImagePullAuth, Images } from '../images/images.ts'
+import type { SnapshotStore } from '../volume-snapshots/snapshot-store.ts'
 import { VolumeNotReady, type Volumes } from '../volumes/volumes.ts'
 import { ImportError } from './failure.ts'
 import type { HttpOrder, Order, RegistryOrder } from './order.ts'
@@ -14,12 +16,15 @@ import type { Material } from './perform.ts'
 import { usersOf } from './users.ts'
 
 const core = (resource: string): ResourceRef => ({ group: '', version: 'v1', resource })
+const snapshotting = (resource: string): ResourceRef => ({ group: snapshotGroup, version: 'v1', resource })
 
 export interface MaterialTools {
   client: Client
   informers: InformerFactory
   images: Pick<Images, 'find' | 'pull' | 'containerDisk'>
   volumes: Pick<Volumes, 'claimPath'>
+  /** The data of snapshots of volumes. */
+  snapshots: Pick<SnapshotStore, 'data'>
   clusterDomain: string
   /** 'amd64' or 'arm64'. */
   architecture: string
@@ -31,6 +36,10 @@ export function createMaterials(tools: MaterialTools) {
   const users: { pods: Informer; machines: Informer } = {
     pods: informers.informer(core('pods')),
     machines: informers.informer({ group: 'kubevirt.io', version: 'v1', resource: 'virtualmachineinstances' }),
+  }
+  const kept: { snapshots: Informer; contents: Informer } = {
+    snapshots: informers.informer(snapshotting('volumesnapshots')),
+    contents: informers.informer(snapshotting('volumesnapshotcontents')),
   }
 
   async function keysOf(kind: 'secrets' | 'configmaps', namespace: string, name: string): Promise<Map<string, string>> {
@@ -104,9 +113,25 @@ export function createMaterials(tools: MaterialTools) {
   }
 
   async function clone(source: CloneSource): Promise<Material> {
+    if (source.isSnapshot) return { kind: 'tree', path: snapshotData(source) }
     checkUnused(source)
     const { path } = await tools.volumes.claimPath(source.namespace, source.name)
     return { kind: 'tree', path }
+  }
+
+  /** @throws VolumeNotReady when there is none */
+  function snapshotData({ namespace, name }: CloneSource): string {
+    const found = restorable(name, kept.snapshots.get(`${namespace}/${name}`), (content) => kept.contents.get(content))
+    if (typeof found === 'string') throw new VolumeNotReady(found, 'CloneWithoutSource')
+    const data = tools.snapshots.data(found.handle)
+    if (data === undefined) throw new ImportError(`the data of snapshot ${namespace}/${name} is not on this machine`)
+    return data
+  }
+
+  /** @throws VolumeNotReady when it may have changed, or gone, under a copy */
+  function checkSame(source: CloneSource): void {
+    if (source.isSnapshot) snapshotData(source)
+    else checkUnused(source)
   }
 
   /** @throws VolumeNotReady when somebody may write to it */
@@ -116,7 +141,7 @@ export function createMaterials(tools: MaterialTools) {
   }
 
   return {
-    checkUnused,
+    checkSame,
     /** The image, pulled when it can be. @throws VolumeNotReady, ImportError */
     image,
     /** @throws VolumeNotReady for what may still come; ImportError */

@@ -69,7 +69,7 @@ export function orderFor(claim: StoredObject, volume: StoredObject | undefined):
 }
 
 function originOf({ source = {}, sourceRef }: any): Origin {
-  if (sourceRef || source.pvc) return { kind: 'clone' }
+  if (sourceRef || source.pvc || source.snapshot) return { kind: 'clone' }
   if (source.upload) return { kind: 'upload' }
   if (source.http) {
     const { url, secretRef, certConfigMap, checksum } = source.http

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseChecksum } from '../../kinds/cdi/checksum.ts'
 import { run } from '../exec.ts'
+import { copyTree } from '../volumes/copy-tree.ts'
 import { convert } from './convert.ts'
 import { type Download, download } from './download.ts'
 import { ImportError, tooSmall } from './failure.ts'
@@ -51,7 +52,10 @@ export async function perform(task: Task, signal: AbortSignal, report: (percent:
   await mkdir(work.out, { mode: 0o700 })
   const { material } = work
   if (material.kind === 'blank') return await blank(work)
-  if (material.kind === 'tree') return await copyTree(work, material.path)
+  if (material.kind === 'tree') {
+    report(0)
+    return await copyTree(material.path, work.out, { signal })
+  }
   if (material.kind === 'image') return await fromImage(work, material.path, material.format)
   const stream = material.kind === 'http' ? await received(work, material) : await uploaded(work, material.path)
   await (work.archive ? extract(work, stream) : store(work, stream))
@@ -67,13 +71,6 @@ async function blank(work: Work): Promise<void> {
     await file.close()
   }
   await finished(work)
-}
-
-/** Shares its blocks with the source where the file system can, else copies what is no hole. */
-async function copyTree({ out, signal, report }: Work, path: string): Promise<void> {
-  report(0)
-  await run(['cp', '-a', '--reflink=auto', '--sparse=always', '--', `${path}/.`, out], { timeoutMs: 6 * 3600_000 })
-  signal.throwIfAborted()
 }
 
 async function fromImage(work: Work, path: string, format: 'raw' | 'qcow2'): Promise<void> {

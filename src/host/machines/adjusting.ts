@@ -4,7 +4,9 @@
 import type { StoredObject } from '../../api/meta.ts'
 import { backoffDelay } from '../../base/retry.ts'
 import type { Volumes } from '../volumes/volumes.ts'
-import { plugDisks, pluggedOf } from './hotplug.ts'
+import { type PlugProblems, plugDisks, pluggedOf } from './hotplug.ts'
+import { isCardDue } from './hotplug-card-plan.ts'
+import { type CardPlugRooms, plugCards } from './hotplug-cards.ts'
 import { isPlugDue } from './hotplug-plan.ts'
 import type { Machine, Observer } from './machine.ts'
 import { isResizeDue, lookAtMemory, resize } from './resize.ts'
@@ -15,6 +17,8 @@ import { specOf } from './vmi.ts'
 export interface AdjustRooms {
   instance: string
   volumes: Volumes
+  network: CardPlugRooms['network']
+  sources: CardPlugRooms['sources']
   observer: Observer
   now: () => number
   ownUsers?: boolean
@@ -30,6 +34,7 @@ export function adjust(rooms: AdjustRooms, machine: Machine, object: StoredObjec
   if (!isDue(machine, object)) {
     machine.adjustFailures = 0
     machine.adjustAt = 0
+    machine.cardProblems = undefined
     return
   }
   if (rooms.now() < machine.adjustAt) return
@@ -51,6 +56,7 @@ export const adjustIn = (machine: Machine, now: number): number | undefined =>
 
 const isDue = (machine: Machine, object: StoredObject): boolean =>
   isPlugDue(specOf(object), pluggedOf(machine)) ||
+  isCardDue(specOf(object), machine.record.started) ||
   isResizeDue(specOf(object), machine.record.started) ||
   isDiskResizeDue(object, machine.record.started) ||
   machine.memoryMoved === true
@@ -58,7 +64,7 @@ const isDue = (machine: Machine, object: StoredObject): boolean =>
 /** True when something did not succeed. */
 async function work(rooms: AdjustRooms, machine: Machine, object: StoredObject): Promise<boolean> {
   const { user, uid } = machine.record
-  const { volumes, observer } = rooms
+  const { volumes, network, sources, observer } = rooms
   const owner = rooms.ownUsers === false || user === undefined ? undefined : { uid: user, gid: user }
   const hotplug = {
     volumes,
@@ -68,9 +74,25 @@ async function work(rooms: AdjustRooms, machine: Machine, object: StoredObject):
   }
   const limitAgain = () => limit({ instance: rooms.instance, log: observer.log }, machine, object)
   machine.plugProblems = await plugDisks(hotplug, machine, object)
+  const cards = { network, sources, tapOwner: owner?.uid ?? 0, changed: hotplug.changed }
+  const known = machine.cardProblems
+  machine.cardProblems = await plugCards(cards, machine, object)
+  tellOnce(hotplug.event, known, machine.cardProblems)
   machine.resizeProblems = await resize(machine, specOf(object), limitAgain)
   await resizeDisks(volumes, machine, object, hotplug.event)
   machine.memoryMoved = false
   await lookAtMemory(machine, limitAgain)
-  return machine.plugProblems.size > 0 || machine.resizeProblems.length > 0
+  return [machine.plugProblems.size, machine.cardProblems.size, machine.resizeProblems.length].some(
+    (count) => count > 0,
+  )
+}
+
+/** What is tried again and again is told when it is new. */
+function tellOnce(
+  event: (type: 'Warning', reason: string, message: string) => void,
+  before: PlugProblems | undefined,
+  problems: PlugProblems,
+): void {
+  for (const [name, { reason, message }] of problems)
+    if (before?.get(name)?.message !== message) event('Warning', reason, message)
 }

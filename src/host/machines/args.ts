@@ -2,7 +2,7 @@
 
 import { cpuOption } from './args-cpu.ts'
 import { memoryArgs, memoryBackend } from './args-memory.ts'
-import { networkArgs } from './args-network.ts'
+import { networkArgs, pluggedCardArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
 import { filesystemArgs } from './filesystems.ts'
 import { hostDeviceArgs } from './host-devices.ts'
@@ -28,6 +28,7 @@ export function qemuArgs(plan: MachinePlan): string[] {
     ...hotplugPortArgs(plan),
     ...growthArgs(plan.growth),
     ...pluggedArgs(plan),
+    ...pluggedCardArgs(plan),
     ...filesystemArgs(plan.spec),
     ...hostDeviceArgs(plan.hostDevices),
     ...deviceArgs(plan),

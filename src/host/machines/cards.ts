@@ -1,19 +1,23 @@
-// The network cards of a machine: the pod network's first, and one for each further network that its spec names.
+// The network cards of a machine: the pod network's first, and one for each further network that its spec names. In a guest
+// that goes on in another QEMU, those that it had.
 
 import type { StoredObject } from '../../api/meta.ts'
 import type { ConfList } from '../network/cni.ts'
 import type { Network } from '../network/network.ts'
+import { cardNamed, cardsLeft, coldCards, type PluggedCard } from './hotplug-card-plan.ts'
 import type { PreparedCard } from './plan.ts'
 import type { ProcessUser } from './process.ts'
 import type { StartedMachine } from './record.ts'
-import { hostnameOf, type Interface, interfacesOf, specOf } from './vmi.ts'
+import { hostnameOf, type Interface, interfacesOf, specOf, type VmiSpec } from './vmi.ts'
+import { Waiting } from './waiting.ts'
 
 export interface AttachedCards {
   netns: string
   /** When the first of them reaches the network. @throws Error when it cannot */
   joined: Promise<void>
   cards: PreparedCard[]
-  started: Pick<StartedMachine, 'network' | 'secondaries'>
+  started: Pick<StartedMachine, 'network' | 'secondaries' | 'cards'>
+  plugged: PluggedCard[]
 }
 
 interface CardRooms {
@@ -22,10 +26,33 @@ interface CardRooms {
   user?: ProcessUser
 }
 
-/** undefined: it has no card at all. */
-export async function attachCards(rooms: CardRooms, object: StoredObject): Promise<AttachedCards | undefined> {
+type Place = Pick<PreparedCard, 'card' | 'slot' | 'hot'>
+
+const coldPlaces = (spec: VmiSpec): Place[] => interfacesOf(spec).map((card, slot) => ({ card, slot }))
+
+/** What was plugged is as it was when it was; the others are as the spec says, also when they are to go. */
+function placesBefore(spec: VmiSpec, before: StartedMachine): Place[] {
+  const left = cardsLeft(spec, before).map(({ name, index: slot }): Place => {
+    const card = cardNamed(spec, name)
+    if (card) return { card, slot }
+    throw new Waiting('ResumeFailed', `interface ${name} is in the guest and not in spec.template: add it there again`)
+  })
+  const hot = before.plugged?.cards?.map(({ card, id, port, name, state }): Place => {
+    if (state === 'ready') return { card, hot: { id, port } }
+    throw new Waiting('ResumeFailed', `interface ${name} was not whole in the guest when it was saved`)
+  })
+  return [...left, ...(hot ?? [])]
+}
+
+/** `before`: what the guest had in another QEMU. undefined: it has no card at all. */
+export async function attachCards(
+  rooms: CardRooms,
+  object: StoredObject,
+  before?: StartedMachine,
+): Promise<AttachedCards | undefined> {
   const spec = specOf(object)
-  const cards = interfacesOf(spec)
+  const places = before ? placesBefore(spec, before) : coldPlaces(spec)
+  const cards = places.map(({ card }) => card)
   if (!cards.length) return undefined
   const sourceOf = ({ name }: Interface) => spec.networks?.find((one) => one.name === name)
   const first = cards.find((card) => !sourceOf(card)?.multus)
@@ -57,23 +84,24 @@ export async function attachCards(rooms: CardRooms, object: StoredObject): Promi
     },
   })
   const joined = new Map(network.secondaries.map((one) => [one.name, one]))
+  const cold = network.secondaries.filter(({ name }) => places.some(({ card, hot }) => card.name === name && !hot))
   return {
     netns: network.netns,
     joined: network.joined,
-    cards: cards.map((card) => {
-      const { tap, mac, mtu } = joined.get(card.name) ?? network
-      return { card, tap, mac, mtu }
+    cards: places.map((place) => {
+      const { tap, mac, mtu } = joined.get(place.card.name) ?? network
+      return { ...place, tap, mac, mtu }
     }),
     started: {
       network: first && { address: network.address, mac: network.mac },
-      ...(network.secondaries.length && {
-        secondaries: network.secondaries.map(({ name, mac, podInterface, addresses }) => ({
-          name,
-          mac,
-          podInterface,
-          addresses,
-        })),
+      cards: before ? coldCards(spec, before) : cards.map(({ name }) => name),
+      ...(cold.length && {
+        secondaries: cold.map(({ name, mac, podInterface, addresses }) => ({ name, mac, podInterface, addresses })),
       }),
     },
+    plugged: (before?.plugged?.cards ?? []).map((plug) => {
+      const { name: _, ...where } = joined.get(plug.name)!
+      return { ...plug, joined: where }
+    }),
   }
 }

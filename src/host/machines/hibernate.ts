@@ -3,8 +3,10 @@
 // a state that is whole.
 
 import type { StoredObject } from '../../api/meta.ts'
+import { equalJson } from '../../api/walk/plain.ts'
 import { resumeAnnotation, savedAnnotation } from '../../kinds/kubevirt/hibernation.ts'
 import { ephemeralVolumesOf, fixedPart } from '../../kinds/kubevirt/live-changes.ts'
+import { cardsOf } from '../../kinds/kubevirt/live-networks.ts'
 import type { Accelerator } from './accelerator.ts'
 import { type Machine, type Observer, pausedBy, refresh } from './machine.ts'
 import { isAlive, killAndWait } from './process.ts'
@@ -26,6 +28,11 @@ function requirePluggedWhole({ metadata }: StoredObject, { record }: Machine): v
     if (ephemeral.has(name))
       throw new Error(`volume ${name} was added to the instance alone: remove it, or add it to spec.template`)
   }
+  for (const { name, state } of record.started?.plugged?.cards ?? [])
+    if (state !== 'ready') throw new Error(`interface ${name} is being plugged into the guest`)
+  // Without ports what comes behind an empty place would move up.
+  if (record.started?.plugged?.emptied?.some(({ express }) => !express))
+    throw new Error('an interface was taken out of a machine that is no q35: restart it first')
 }
 
 /** Saves a machine that runs and ends its QEMU. @throws Error; the guest runs on then. */
@@ -64,14 +71,29 @@ export async function hibernate(
   saved.collect(owner, machine.directory)
 }
 
+/** Whatever the order of fields: what was plugged came by another way than what was there from the start. */
+export const isSameHardware = (saved: string, today: string): boolean =>
+  equalJson(JSON.parse(fixedHardware(saved)), JSON.parse(fixedHardware(today)))
+
 /** Without what may change while the guest runs, and so while it does not. */
 function fixedHardware(text: string): string {
-  const { domain, ...rest } = fixedPart(JSON.parse(text))
+  const spec = JSON.parse(text)
+  const { domain, ...rest } = fixedPart(spec)
   const { resources: _, cpu, memory, ...devices } = domain
   // The room to grow is that of the saved guest, whatever the template's would be now.
   const { maxSockets: __, ...processors } = cpu
   const { maxGuest: ___, ...pages } = memory
-  return JSON.stringify({ ...rest, domain: { ...devices, cpu: processors, memory: pages } })
+  return JSON.stringify({ ...rest, domain: { ...devices, cpu: processors, memory: pages }, cards: wiring(spec) })
+}
+
+/** Cards and networks in any order, as what was plugged came last; cables may be pulled meanwhile. */
+function wiring(spec: unknown): object {
+  const { interfaces, networks } = cardsOf(spec)
+  const byName = (one: any, other: any) => (one.name < other.name ? -1 : 1)
+  return {
+    interfaces: interfaces.map(({ state: _, ...card }) => card).sort(byName),
+    networks: networks.toSorted(byName),
+  }
 }
 
 /** The saved state from which an instance is to go on. @throws Waiting when it is to, and cannot */
@@ -89,7 +111,7 @@ export function stateToResume(
   const state = saved.find(owner)
   if (!state)
     throw new Waiting('ResumeFailed', discard('the saved state of this machine is gone: put its directory back'))
-  if (fixedHardware(state.hardware) !== fixedHardware(hardwareOf(spec)))
+  if (!isSameHardware(state.hardware, hardwareOf(spec)))
     throw new Waiting(
       'ResumeFailed',
       discard('spec.template was changed while the machine was hibernated: change domain, networks and volumes back'),

@@ -1,9 +1,11 @@
 // Which disks of a machine that runs are to be plugged and unplugged, and where each goes. Pure.
 
 import { claimOfVolume, hotVolumes } from '../../kinds/kubevirt/live-changes.ts'
+import { takesPlugs } from '../../kinds/kubevirt/live-networks.ts'
 import { blockdev, deviceValues } from './args-storage.ts'
+import type { EmptySlot, PluggedCard } from './hotplug-card-plan.ts'
 import { Inexpressible, option } from './option.ts'
-import { isQ35, type MachinePlan, type PreparedDisk } from './plan.ts'
+import { isQ35, isQ35Type, type MachinePlan, type PreparedDisk } from './plan.ts'
 import { busOf, coldDisks, type Disk, diskTargets, nextTarget, type VmiSpec, type Volume } from './vmi.ts'
 import { Waiting } from './waiting.ts'
 
@@ -32,6 +34,9 @@ export interface Plugged {
   /** The port of the SCSI controller, when that was plugged. */
   scsiPort?: string
   disks: PluggedDisk[]
+  cards?: PluggedCard[]
+  /** Cards that it was started with, and has no more. */
+  emptied?: EmptySlot[]
 }
 
 export const nothingPlugged: Plugged = { next: 1, disks: [] }
@@ -41,9 +46,6 @@ export const scsiId = 'scsi'
 
 const portCount = 8
 const ports = Array.from({ length: portCount }, (_, index) => `hot${index}`)
-
-const takesPlugs = ({ domain }: VmiSpec): boolean =>
-  domain.devices?.disableHotplug !== true && domain.features?.acpi?.enabled !== false
 
 /** Empty ports, all in one slot: a q35 guest takes new devices only behind a port. */
 export function hotplugPortArgs(plan: MachinePlan): string[] {
@@ -107,15 +109,17 @@ export function driveOf(spec: VmiSpec, name: string): string {
 
 export const hasScsi = (spec: VmiSpec): boolean => coldDisks(spec).some((disk) => busOf(disk) === 'scsi')
 
-/** A place for a device on the PCI bus. @throws Inexpressible when every port is taken */
-export function freePlace(spec: VmiSpec, plugged: Plugged): string {
+/** A place for a device on the PCI bus; memory has its own. @throws Inexpressible when every port is taken */
+export function freePlace(spec: VmiSpec, plugged: Plugged, memoryPort?: string): string {
   if (!takesPlugs(spec)) throw new Inexpressible('the machine takes no plugs: disableHotplug is set, or ACPI is off')
-  const type = spec.domain.machine?.type || 'q35'
-  if (type !== 'q35' && !type.startsWith('pc-q35')) return 'pci.0'
-  const taken = new Set([plugged.scsiPort, ...plugged.disks.map(({ port }) => port)])
+  if (!isQ35Type(spec.domain.machine?.type)) return 'pci.0'
+  const { scsiPort, disks, cards = [] } = plugged
+  const taken = new Set([scsiPort, memoryPort, ...[...disks, ...cards].map(({ port }) => port)])
   const free = ports.find((port) => !taken.has(port))
   if (free) return free
-  throw new Inexpressible(`all ${portCount} ports for devices are taken: use bus scsi, or remove a volume`)
+  throw new Inexpressible(
+    `all ${portCount} ports for devices are taken: use bus scsi, or remove a volume or an interface`,
+  )
 }
 
 /** The name that the status gives a plugged disk: the first of its kind that is free. */

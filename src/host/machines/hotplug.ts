@@ -66,12 +66,16 @@ export async function plugDisks(rooms: HotplugRooms, machine: Machine, object: S
 
 export const pluggedOf = ({ record }: Machine): Plugged => record.started?.plugged ?? nothingPlugged
 
-function note(machine: Machine, change: (plugged: Plugged) => Plugged): void {
+export function note(machine: Machine, change: (plugged: Plugged) => Plugged): void {
   const { started } = machine.record
   if (!started) throw new Error('the machine does not run')
   machine.record = { ...machine.record, started: { ...started, plugged: change(pluggedOf(machine)) } }
   writeRecord(machine.directory, machine.record)
 }
+
+/** A port that nothing is behind. @throws Inexpressible when there is none */
+export const placeFor = (machine: Machine, spec: VmiSpec): string =>
+  freePlace(spec, pluggedOf(machine), machine.record.started?.growth?.memory?.port)
 
 const noteDisk = (machine: Machine, id: number, state: PluggedDisk['state']): void =>
   note(machine, (plugged) => ({
@@ -79,7 +83,7 @@ const noteDisk = (machine: Machine, id: number, state: PluggedDisk['state']): vo
     disks: plugged.disks.map((one) => (one.id === id ? { ...one, state } : one)),
   }))
 
-function qmpOf({ qmp, record }: Machine): Qmp {
+export function qmpOf({ qmp, record }: Machine): Qmp {
   if (!qmp) throw new Error(`the machine ${record.name} does not answer`)
   return qmp
 }
@@ -100,7 +104,7 @@ async function plug(
     claim,
     config,
     disk,
-    port: disk.cdrom || busOf(disk) === 'scsi' ? undefined : freePlace(spec, before),
+    port: disk.cdrom || busOf(disk) === 'scsi' ? undefined : placeFor(machine, spec),
     target: targetFor(spec, before, disk),
     capacityBytes: bound.capacityBytes,
     readOnly: disk.cdrom !== undefined || bound.readOnly || disk.disk?.readonly === true || isReadOnly(volume),
@@ -158,7 +162,7 @@ async function takeOut(rooms: HotplugRooms, machine: Machine, spec: VmiSpec, plu
   noteDisk(machine, plugged.id, 'leaving')
   rooms.changed()
   if (plugged.disk.cdrom) await eject(qmp, driveOf(spec, plugged.name), nodeOf(plugged))
-  else await unplug(qmp, `${nodeOf(plugged)}-device`, plugged.name)
+  else await unplug(qmp, `${nodeOf(plugged)}-device`, 'VolumeDetaching', `volume ${plugged.name}`)
   await unless(/Failed to find node/, qmp.execute('blockdev-del', { 'node-name': nodeOf(plugged) }))
   await unless(/not found|No such file/i, qmp.execute('remove-fd', { 'fdset-id': plugged.id }))
   note(machine, (known) => ({ ...known, disks: known.disks.filter(({ id }) => id !== plugged.id) }))
@@ -173,11 +177,10 @@ async function eject(qmp: Qmp, id: string, node: string): Promise<void> {
 }
 
 /** A PCI device goes when the guest has let go of it. */
-async function unplug(qmp: Qmp, id: string, volume: string): Promise<void> {
+export async function unplug(qmp: Qmp, id: string, reason: string, what: string): Promise<void> {
   await unless(/not found|already in the process/, qmp.execute('device_del', { id }))
   for (let waited = 0; await isThere(qmp, id); waited += pollMs) {
-    if (waited >= goneMs)
-      throw new Waiting('VolumeDetaching', `the guest has not let go of volume ${volume} yet; it is asked again`)
+    if (waited >= goneMs) throw new Waiting(reason, `the guest has not let go of ${what} yet; it is asked again`)
     await new Promise((resolve) => setTimeout(resolve, pollMs))
   }
 }
@@ -188,7 +191,7 @@ export async function isThere(qmp: Qmp, id: string): Promise<boolean> {
 }
 
 /** What QEMU refuses in such words is done already. */
-async function unless(words: RegExp, work: Promise<unknown>): Promise<void> {
+export async function unless(words: RegExp, work: Promise<unknown>): Promise<void> {
   await work.catch((error) => {
     if (!(error instanceof QmpError) || !words.test(error.message)) throw error
   })
@@ -198,7 +201,7 @@ async function unless(words: RegExp, work: Promise<unknown>): Promise<void> {
 async function plugScsi(machine: Machine, spec: VmiSpec): Promise<void> {
   const qmp = qmpOf(machine)
   if (await isThere(qmp, scsiId)) return
-  const scsiPort = pluggedOf(machine).scsiPort ?? freePlace(spec, pluggedOf(machine))
+  const scsiPort = pluggedOf(machine).scsiPort ?? placeFor(machine, spec)
   note(machine, (plugged) => ({ ...plugged, scsiPort }))
   await qmp.execute('device_add', { driver: 'virtio-scsi-pci', id: scsiId, bus: scsiPort })
 }

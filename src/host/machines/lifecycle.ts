@@ -188,6 +188,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       await migrations.giveUp(machine, 'the machine was removed')
       letGo(machine)
       await machine.ending
+      // What is just being plugged has a network of its own to leave.
+      await machine.adjusting
     }
     for (const one of processesBelow(paths.machines).get(uid) ?? []) await killAndWait(one)
     await options.network.detachMachine(uid)

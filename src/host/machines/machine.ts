@@ -53,6 +53,7 @@ export interface Machine {
   adjustAt: number
   adjustFailures: number
   plugProblems?: PlugProblems
+  cardProblems?: PlugProblems
   resizeProblems?: ResizeProblem[]
   /** The guest took memory, or gave some back, since it was last looked at. */
   memoryMoved?: boolean

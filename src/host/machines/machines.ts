@@ -224,7 +224,7 @@ export function createMachines(options: MachinesOptions): Machines {
       [
         ...[...machines.values()].filter(isRunning).map(({ record }) => record.started),
         ...saved.all().map(([, state]) => state.started),
-        ...snapshots.all().map(([, taken]) => taken.memory?.started),
+        ...snapshots.all().map((content) => snapshots.find(content)?.memory?.started),
       ].flatMap((started) => started?.sharedDisks ?? []),
     sync: (object: StoredObject): Promise<SyncResult> => lifecycle.sync(object),
     stopped: (uid) => lifecycle.stopped(uid),

@@ -16,7 +16,7 @@ interface Obstacle {
 export function obstacle(object: StoredObject, started: StartedMachine): Obstacle | undefined {
   const { domain } = specOf(object)
   const devices: Record<string, any> = domain.devices ?? {}
-  const [further] = started.secondaries ?? []
+  const [further] = [...(started.secondaries ?? []), ...(started.plugged?.cards ?? [])]
   if (further)
     return {
       reason: 'InterfaceNotLiveMigratable',

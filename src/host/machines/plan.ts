@@ -2,6 +2,7 @@
 
 import type { NumaNode } from './args-memory.ts'
 import type { HostDevice } from './host-devices.ts'
+import type { EmptySlot } from './hotplug-card-plan.ts'
 import type { PluggedDisk } from './hotplug-plan.ts'
 import type { KernelBoot } from './kernel-boot.ts'
 import type { Growth, Room } from './resize-plan.ts'
@@ -40,6 +41,10 @@ export interface PreparedCard {
   tap: string
   mac: string
   mtu: number
+  /** Its place among the cards that the guest is started with; absent: that in the list. */
+  slot?: number
+  /** It was plugged into a guest that goes on in another QEMU. */
+  hot?: { id: number; port: string }
 }
 
 export interface Firmware {
@@ -65,8 +70,10 @@ export interface MachinePlan {
   plugged?: PreparedPlug[]
   /** The port of a SCSI controller that was plugged. */
   scsiPort?: string
-  /** Network cards, in the order of the spec. */
+  /** Network cards, in the order of the spec; then those that were plugged. */
   cards: PreparedCard[]
+  /** Places of cards that were taken out while it ran, when it goes on in another QEMU. */
+  emptied?: EmptySlot[]
   /** Absent: SeaBIOS. */
   firmware?: Firmware
   /** Booted instead of a disk. */
@@ -80,10 +87,9 @@ export interface MachinePlan {
   resuming?: boolean
 }
 
-export const isQ35 = (plan: MachinePlan): boolean => {
-  const type = plan.spec.domain.machine?.type || 'q35'
-  return type === 'q35' || type.startsWith('pc-q35')
-}
+export const isQ35Type = (type: string | undefined): boolean => !type || type === 'q35' || type.startsWith('pc-q35')
+
+export const isQ35 = (plan: MachinePlan): boolean => isQ35Type(plan.spec.domain.machine?.type)
 
 /** Names in the machine's directory, which is QEMU's working directory. */
 export const machineFiles = {

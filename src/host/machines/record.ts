@@ -26,7 +26,9 @@ export interface StartedMachine {
   memoryBytes: number
   topology: Topology
   network?: { address: string; mac: string }
-  /** Cards on further networks. */
+  /** Names of the cards that it was started with, in order. */
+  cards?: string[]
+  /** Those of them that are on further networks, and that it still has. */
   secondaries?: { name: string; mac: string; podInterface: string; addresses: string[] }[]
   hostDevices?: HostDevice[]
   /** Processors that it has for itself. */
@@ -40,6 +42,8 @@ export interface StartedMachine {
   /** What was plugged since; `topology` is what it has by now, `memoryBytes` what it started with. */
   plugged?: Plugged
   growth?: Growth
+  /** Cards whose cable is pulled. */
+  linksDown?: string[]
 }
 
 export interface MachineRecord {

@@ -39,6 +39,7 @@ export function createReport(options: Pick<LifecycleOptions, 'observer' | 'log' 
       frozen: isFrozen(machine),
       migration: machine.migration,
       plugProblems: machine.plugProblems,
+      cardProblems: machine.cardProblems,
       resizeProblems: machine.resizeProblems,
     }
   }

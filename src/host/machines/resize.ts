@@ -1,8 +1,7 @@
 // A machine that grows, and gives back, while it runs: processors by hotplug, memory by a virtio-mem device behind a port
 // of its own. Written down before each step, as what is plugged is.
 
-import { isThere, pluggedOf } from './hotplug.ts'
-import { freePlace } from './hotplug-plan.ts'
+import { isThere, placeFor } from './hotplug.ts'
 import { agentOf, type Machine } from './machine.ts'
 import { type Qmp, QmpError } from './qmp.ts'
 import { type StartedMachine, writeRecord } from './record.ts'
@@ -144,7 +143,7 @@ async function setMemory(machine: Machine, spec: VmiSpec, requested: number, lim
   }
   const { room: most, memoryBytes } = machine.record.started!
   const room = (most?.maxMemoryBytes ?? memoryBytes) - memoryBytes
-  const port = memory?.port ?? freePlace(spec, pluggedOf(machine))
+  const port = memory?.port ?? placeFor(machine, spec)
   noteMemory(requested, port, room)
   limit()
   const forget = () => note(machine, (started) => ({ growth: { ...growthOf(started), memory: undefined } }))

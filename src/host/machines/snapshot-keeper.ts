@@ -17,7 +17,7 @@ import type { Volumes } from '../volumes/volumes.ts'
 import { ensureClaimDisk } from './claim-disk.ts'
 import type { Machines } from './machines.ts'
 import { createSavedStates } from './saved-states.ts'
-import { copyDisk, createSnapshotFiles } from './snapshot-files.ts'
+import { copyDisk, createSnapshotFiles, type SnapshotFiles } from './snapshot-files.ts'
 import { restoreMemory } from './snapshot-memory.ts'
 
 export interface SnapshotKeeperOptions {
@@ -67,20 +67,20 @@ export async function keepSnapshots(options: SnapshotKeeperOptions): Promise<{ s
     changed: (object) => {
       if (!object.status?.creationTime) enqueue('content')(object)
     },
-    removed: (last) => files.forget(last.metadata.uid),
+    removed: (last) => void files.forget(last.metadata.uid).catch((error) => log.warn('cannot remove', { error })),
   })
   claims.addHandler({ changed: filling('claim'), removed: () => {} })
   machines.addHandler({ changed: filling('machine'), removed: () => {} })
   await contents.synced()
   const known = new Set(contents.list().map((content) => content.metadata.uid))
-  for (const [content] of files.all()) if (!known.has(content)) files.forget(content)
+  for (const content of files.all()) if (!known.has(content)) await files.forget(content)
   void Promise.all([claims.synced(), machines.synced()]).then(() => reconciler.start())
   return { stop: () => reconciler.stop() }
 }
 
 function createWork(
   { client, machines, volumes, paths }: SnapshotKeeperOptions,
-  files: ReturnType<typeof createSnapshotFiles>,
+  files: SnapshotFiles,
   contents: Informer,
 ) {
   const saved = createSavedStates(paths.saved)
@@ -90,7 +90,7 @@ function createWork(
     try {
       if (!files.find(content.metadata.uid)) await fill(content)
     } catch (error) {
-      files.forget(content.metadata.uid)
+      await files.forget(content.metadata.uid)
       const message = (error as Error).message
       if (content.status?.error?.message !== message)
         await tell(content, { readyToUse: false, error: { time: formatTime(Date.now()), message } })

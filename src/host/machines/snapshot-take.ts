@@ -24,21 +24,45 @@ export interface SnapshotTaker {
 
 const instances = { group: 'kubevirt.io', version: 'v1', resource: 'virtualmachineinstances' }
 
-export const createSnapshotTaker = (options: {
+interface TakerOptions {
   machines: Map<string, Machine>
   observer: Observer
   client: Client
-}): SnapshotTaker => ({
-  async snapshot({ namespace, name }, { into, disks, memory }) {
-    const { machines, observer, client } = options
-    const machine = [...machines.values()].find(
-      ({ record }) => record.namespace === namespace && record.name === name && !record.result,
+}
+
+export function createSnapshotTaker(options: TakerOptions): SnapshotTaker {
+  /** The jobs of a QEMU have one set of names: whoever comes second waits. */
+  const turns = new WeakMap<Machine, Promise<unknown>>()
+
+  function inTurn<T>(machine: Machine, work: () => Promise<T>): Promise<T> {
+    const mine = (turns.get(machine) ?? Promise.resolve()).then(work)
+    turns.set(
+      machine,
+      mine.catch(() => {}),
     )
-    if (!machine) return 'off'
-    if (machine.starting || machine.saving || !isRunning(machine))
-      throw new Error(`${namespace}/${name} is on its way up or down: a snapshot waits for it`)
-    if (memory) return copyWithMemory(machine, observer, await client.get(instances, name, namespace), into, disks)
-    await copyLive(machine, observer, disks)
-    return 'copied'
-  },
-})
+    return mine
+  }
+
+  return {
+    async snapshot(named, order) {
+      const machine = [...options.machines.values()].find(
+        ({ record }) => record.namespace === named.namespace && record.name === named.name && !record.result,
+      )
+      return machine ? inTurn(machine, () => take(options, machine, order)) : 'off'
+    },
+  }
+}
+
+async function take(
+  { observer, client }: TakerOptions,
+  machine: Machine,
+  { into, disks, memory }: SnapshotOrder,
+): Promise<'off' | 'copied' | SavedState> {
+  const { namespace, name, result } = machine.record
+  if (result) return 'off'
+  if (machine.starting || machine.saving || !isRunning(machine))
+    throw new Error(`${namespace}/${name} is on its way up or down: a snapshot waits for it`)
+  if (memory) return copyWithMemory(machine, observer, await client.get(instances, name, namespace), into, disks)
+  await copyLive(machine, observer, disks)
+  return 'copied'
+}

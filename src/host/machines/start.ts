@@ -32,6 +32,7 @@ import { startFilesystems } from './filesystems.ts'
 import { prepareFirmware } from './firmware.ts'
 import { goOn, requireSame, stateToResume } from './hibernate.ts'
 import { asksForDevices, chooseDevices, giveGroups, type HostDevice, keyOf, takeInventory } from './host-devices.ts'
+import { setCables } from './hotplug-cards.ts'
 import { requireHugePages } from './huge-pages.ts'
 import { firmwareUuid } from './identity.ts'
 import { prepareKernel } from './kernel-boot.ts'
@@ -114,6 +115,7 @@ export async function startMachine(rooms: StartRooms, machine: Machine, object: 
     await settle(rooms, machine, specOf(object))
     if (resuming) await goOn(rooms.saved, machine, observer, resuming.owner)
     if (template) await goOnAsCopy(machine, observer, object, prepared.plan, template)
+    await setCables(machine, specOf(object))
   } catch (error) {
     const said = lastWords(machine.directory)
     await killAndWait(machine.record.process!)
@@ -176,7 +178,7 @@ export async function prepareMachine(
   const [disks, firmware, network, kernel, accelerator] = await settled([
     prepareDisks(rooms, object, uuid, machine.directory, signal, before),
     prepareFirmware(rooms, object, machine.directory, waiting),
-    attachCards(rooms, object),
+    attachCards(rooms, object, before),
     prepareKernel(rooms, object, signal),
     rooms.accelerator,
   ])
@@ -201,6 +203,7 @@ export async function prepareMachine(
     plugged: disks.plugged,
     scsiPort: before?.plugged?.scsiPort,
     cards: network?.cards ?? [],
+    emptied: before?.plugged?.emptied,
     firmware,
     hostDevices,
     ...(placement?.numa && { numa: placement.numa }),
@@ -226,7 +229,9 @@ export async function prepareMachine(
     sharedDisks: disks.shared,
     runtimeUser: rooms.user?.uid ?? process.getuid?.() ?? 0,
     ...(room && { room }),
-    ...(before?.plugged && { plugged: { ...before.plugged, disks: disks.plugged.map(({ plug }) => plug) } }),
+    ...(before?.plugged && {
+      plugged: { ...before.plugged, disks: disks.plugged.map(({ plug }) => plug), cards: network?.plugged },
+    }),
     ...(growth && { growth }),
   }
   return { plan, started, disks, network, accelerator }

@@ -6,6 +6,7 @@ import { formatTime } from '../../api/time.ts'
 import type { GuestInfo } from './agent.ts'
 import { credentialsCondition, type Outcome } from './credentials.ts'
 import type { PlugProblems } from './hotplug.ts'
+import { interfaceStatus } from './hotplug-card-status.ts'
 import { plugStatus } from './hotplug-status.ts'
 import type { Migration } from './machine.ts'
 import { dumpStatus, type MemoryDump } from './memory-dump.ts'
@@ -13,7 +14,7 @@ import { migratableCondition, migrationStatus } from './migratable.ts'
 import type { MachineResult, StartedMachine } from './record.ts'
 import { type ResizeProblem, resizeConditions } from './resize.ts'
 import { qosClass } from './resources.ts'
-import { interfacesOf, specOf } from './vmi.ts'
+import { specOf } from './vmi.ts'
 
 export type Phase = 'Pending' | 'Scheduling' | 'Scheduled' | 'Running' | 'WaitingForSync' | 'Succeeded' | 'Failed'
 
@@ -35,6 +36,8 @@ export interface Observed {
   migration?: Migration
   /** Why hotpluggable volumes are not where they should be. */
   plugProblems?: PlugProblems
+  /** Why cards are not as they should be. */
+  cardProblems?: PlugProblems
   /** What it could not be given. */
   resizeProblems?: ResizeProblem[]
 }
@@ -77,7 +80,7 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
       ...plugStatus(spec, started.plugged, observed.plugProblems),
       ...dumpStatus(spec, observed.dump),
     ],
-    ...(observed.phase === 'Running' && { interfaces: interfaces(object, started, observed.agent) }),
+    ...(observed.phase === 'Running' && { interfaces: interfaceStatus(spec, started, observed.agent) }),
   }
 }
 
@@ -101,32 +104,9 @@ function transitions(old: any, phase: Phase, now: number): object[] {
   return [...known, { phase, phaseTransitionTimestamp: formatTime(now) }]
 }
 
-function interfaces(object: StoredObject, { network, secondaries }: StartedMachine, agent?: GuestInfo): object[] {
-  const joined = new Map(secondaries?.map((one) => [one.name, one]))
-  return interfacesOf(specOf(object)).flatMap((card) => {
-    const secondary = joined.get(card.name)
-    if (!secondary && !network) return []
-    const { mac, addresses = [network!.address], podInterface = 'eth0' } = secondary ?? { mac: network!.mac }
-    const seen = agent?.interfaces.find((one) => one.mac?.toLowerCase() === mac.toLowerCase())
-    // On the pod network what others reach counts; elsewhere what the guest has, which nobody else may know.
-    const ips = secondary && seen?.addresses.length ? seen.addresses : addresses
-    return [
-      {
-        name: card.name,
-        ...(ips.length && { ipAddress: ips[0], ipAddresses: ips }),
-        mac,
-        infoSource: ['domain', ...(seen ? ['guest-agent'] : []), ...(secondary ? ['multus-status'] : [])].join(', '),
-        ...(seen && { interfaceName: seen.name }),
-        podInterfaceName: podInterface,
-        queueCount: 1,
-        linkState: card.state === 'down' ? 'down' : 'up',
-      },
-    ]
-  })
-}
-
 function conditions(object: StoredObject, observed: Observed, now: number): Condition[] {
-  const { started, problem, paused } = observed
+  const { started, paused } = observed
+  const problem = observed.problem ?? observed.cardProblems?.values().next().value
   const running = observed.phase === 'Running'
   const wanted: Omit<Condition, 'lastProbeTime' | 'lastTransitionTime'>[] = [ready(object, observed)]
   if (problem) wanted.push({ type: 'Synchronized', status: 'False', ...problem })

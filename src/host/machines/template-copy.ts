@@ -4,6 +4,7 @@
 import { openSync } from 'node:fs'
 import type { StoredObject } from '../../api/meta.ts'
 import type { Client } from '../../client/client.ts'
+import { netdevOf } from './args-network.ts'
 import { finish, type Machine, type Observer, refresh } from './machine.ts'
 import type { MachinePlan } from './plan.ts'
 import { firstFile, type ProcessIdentity, type ProcessUser } from './process.ts'
@@ -75,17 +76,18 @@ export async function goOnAsCopy(
   await loadRam(qmp, directory, bakedFiles(template).devices)
   await withoutMemory(qmp, false)
   const link = async (up: boolean) => {
-    for (const index of plan.cards.keys()) await qmp.execute('set_link', { name: `net${index}`, up })
+    for (const card of plan.cards) await qmp.execute('set_link', { name: netdevOf(card), up })
   }
   await link(false)
   await qmp.execute('cont')
-  const { network, secondaries = [] } = template.state.started
-  const before = [network?.mac, ...secondaries.map(({ mac }) => mac)]
+  const { network, secondaries = [], plugged } = template.state.started
+  const further = [...secondaries, ...(plugged?.cards ?? []).map(({ name, joined }) => ({ name, mac: joined?.mac }))]
+  const before = new Map(further.map(({ name, mac }) => [name, mac]))
   await giveIdentity(machine, {
     hostname: hostnameOf(object),
     uuid: plan.uuid,
-    macs: plan.cards.flatMap(({ mac }, index) => {
-      const from = before[index]
+    macs: plan.cards.flatMap(({ card, mac }) => {
+      const from = before.has(card.name) ? before.get(card.name) : network?.mac
       return from ? [{ from, to: mac }] : []
     }),
   })

@@ -1,5 +1,5 @@
 // Makes a template: a guest that boots with nothing but memory, is stopped where it waits for its Pod, and whose memory and
-// devices are kept. Its QEMU is nobody, has no network, gets only time that nobody else wants, and ends with this process.
+// devices are kept. Its QEMU is nobody, has no network, stands behind all others where processors are short, and ends with this process.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
@@ -25,7 +25,7 @@ import {
   templatesFolder,
 } from './templates.ts'
 
-/** A guest that boots only when nobody else wants the processor may take long. */
+/** A guest that stands behind all others may take long. */
 const patienceMs = 300_000
 const lookAgainMs = 100
 const freesMs = 5_000
@@ -100,7 +100,8 @@ function start(argv: string[], files: number[], cwd: string): ChildProcess {
     ...['--pdeathsig', 'KILL', '--reuid', `${bakingUser}`, '--regid', `${bakingUser}`, '--clear-groups'],
     ...['--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all'],
   ]
-  const words = ['--net', 'chrt', '--idle', '0', 'setpriv', ...nobody, ...argv]
+  // Not the idle class: on a machine that is never idle the template, which would spare it work, would never be made.
+  const words = ['--net', 'nice', '-n', '10', 'setpriv', ...nobody, ...argv]
   return spawn('unshare', words, { stdio: ['ignore', 'ignore', 'pipe', ...files], cwd })
 }
 

@@ -27,6 +27,8 @@ export interface MachineNamespaces {
   /** Removes the tap of that turn. Idempotent. */
   dropTap(uid: string, twin: boolean): Promise<void>
   detach(uid: string): Promise<void>
+  /** Where the machine's namespace is, or would be. */
+  pathOf(uid: string): string
   attached(): string[]
 }
 
@@ -176,6 +178,7 @@ export function machineNamespaces(instance: string, netnsDir: string, dhcpDir: s
   }
 
   return {
+    pathOf,
     attach: (uid, plan, names, membership) => inTurn(uid, () => attach(uid, plan, names, membership)),
     makeTap: (uid, twin, owner) => inTurn(uid, () => makeTap(uid, twin, owner)),
     dropTap: (uid, twin) => inTurn(uid, () => dropTap(uid, twin)),

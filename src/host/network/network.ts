@@ -40,8 +40,18 @@ export interface MachineNetworkRequest {
   /** Numeric user that owns the tap device, so that an unprivileged QEMU can open it. */
   tapOwner: number
   /** Further networks: their name in the machine's spec, and how their plugin is to be called. */
-  secondaries?: { name: string; conf: ConfList; mac?: string }[]
+  secondaries?: FurtherNetwork[]
   dns?: { nameservers?: string[]; searches?: string[]; options?: string[] }
+}
+
+export interface FurtherNetwork {
+  name: string
+  conf: ConfList
+  mac?: string
+}
+
+export interface PlugRequest extends Pick<MachineNetworkRequest, 'uid' | 'namespace' | 'name' | 'tapOwner'> {
+  secondary: FurtherNetwork
 }
 
 export interface Network {
@@ -62,6 +72,12 @@ export interface Network {
   /** The taps of two QEMUs of one machine take turns: makes or removes that of one turn. Idempotent. */
   makeMachineTap(uid: string, twin: boolean, owner: number): Promise<void>
   dropMachineTap(uid: string, twin: boolean): Promise<void>
+  /** The path of a machine's namespace; undefined where it has none. */
+  machineNamespace(uid: string): string | undefined
+  /** One more of the further networks, for a machine that has joined. Idempotent. */
+  plugMachine(request: PlugRequest): Promise<SecondaryNetwork>
+  /** Gives back what plugMachine, or attachMachine, took for one of them. Idempotent. */
+  unplugMachine(uid: string, network: string): Promise<void>
   /** Joins a Pod's namespace to further networks. Idempotent. */
   joinPod(
     uid: string,

@@ -12,7 +12,7 @@ import { type GatewaySettings, outerMtu, setUpGateway } from './gateway.ts'
 import { type Leases, openLeases } from './leases.ts'
 import { type Membership, machineNamespaces } from './machine-network.ts'
 import { macOf, planMachine, tap } from './machine-plan.ts'
-import type { MachineNetwork, MachineNetworkRequest, Network } from './network.ts'
+import type { FurtherNetwork, MachineNetwork, MachineNetworkRequest, Network, PlugRequest } from './network.ts'
 import { firewallWarning } from './other-firewalls.ts'
 import { machineRef } from './policies.ts'
 import { secondaryNetworks } from './secondary.ts'
@@ -122,14 +122,23 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     }
     const { netns, joined } = await namespaces.attach(request.uid, plan, names, membership)
     const { podPrefix: prefixLength, mac, guestAddress } = plan
-    const wanted = (request.secondaries ?? []).map((one) => ({
-      ...one,
-      mac: one.mac ?? macOf(instance, `${key}/${one.name}`),
-    }))
+    const wanted = (request.secondaries ?? []).map((one) => withMac(key, one))
     if (wanted.length) await joined
     const secondaries = wanted.length ? await secondary.attach(request.uid, netns, request.tapOwner, wanted) : []
     const { gateway: router } = gateway
     return { netns, joined, address, prefixLength, gateway: router, mtu, tap, mac, guestAddress, secondaries }
+  }
+
+  const withMac = (key: string, one: FurtherNetwork) => ({
+    ...one,
+    mac: one.mac ?? macOf(instance, `${key}/${one.name}`),
+  })
+
+  async function plugMachine({ uid, namespace, name, tapOwner, secondary: one }: PlugRequest) {
+    const netns = namespaces.pathOf(uid)
+    if (!existsSync(netns)) throw new Error('the machine was started without a network: restart it')
+    const [joined] = await secondary.attach(uid, netns, tapOwner, [withMac(`${namespace}/${name}`, one)])
+    return joined!
   }
 
   async function removeAll(): Promise<void> {
@@ -155,6 +164,9 @@ export function createNetwork(options: NetworkOptions): RunningNetwork {
     },
     makeMachineTap: (uid, twin, owner) => namespaces.makeTap(uid, twin, owner),
     dropMachineTap: (uid, twin) => namespaces.dropTap(uid, twin),
+    machineNamespace: (uid) => (existsSync(namespaces.pathOf(uid)) ? namespaces.pathOf(uid) : undefined),
+    plugMachine,
+    unplugMachine: (uid, network) => secondary.drop(uid, network),
     joinPod: (uid, netns, requests) => secondary.join(uid, netns, requests),
     leavePod: (uid) => secondary.leave(uid),
     releaseAddress: async (namespace, name) => addressBook().release(`${namespace}/${name}`),

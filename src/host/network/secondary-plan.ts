@@ -97,8 +97,12 @@ export function secondaryRules(plan: SecondaryPlan): string {
     ]),
     '}',
   ]
-  return `table netdev ${name} {\n}\ndelete table netdev ${name}\n${lines.join('\n')}\n`
+  return `${withoutRules(tap)}${lines.join('\n')}\n`
 }
+
+/** Harmless where there are none. */
+export const withoutRules = (tap: string): string =>
+  `table netdev tandem_${tap} {\n}\ndelete table netdev tandem_${tap}\n`
 
 export function secondaryDhcp(plan: SecondaryPlan, pidFile: string): string | undefined {
   const { tap, mac, mtu, address } = plan

@@ -23,6 +23,8 @@ import {
   secondaryDhcp,
   secondaryLinks,
   secondaryRules,
+  tapOf,
+  withoutRules,
 } from './secondary-plan.ts'
 
 export interface SecondaryRequest {
@@ -46,6 +48,8 @@ interface Joined {
   conf: ConfList
   interfaceName: string
   netns: string
+  /** Tells the taps of a namespace apart. */
+  place?: number
   result?: CniResult
 }
 
@@ -66,7 +70,10 @@ export interface SecondaryNetworks {
     netns: string,
     requests: { interfaceName: string; conf: ConfList; mac?: string }[],
   ): Promise<CniResult[]>
+  /** What was joined before, and is not asked for, stays. */
   attach(id: string, netns: string, tapOwner: number, requests: SecondaryRequest[]): Promise<SecondaryNetwork[]>
+  /** Gives one back, in a namespace that stays. */
+  drop(id: string, network: string): Promise<void>
   /** Gives everything back; the namespace may be gone. */
   leave(id: string): Promise<void>
   /** Bridges that were not there before their first network, once nothing hangs on them. */
@@ -122,25 +129,25 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
     netns: string,
     requests: { interfaceName: string; conf: ConfList; mac?: string }[],
   ) {
-    const before = read(id)
     const links = await linksIn(netns)
     const joined: Joined[] = []
     for (const { interfaceName, conf, mac } of requests) {
-      const known = before.find((one) => one.interfaceName === interfaceName)
+      const others = read(id).filter((one) => one.interfaceName !== interfaceName)
+      const known = read(id).find((one) => one.interfaceName === interfaceName)
       const there = known?.result && known.netns === netns && links.some(({ ifname }) => ifname === interfaceName)
       if (known && there) {
         joined.push(known)
         continue
       }
       if (known) await leaveOne(id, known)
-      const one: Joined = { conf: kept(conf, mac), interfaceName, netns }
+      const one: Joined = { conf: kept(conf, mac), interfaceName, netns, place: freePlace(others) }
       joined.push(one)
-      write(id, joined)
+      write(id, [...others, one])
       noteBridge(conf)
       one.result = await addToNetwork(one.conf, { containerId: id, netns, interfaceName })
-      write(id, joined)
+      write(id, [...others, one])
     }
-    return joined.map(({ result }) => result ?? {})
+    return joined
   }
 
   async function leaveOne(id: string, { conf, interfaceName, netns }: Joined): Promise<void> {
@@ -154,12 +161,13 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
       conf: withoutDhcp(conf),
       mac,
     }))
-    const results = await joinAll(id, netns, wanted)
+    const joined = await joinAll(id, netns, wanted)
     const links = await linksIn(netns)
     const attached: SecondaryNetwork[] = []
-    for (const [place, { name, mac }] of requests.entries()) {
+    for (const [index, { name, mac }] of requests.entries()) {
+      const { place = index, result = {} } = joined[index]!
       const link = links.find(({ ifname }) => ifname === podInterfaceOf(name)) as { mtu?: number } | undefined
-      const plan = planSecondary(name, place, results[place]!, { mac, mtu: link?.mtu ?? 1500, tapOwner })
+      const plan = planSecondary(name, place, result, { mac, mtu: link?.mtu ?? 1500, tapOwner })
       await make(id, netns, plan, links)
       const { podInterface, tap, mtu, address } = plan
       attached.push({ name, podInterface, tap, mac: plan.mac, mtu, addresses: address ? [address.address] : [] })
@@ -176,6 +184,22 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
     if (plan.address) await serve(options.dhcpDir, key, netns, (pidFile) => config(pidFile)!)
   }
 
+  async function drop(id: string, network: string): Promise<void> {
+    const one = read(id).find(({ interfaceName }) => interfaceName === podInterfaceOf(network))
+    if (!one) return
+    const tap = tapOf(network)
+    await stopDhcp(options.dhcpDir, `${id}.${tap}`)
+    await leaveOne(id, one)
+    if (existsSync(one.netns)) {
+      await run(inside(one.netns, 'ip', 'link', 'delete', 'dev', tap), { allowFailure: true })
+      await run(inside(one.netns, 'nft', '-f', '-'), { input: withoutRules(tap) })
+    }
+    write(
+      id,
+      read(id).filter(({ interfaceName }) => interfaceName !== one.interfaceName),
+    )
+  }
+
   async function leave(id: string): Promise<void> {
     for (const one of read(id).toReversed()) {
       await stopDhcp(options.dhcpDir, `${id}.tap${one.interfaceName.slice(3)}`)
@@ -185,7 +209,19 @@ export function secondaryNetworks(options: SecondaryOptions): SecondaryNetworks 
     rmSync(fileOf(id), { force: true })
   }
 
-  return { join: joinAll, attach, leave, removeBridges }
+  return {
+    join: async (id, netns, requests) => (await joinAll(id, netns, requests)).map(({ result }) => result ?? {}),
+    attach,
+    drop,
+    leave,
+    removeBridges,
+  }
+}
+
+/** What a former Tandem joined has the place of its turn. */
+function freePlace(others: Joined[]): number {
+  const taken = new Set(others.map(({ place }, index) => place ?? index))
+  for (let place = 0; ; place++) if (!taken.has(place)) return place
 }
 
 const inside = (netns: string, ...argv: string[]) => ['nsenter', `--net=${netns}`, ...argv]

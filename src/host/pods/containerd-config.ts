@@ -4,6 +4,8 @@ export interface RuntimeHandler {
   /** "io.containerd.runc.v2" */
   type: string
   options?: Record<string, string | boolean>
+  /** Annotations of Pods that it is told of. */
+  podAnnotations?: string[]
 }
 
 /** Each layer goes through it before it is unpacked (host/images/layer-filter.ts). */
@@ -76,6 +78,7 @@ function runtimeTable(name: string, handler: RuntimeHandler): string[] {
     '',
     `[${table}]`,
     `runtime_type = ${quoted(handler.type)}`,
+    ...(handler.podAnnotations ? [`pod_annotations = ${JSON.stringify(handler.podAnnotations)}`] : []),
     ...(options.length ? ['', `[${table}.options]`] : []),
     ...options.map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
   ]

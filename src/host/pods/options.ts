@@ -23,7 +23,7 @@ export interface PodsOptions {
   client: Client
   volumes: Volumes
   images: Images
-  network: Pick<Network, 'resolver' | 'protect' | 'joinPod' | 'leavePod'>
+  network: Pick<Network, 'resolver' | 'protect' | 'joinPod' | 'leavePod' | 'machineNamespace'>
   record: EventRecorder
   node: NodeFacts
   clusterDomain: string

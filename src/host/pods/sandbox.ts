@@ -4,6 +4,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import type { StoredObject } from '../../api/meta.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
+import { besideHandler, netnsOfMachine, wantsMachineNetwork } from './beside/beside-machine.ts'
 import { parseResolvConf, podResolver } from './dns.ts'
 import { joinFurtherNetworks } from './further-networks.ts'
 import type { ImageVolumes } from './image-volumes.ts'
@@ -43,6 +44,7 @@ export async function mountVolumes(shared: Shared, images: ImageVolumes, pod: Po
 }
 
 async function runtimeHandler(shared: Shared, pod: PodObject): Promise<string> {
+  if (wantsMachineNetwork(pod)) return besideHandler
   const name = pod.spec.runtimeClassName
   if (!name) return ''
   const ref = { group: 'node.k8s.io', version: 'v1', resource: 'runtimeclasses' }
@@ -53,6 +55,7 @@ async function runtimeHandler(shared: Shared, pod: PodObject): Promise<string> {
 
 /** The same for each call while the Pod lives: containers are made with it, too. */
 export async function configOfSandbox(shared: Shared, pod: PodObject, attempt: number): Promise<SandboxConfig> {
+  const netns = wantsMachineNetwork(pod) ? await netnsOfMachine(shared, pod) : undefined
   const machine = parseResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''))
   return sandboxConfig(pod, {
     attempt,
@@ -60,6 +63,7 @@ export async function configOfSandbox(shared: Shared, pod: PodObject, attempt: n
     clusterDomain: shared.clusterDomain,
     cgroupParent: shared.cgroupParent,
     logRoot: shared.paths.podLogs,
+    ...(netns && { netns }),
   })
 }
 

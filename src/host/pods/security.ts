@@ -3,6 +3,7 @@
 
 import type { SeccompProfile, SecurityContext } from 'kubernetes-types/core/v1.js'
 import type { Encodable } from '../../wire/protobuf.ts'
+import { wantsMachineNetwork } from './beside/beside-machine.ts'
 import {
   type LinuxContainerSecurityContext,
   type LinuxSandboxSecurityContext,
@@ -43,7 +44,8 @@ function namespaces(pod: PodObject) {
   const { hostNetwork, hostPID, hostIPC, shareProcessNamespace } = pod.spec
   const ownOrPod = shareProcessNamespace ? namespaceMode.pod : namespaceMode.container
   return {
-    network: hostNetwork ? namespaceMode.node : namespaceMode.pod,
+    // Of a Pod beside a machine CRI makes no network: beside/runc-beside-machine has it.
+    network: hostNetwork || wantsMachineNetwork(pod) ? namespaceMode.node : namespaceMode.pod,
     ipc: hostIPC ? namespaceMode.node : namespaceMode.pod,
     pid: hostPID ? namespaceMode.node : ownOrPod,
   }

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import type { VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Encodable } from '../../wire/protobuf.ts'
+import { netnsAnnotation } from './beside/beside-machine.ts'
 import {
   type ContainerConfig,
   type Device,
@@ -30,6 +31,8 @@ export interface SandboxInput {
   cgroupParent: string
   /** Directory of all Pods' logs. */
   logRoot: string
+  /** The namespace of the virtual machine that it is beside. */
+  netns?: string
 }
 
 /** Only a Pod with resources of its own needs a group of its own. */
@@ -52,7 +55,7 @@ export function sandboxConfig(pod: PodObject, input: SandboxInput): SandboxConfi
     dnsConfig: { servers: nameservers, searches, options },
     portMappings: spec.hostNetwork ? [] : portMappings(pod),
     labels: { ...metadata.labels, ...podLabels(pod) },
-    annotations: { ...metadata.annotations },
+    annotations: annotationsOf(pod, input),
     linux: {
       // A runtime with a machine for each Pod has to know its size beforehand.
       ...(spec.runtimeClassName && { resources: limitsOfAll(pod) }),
@@ -63,6 +66,11 @@ export function sandboxConfig(pod: PodObject, input: SandboxInput): SandboxConfi
       ),
     },
   }
+}
+
+function annotationsOf({ metadata }: PodObject, { netns }: SandboxInput): Record<string, string> {
+  const { [netnsAnnotation]: _, ...own } = metadata.annotations ?? {}
+  return { ...own, ...(netns && { [netnsAnnotation]: netns }) }
 }
 
 /** "net/ipv4/x" is "net.ipv4.x"; in a name that begins with dots, a slash stands for a dot of the name. */

@@ -1,4 +1,4 @@
-// From what a DataVolume is cloned: a claim that it names itself or by a DataSource. Who may clone from where is checked
+// From what a DataVolume is cloned: a claim or a snapshot that it names itself or by a DataSource. Who may clone from where is checked
 // when the DataVolume, the machine or the DataSource is written. Pure.
 
 import type { StoredObject } from '../../api/meta.ts'
@@ -6,7 +6,20 @@ import type { StoredObject } from '../../api/meta.ts'
 export interface CloneSource {
   namespace: string
   name: string
+  /** It is a VolumeSnapshot, not a claim. */
+  isSnapshot?: true
 }
+
+/** What a `source` names, `own` being the namespace of the object that it stands in. */
+function named(source: any, own: string): CloneSource | undefined {
+  const { pvc, snapshot } = source ?? {}
+  if (pvc) return { namespace: pvc.namespace || own, name: pvc.name }
+  return snapshot && { namespace: snapshot.namespace || own, name: snapshot.name, isSnapshot: true }
+}
+
+/** As it stands in the `source` of a DataVolume. */
+export const sourceField = ({ namespace, name, isSnapshot }: CloneSource): object =>
+  isSnapshot ? { snapshot: { namespace, name } } : { pvc: { namespace, name } }
 
 export type SourceProblem = { problem: { reason: string; message: string } }
 
@@ -17,7 +30,7 @@ export function resolveSource(
 ): CloneSource | SourceProblem | undefined {
   const { source, sourceRef } = volume.spec
   const own = volume.metadata.namespace!
-  if (!sourceRef) return source?.pvc && { namespace: source.pvc.namespace || own, name: source.pvc.name }
+  if (!sourceRef) return named(source, own)
   const namespace = sourceRef.namespace || own
   const found = dataSource(`${namespace}/${sourceRef.name}`)
   const last = found?.spec?.source?.dataSource
@@ -27,10 +40,9 @@ export function resolveSource(
     return {
       problem: { reason: 'CloneWithoutSource', message: `The source DataSource ${sourceRef.name} doesn't exist` },
     }
-  const claim = last.spec?.source?.pvc
-  if (!claim)
-    return {
+  return (
+    named(last.spec?.source, last.metadata.namespace!) ?? {
       problem: { reason: 'CloneWithoutSource', message: `The DataSource ${sourceRef.name} has no source yet` },
     }
-  return { namespace: claim.namespace || last.metadata.namespace!, name: claim.name }
+  )
 }

@@ -4,16 +4,13 @@ import type { FieldError } from '../../api/errors.ts'
 import { defineKind } from '../../api/kind.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { ageColumn } from '../../api/table.ts'
-import { forbidden, invalidValue } from '../../api/walk/rules.ts'
+import { invalidValue } from '../../api/walk/rules.ts'
 import { schemaOf, types } from '../types.ts'
 
 function validate({ spec }: ApiObject): FieldError[] {
   const source = spec?.source ?? {}
   const given = ['pvc', 'snapshot', 'dataSource'].filter((name) => source[name])
-  if (given.length > 1) return [invalidValue('spec.source', given.join(', '), 'Multiple Data Source sources')]
-  if (source.snapshot)
-    return [forbidden('spec.source.snapshot', 'the local storage has no VolumeSnapshots: name a pvc')]
-  return []
+  return given.length > 1 ? [invalidValue('spec.source', given.join(', '), 'Multiple Data Source sources')] : []
 }
 
 export const dataSource = defineKind({

@@ -12,7 +12,6 @@ const unsupported: Record<string, string> = {
   gcs: 'this source is not supported by Tandem: give an http URL to the object (a signed one, where it is not public)',
   imageio: 'this source is not supported by Tandem: export the disk and give an http URL to it',
   vddk: 'this source is not supported by Tandem: export the disk and give an http URL to it',
-  snapshot: 'this source is not supported by Tandem: the local storage has no VolumeSnapshots; clone from a pvc',
 }
 
 const wrong = (field: string, detail: string, value: unknown = ''): FieldError[] => [invalidValue(field, value, detail)]
@@ -34,6 +33,8 @@ export function validateSource(source: any, contentType: string | undefined, fie
     return wrong(`${field}.contentType`, 'SourceType cannot be blank and the contentType be archive', contentType)
   if (kind === 'pvc' && !(source.pvc.namespace && source.pvc.name))
     return wrong(`${at}.PVC`, `${at}.PVC source PVC is not valid`)
+  if (kind === 'snapshot' && !(source.snapshot.namespace && source.snapshot.name))
+    return wrong(`${at}.Snapshot`, `${at}.Snapshot source snapshot is not valid`)
   return []
 }
 

@@ -11,6 +11,7 @@ import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue, requiredValue } from '../../api/walk/rules.ts'
 import { text, unset } from '../columns.ts'
 import { schemaOf, types } from '../types.ts'
+import { isSnapshotReference } from '../volumesnapshot/references.ts'
 import { accessModesText, storageClassText, validateAccessModes, validateStorageAmount } from './storage-rules.ts'
 
 function validate(object: ApiObject, old?: ApiObject): FieldError[] {
@@ -21,10 +22,24 @@ function validate(object: ApiObject, old?: ApiObject): FieldError[] {
     ...validateStorageAmount(spec.resources?.requests?.storage, 'spec.resources[storage]'),
     ...validateSelector(spec.selector, 'spec.selector'),
   ]
+  const { dataSource, dataSourceRef } = spec
+  if (dataSource && dataSourceRef && !equalJson(dataSource, dataSourceRef))
+    errors.push(invalidValue('spec', dataSource, 'must match dataSourceRef'))
   if (spec.storageClassName)
     for (const problem of dnsSubdomainProblems(spec.storageClassName))
       errors.push(invalidValue('spec.storageClassName', spec.storageClassName, problem))
   return old ? [...errors, ...validateUpdate(object, old)] : errors
+}
+
+/** A claim says twice what fills it, in the old field and in the new one (pkg/api/persistentvolumeclaim, 1.36). */
+function completeDataSources(spec: any): any {
+  if (!spec) return spec
+  const isKnown = ({ kind, apiGroup }: any) =>
+    (kind === 'PersistentVolumeClaim' && !apiGroup) || isSnapshotReference({ kind, apiGroup })
+  if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource }
+  else if (spec.dataSourceRef && !spec.dataSource && !spec.dataSourceRef.namespace && isKnown(spec.dataSourceRef))
+    spec.dataSource = { ...spec.dataSourceRef }
+  return spec
 }
 
 const updateText =
@@ -47,7 +62,8 @@ function validateUpdate(object: ApiObject, old: ApiObject): FieldError[] {
 function fixedPart(spec: any, old: any): unknown {
   const bound = Boolean(old.volumeName)
   return {
-    ...spec,
+    // One that is older than the second field gets it now.
+    ...completeDataSources({ ...spec }),
     volumeName: bound ? spec.volumeName : undefined,
     storageClassName: old.storageClassName === undefined ? undefined : spec.storageClassName,
     resources: bound ? undefined : spec.resources,
@@ -79,6 +95,10 @@ export const persistentVolumeClaim = defineKind({
   ],
   prepareCreate(object) {
     object.status = { phase: 'Pending' }
+    completeDataSources(object.spec)
+  },
+  prepareUpdate({ spec }) {
+    completeDataSources(spec)
   },
   validate,
   example: {

@@ -101,6 +101,18 @@ test('what is wrong is said by field', () => {
     ],
     [{ domain: { memory, devices: { interfaces: [{ name: 'n', bridge: {} }] } }, networks: [lab] }, []],
     [
+      { domain: { memory, devices: { interfaces: [{ name: 'n', bridge: {}, state: 'absent' }] } }, networks: [lab] },
+      [],
+    ],
+    [
+      { domain: { memory, devices: { interfaces: [{ name: 'n', bridge: {}, state: 'absent' }] } }, ...network },
+      ['spec.domain.devices.interfaces[0].state'],
+    ],
+    [
+      { domain: { memory, devices: { interfaces: [{ name: 'n', masquerade: {}, state: 'off' }] } }, ...network },
+      ['spec.domain.devices.interfaces[0].state'],
+    ],
+    [
       { domain: { memory, firmware: { kernelBoot: { container: { image: 'i' } } } } },
       ['spec.domain.firmware.kernelBoot.container'],
     ],

@@ -4,6 +4,7 @@
 
 import type { ApiObject, StoredObject } from '../../api/meta.ts'
 import { levelLabel } from '../isolation/levels.ts'
+import { debugContainersOf, notedStatus } from './debug-containers.ts'
 import { isReceiver, shutdownAnnotation } from './instance-marks.ts'
 
 const prefix = 'virt-launcher-'
@@ -97,7 +98,9 @@ function metadataOf({ metadata, spec, status }: StoredObject, leavesBy: string |
 const graceOf = (spec: any): number => spec.terminationGracePeriodSeconds ?? 30
 
 /** Of its volumes only the claims: who uses a claim is looked up in Pods. */
-function specOf({ metadata, spec, status }: StoredObject): ApiObject['spec'] {
+function specOf(instance: StoredObject): ApiObject['spec'] {
+  const { metadata, spec, status } = instance
+  const ephemeral = debugContainersOf(instance).map(({ container }) => container)
   const volumes: any[] = spec.volumes ?? []
   const claims = volumes.flatMap(({ name, persistentVolumeClaim, dataVolume, ephemeral }) => {
     const claimName =
@@ -130,6 +133,7 @@ function specOf({ metadata, spec, status }: StoredObject): ApiObject['spec'] {
         ...portsOf(spec.domain),
       },
     ],
+    ...(ephemeral.length && { ephemeralContainers: ephemeral }),
     volumes: claims,
     readinessGates: [{ conditionType: unpaused }],
   }
@@ -186,6 +190,7 @@ function statusOf(instance: StoredObject): ApiObject['status'] {
     lastTransitionTime: of('Ready')?.lastTransitionTime ?? metadata.creationTimestamp,
     ...more,
   })
+  const ephemeral = debugContainersOf(instance).map(notedStatus)
   const unschedulable = of('PodScheduled')?.status === 'False' ? of('PodScheduled') : undefined
   return {
     phase,
@@ -199,6 +204,7 @@ function statusOf(instance: StoredObject): ApiObject['status'] {
     ...(addresses[0] && { podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) }),
     startTime: metadata.creationTimestamp,
     ...(status.qosClass && { qosClass: status.qosClass }),
+    ...(ephemeral.length && { ephemeralContainerStatuses: ephemeral }),
     containerStatuses: [
       {
         name: launcherContainer,

@@ -1,10 +1,12 @@
-// What may change in a machine that runs: volumes that are marked hotpluggable, more sockets, more or less memory. Pure;
-// rules and texts of KubeVirt 1.9 (pkg/storage/hotplug, pkg/storage/admitters, pkg/virt-controller/watch/vm).
+// What may change in a machine that runs: volumes that are marked hotpluggable, cards (live-networks.ts), more sockets,
+// more or less memory. Pure; rules and texts of KubeVirt 1.9 (pkg/storage/hotplug, pkg/storage/admitters,
+// pkg/virt-controller/watch/vm).
 
 import type { FieldError } from '../../api/errors.ts'
 import { compareQuantities, type Quantity, tryParseQuantity } from '../../api/quantity.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue } from '../../api/walk/rules.ts'
+import { validateLiveCards } from './live-networks.ts'
 
 /** Names of volumes that were added to the instance alone, with commas between: the machine's template does not have them. */
 export const ephemeralVolumesAnnotation = 'tandem.dev/ephemeral-volumes'
@@ -40,22 +42,22 @@ export function fixedDisks(spec: any): any[] {
 /** The spec without all that may change while the guest runs: two machines whose fixed parts are equal need no restart. */
 export function fixedPart(spec: any): any {
   if (!spec?.domain) return spec
-  const { nodeSelector: _, affinity: __, tolerations: ___, volumes, ...rest } = spec
   const { cpu, memory, resources, devices, ...domain } = spec.domain
-  const { sockets: ____, ...fixedCpu } = cpu ?? {}
-  const { guest: _____, ...fixedMemory } = memory ?? {}
   return {
-    ...rest,
-    volumes: list(volumes).filter((volume) => !isHotpluggable(volume) && !volume?.memoryDump),
+    ...without(spec, ['nodeSelector', 'affinity', 'tolerations', 'networks']),
+    volumes: list(spec.volumes).filter((volume) => !isHotpluggable(volume) && !volume?.memoryDump),
     domain: {
       ...domain,
-      cpu: fixedCpu,
-      memory: fixedMemory,
+      cpu: without(cpu, ['sockets']),
+      memory: without(memory, ['guest']),
       resources,
-      devices: { ...devices, disks: fixedDisks(spec) },
+      devices: { ...without(devices, ['interfaces']), disks: fixedDisks(spec) },
     },
   }
 }
+
+const without = (object: object | undefined, fields: string[]): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(object ?? {}).filter(([name]) => !fields.includes(name)))
 
 const restricted = 'update of VMI object is restricted'
 
@@ -68,6 +70,7 @@ export function validateLiveChange(spec: any, old: any, field: string): FieldErr
     return [forbidden(field, restricted)]
   return [
     ...validateHotVolumes(spec, old, field),
+    ...validateLiveCards(spec, old, field),
     ...validateSockets(spec, old, field),
     ...validateGuest(spec, old, field),
   ]

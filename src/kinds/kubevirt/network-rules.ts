@@ -65,6 +65,14 @@ function validateSources(networks: any[], interfaces: any[], field: string): Fie
           'Masquerade interface only implemented with pod network',
         ),
       )
+    if (one?.state === 'absent' && network?.pod)
+      errors.push(
+        invalidValue(
+          `${field}.domain.devices.interfaces[${index}].state`,
+          one.state,
+          `"${one.name}" interface's state "absent" is not supported on default networks`,
+        ),
+      )
   }
   return errors
 }
@@ -99,7 +107,17 @@ function validateInterface(one: any, at: string): FieldError[] {
       ),
     )
   if (one.state && !['absent', 'up', 'down'].includes(one.state))
-    errors.push(notSupported(`${at}.state`, one.state, ['absent', 'down', 'up']))
+    errors.push(
+      invalidValue(`${at}.state`, one.state, `logical ${one.name} interface state value is unsupported: ${one.state}`),
+    )
+  if (one.state === 'absent' && !one.bridge)
+    errors.push(
+      invalidValue(
+        `${at}.state`,
+        one.state,
+        `"${one.name}" interface's state "absent" is supported only for bridge binding`,
+      ),
+    )
   const names = new Set<string>()
   for (const [index, port] of (one.ports ?? []).entries()) {
     const place = `${at}.ports[${index}]`

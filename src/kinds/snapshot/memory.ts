@@ -7,16 +7,19 @@
  */
 export const memoryAnnotation = 'tandem.dev/memory'
 
-/** On a claim: the snapshot content and the volume that fill it, as "<content>/<volume>". */
+/**
+ * On a claim: the snapshot content and the volume that fill it, as "<content>/<volume>". On a PersistentVolume: the handle of
+ * the VolumeSnapshotContent that does.
+ */
 export const filledFromAnnotation = 'tandem.dev/filled-from'
 
-/** On such a claim: it is filled and may be used. */
+/** On such a claim or volume: it is filled and may be used. */
 export const filledAnnotation = 'tandem.dev/filled'
 
 export const wantsMemory = (object: { metadata: { annotations?: Record<string, string> } }): boolean =>
   object.metadata.annotations?.[memoryAnnotation] === 'true'
 
-/** A claim that is to be filled from a snapshot, and is not yet. */
+/** A claim or a volume that is to be filled from a snapshot, and is not yet. */
 export const isBeingFilled = ({
   metadata: { annotations = {} },
 }: {

@@ -2,12 +2,14 @@
 
 import type { FieldSupport, SupportTable } from '../../api/support.ts'
 import { unmountableSources } from '../core/volume-sources.ts'
+import { isSnapshotReference } from '../volumesnapshot/references.ts'
 
 const noEffect = (why: string, more: Partial<FieldSupport> = {}): FieldSupport => ({ has: 'no effect', why, ...more })
 
 const attributes = noEffect('no driver here changes the attributes of a volume')
 const filling = noEffect(
-  'nothing of Tandem fills a volume from another object; the claim stays Pending unless the provisioner of its class does',
+  'the local volumes are filled from VolumeSnapshots only; the claim stays Pending unless the provisioner of its class does more. To copy a claim, make a DataVolume with source.pvc',
+  { only: (source) => !isSnapshotReference(source), values: 'other than a VolumeSnapshot' },
 )
 
 export const storageSupport: SupportTable = {
@@ -25,6 +27,7 @@ export const storageSupport: SupportTable = {
   'core.v1.PersistentVolumeClaimSpec.volumeAttributesClassName': attributes,
   'core.v1.PersistentVolumeClaimSpec.dataSource': filling,
   'core.v1.PersistentVolumeClaimSpec.dataSourceRef': filling,
+  'VolumeSnapshotClass.parameters': noEffect('snapshots of the local volumes have no parameters'),
 }
 
 export const deviceSupport: SupportTable = {

@@ -13,10 +13,10 @@ const lookup = {
     namespace === 'golden' && name === 'debian' ? golden : undefined,
 } as unknown as Lookup
 
-const may = (right: string): Authorizer =>
+const may = (rights: string): Authorizer =>
   ({
     decide: (_: unknown, { verb, resource, subresource, namespace }: any) => ({
-      allowed: right === `${verb} ${resource}/${subresource} ${namespace}`,
+      allowed: rights.split(', ').includes(`${verb} ${resource}/${subresource} ${namespace}`),
     }),
   }) as unknown as Authorizer
 
@@ -50,6 +50,14 @@ test('a claim of the own namespace may be cloned, one of another by who may', ()
   assert.equal(outcome(volumes, from('golden'), 'create datavolumes/source golden'), '')
   assert.equal(outcome(volumes, from('golden'), 'create pods/ golden'), '')
   assert.match(outcome(volumes, from('golden'), 'create pods/ mine'), refused)
+})
+
+test('a snapshot of another namespace is read by who may do both: make Pods and claims', () => {
+  const kept = { spec: { source: { snapshot: { namespace: 'golden', name: 'monday' } } } }
+  assert.match(outcome(volumes, kept), refused)
+  assert.match(outcome(volumes, kept, 'create pods/ golden'), refused)
+  assert.equal(outcome(volumes, kept, 'create pods/ golden, create persistentvolumeclaims/ golden'), '')
+  assert.equal(outcome(volumes, kept, 'create datavolumes/source golden'), '')
 })
 
 test('no way around leads there', () => {

@@ -7,7 +7,7 @@ import type { UserInfo } from '../../api/exchange.ts'
 import type { ApiObject } from '../../api/meta.ts'
 import { equalJson } from '../../api/walk/plain.ts'
 import { forbidden, invalidValue } from '../../api/walk/rules.ts'
-import { resolveSource } from '../../kinds/cdi/clone-source.ts'
+import { type CloneSource, resolveSource } from '../../kinds/cdi/clone-source.ts'
 import { namesThisMachine } from '../../kinds/cdi/own-address.ts'
 import type { Attributes, Authorizer } from '../auth/authz.ts'
 import type { AdmissionPlugin } from './admission.ts'
@@ -68,11 +68,11 @@ function check(authorizer: Authorizer, lookup: Lookup, user: UserInfo, namespace
   const source = sourceOf(lookup, spec, namespace)
   if (!source || source.namespace === namespace || mayClone(authorizer, user, source)) return []
   const text = `User ${user.name} has insufficient permissions in clone source namespace ${source.namespace}`
-  return [invalidValue(`${field}.source.PVC.namespace`, source.namespace, text)]
+  return [invalidValue(`${field}.source.${source.isSnapshot ? 'Snapshot' : 'PVC'}.namespace`, source.namespace, text)]
 }
 
 /** A DataSource that is not there yet is checked when it is written. */
-function sourceOf(lookup: Lookup, spec: any, namespace: string) {
+function sourceOf(lookup: Lookup, spec: any, namespace: string): CloneSource | undefined {
   const volume = { metadata: { namespace }, spec } as unknown as Parameters<typeof resolveSource>[0]
   // A DataSource names another one as a DataVolume names it.
   const chained = spec.source?.dataSource
@@ -82,6 +82,7 @@ function sourceOf(lookup: Lookup, spec: any, namespace: string) {
     return lookup.get(group, 'datasources', space, name)
   })
   if (found && 'name' in found) return found
+  // Nobody knows yet what it will name: whoever may read its claims may read the rest.
   const other = asked.spec.sourceRef?.namespace
   return other ? { namespace: other as string, name: asked.spec.sourceRef.name as string } : undefined
 }
@@ -99,12 +100,12 @@ const resourceRequest = (attributes: Partial<Attributes>): Attributes => ({
   ...attributes,
 })
 
-function mayClone(authorizer: Authorizer, user: UserInfo, { namespace, name }: { namespace: string; name: string }) {
-  const needs = [
-    resourceRequest({ group, resource: 'datavolumes', subresource: 'source', namespace, name }),
-    resourceRequest({ resource: 'pods', namespace, name }),
-  ]
-  return needs.some((need) => authorizer.decide(user, need).allowed)
+/** Who may make Pods there may read its claims; to read a snapshot takes a claim that is filled from it, too. */
+function mayClone(authorizer: Authorizer, user: UserInfo, { namespace, name, isSnapshot }: CloneSource): boolean {
+  const may = (need: Partial<Attributes>) =>
+    authorizer.decide(user, resourceRequest({ namespace, name, ...need })).allowed
+  if (may({ group, resource: 'datavolumes', subresource: 'source' })) return true
+  return may({ resource: 'pods' }) && (!isSnapshot || may({ resource: 'persistentvolumeclaims' }))
 }
 
 const mayReachNode = (authorizer: Authorizer, user: UserInfo): boolean =>

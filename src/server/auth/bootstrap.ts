@@ -75,7 +75,12 @@ const images = 'datavolumes datasources dataimportcrons'
 const viewImages: CompactRule[] = [{ verbs: 'get list watch', groups: 'cdi.kubevirt.io', resources: images }]
 const editImages: CompactRule[] = [{ verbs: readWrite, groups: 'cdi.kubevirt.io', resources: images }]
 
-/** KubeVirt's and CDI's public roles, by the names that their manuals tell people to bind. */
+const snapshots = { groups: 'snapshot.storage.k8s.io', resources: 'volumesnapshots' }
+
+/**
+ * KubeVirt's and CDI's public roles, by the names that their manuals tell people to bind; and who may take snapshots of the
+ * claims that he has, for which upstream leaves the roles to whoever installs it.
+ */
 const ownRoles: Record<string, { rules: CompactRule[]; joins?: string }> = {
   'kubevirt.io:default': {
     rules: [
@@ -89,6 +94,9 @@ const ownRoles: Record<string, { rules: CompactRule[]; joins?: string }> = {
   'cdi.kubevirt.io:view': { rules: viewImages, joins: 'view' },
   'cdi.kubevirt.io:edit': { rules: editImages, joins: 'edit' },
   'cdi.kubevirt.io:admin': { rules: editImages, joins: 'admin' },
+  'volumesnapshots:view': { rules: [{ verbs: 'get list watch', ...snapshots }], joins: 'view' },
+  'volumesnapshots:edit': { rules: [{ verbs: readWrite, ...snapshots }], joins: 'edit' },
+  'volumesnapshots:admin': { rules: [{ verbs: readWrite, ...snapshots }], joins: 'admin' },
 }
 
 const aggregateLabel = (name: string): string => `rbac.authorization.k8s.io/aggregate-to-${name}`

@@ -8,6 +8,7 @@ import type { ApiResponse } from '../../api/exchange.ts'
 import type { StoredObject } from '../../api/meta.ts'
 import type { ByteChannel, NodeStreams, WorkloadRef } from '../../api/streams.ts'
 import { exportPort } from '../../kinds/export/export-pod.ts'
+import { debugContainersOf, isBeside } from '../../kinds/kubevirt/debug-containers.ts'
 import {
   execChannelProtocols,
   forwardChannelProtocols,
@@ -63,8 +64,22 @@ export function createStreams(node: NodeStreams, lookup: Lookup, shown?: ShownPo
     podPortForward: (machine, port) => node.machinePortForward(machine, port, 'tcp'),
   }
 
-  function targetOf({ namespace, name }: RequestInfo): { pod: StoredObject; ref: WorkloadRef; at: PodStreams } {
+  /** The Pod that a container beside a guest is. */
+  function besideMachine({ instance }: MachineOfPod, container: string | null): StoredObject | undefined {
+    const found = debugContainersOf(instance).find((one) => one.container.name === container)
+    if (!found) return undefined
+    const pod = lookup('', 'pods', instance.metadata.namespace ?? '', found.pod)
+    if (isBeside(pod, instance)) return pod
+    throw new ApiError('NotFound', `pods "${found.pod}" is not beside ${instance.metadata.name}`)
+  }
+
+  function targetOf(
+    { namespace, name }: RequestInfo,
+    query: URLSearchParams,
+  ): { pod: StoredObject; ref: WorkloadRef; at: PodStreams } {
     const machine = shown?.machineOfPod(namespace, name)
+    const beside = machine && besideMachine(machine, query.get('container'))
+    if (beside) return { pod: beside, ref: workloadRef(beside), at: node }
     if (machine) return { pod: machine.pod, ref: workloadRef(machine.instance), at: ofMachine }
     const exported = shown?.exportPod(namespace, name)
     if (shown && exported) return { pod: exported, ref: workloadRef(exported), at: ofExport(shown) }
@@ -78,7 +93,7 @@ export function createStreams(node: NodeStreams, lookup: Lookup, shown?: ShownPo
 
   async function upgradePod(upgrade: StreamUpgrade): Promise<void> {
     const { info, query, request } = upgrade
-    const { pod, ref, at } = targetOf(info)
+    const { pod, ref, at } = targetOf(info, query)
     const offered = offeredProtocols(request)
     if (info.subresource === 'log') {
       const protocol = negotiate(plainProtocols, offered)
@@ -118,7 +133,7 @@ export function createStreams(node: NodeStreams, lookup: Lookup, shown?: ShownPo
 
   return {
     log(info, query, signal) {
-      const { pod, ref, at } = targetOf(info)
+      const { pod, ref, at } = targetOf(info, query)
       const options = logOptions(pod, query)
       const stream = at.podLogs(ref, options, signal)
       return { status: 200, headers: { 'content-type': 'text/plain' }, stream }

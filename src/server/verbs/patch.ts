@@ -93,8 +93,29 @@ function patchStored(
   options: WriteOptions,
   part: Part,
 ): Promise<Stored> {
+  return updateObject(call, current, readPatched(call, current.object, type, body, options), { ...options, ...part })
+}
+
+/** The patched form of an object that is shown and not stored, of the call's kind. */
+export function patchedObject(call: Call, object: StoredObject): ApiObject {
+  const type = patchType(call)
+  if (type !== 'apply') return readPatched(call, object, type, patchBody(call, type), writeOptions(call))
+  throw unsupportedMediaType(
+    Object.keys(types)
+      .filter((name) => !name.includes('apply'))
+      .join(', '),
+  )
+}
+
+function readPatched(
+  call: Call,
+  current: StoredObject,
+  type: Exclude<PatchType, 'apply'>,
+  body: Body,
+  options: WriteOptions,
+): ApiObject {
   const { resource } = call
-  const patched = patchedValue(call, current.object, type, body.value)
+  const patched = patchedValue(call, current, type, body.value)
   if (!isPlainObject(patched)) throw badRequest('the patch leaves no object')
   const decoded = decodeAs(resource, patched)
   tell(call, resource, [...body.problems, ...decoded.unknown.map(unknownFieldText)], options)
@@ -104,7 +125,7 @@ function patchStored(
   object.metadata ??= {}
   checkName(call, object)
   settleNamespace(call, object)
-  return updateObject(call, current, object, { ...options, ...part })
+  return object
 }
 
 function patchedValue(call: Call, object: StoredObject, type: Exclude<PatchType, 'apply'>, value: unknown): unknown {

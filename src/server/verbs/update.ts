@@ -17,14 +17,21 @@ export type Part = Pick<UpdateOptions, 'subresource' | 'owns'>
 export const whole: Part = { subresource: '' }
 export const statusPart: Part = { subresource: 'status' }
 
+/** What a PUT brings, of the call's kind. */
+export function updatedObject(call: Call): ApiObject {
+  const options = writeOptions(call)
+  const body = readBody(call.request, options.fieldValidation !== 'Ignore')
+  const object = readObject(call, call.resource, body, options)
+  checkName(call, object)
+  settleNamespace(call, object)
+  return object
+}
+
 export async function update(call: Call, part: Part = whole): Promise<ApiResponse> {
   const { objects } = call.engine
   const { resource, info } = call
   const options = writeOptions(call)
-  const body = readBody(call.request, options.fieldValidation !== 'Ignore')
-  const object = readObject(call, resource, body, options)
-  checkName(call, object)
-  settleNamespace(call, object)
+  const object = updatedObject(call)
   const key = objects.key(resource, info.namespace, info.name)
   const stored = await readAndWrite({
     call,
