@@ -1,7 +1,8 @@
 // The server that is attacked, in a process of its own: everything but a real host, over the durable store. Tells its
 // parent how it is.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../../src/base/log.ts'
@@ -30,6 +31,27 @@ function threadCpu(): number {
   return (user + system) / 1000
 }
 
+// FUZZ_PROFILES=folder: what the processor did in each second with a long turn, as a .cpuprofile for a browser's tools.
+const folderOfProfiles = process.env.FUZZ_PROFILES
+const longMs = 150
+const profiler = folderOfProfiles ? new Session() : undefined
+if (profiler) {
+  profiler.connect()
+  await profiler.post('Profiler.enable')
+  await profiler.post('Profiler.setSamplingInterval', { interval: 2_000 })
+  await profiler.post('Profiler.start')
+}
+
+async function nextProfile(worstMs: number): Promise<void> {
+  const { profile } = await profiler!.post('Profiler.stop')
+  await profiler!.post('Profiler.start')
+  if (worstMs > longMs)
+    writeFileSync(join(folderOfProfiles!, `${Date.now()}-${worstMs}ms.cpuprofile`), JSON.stringify(profile))
+  // The profiler's own work is no turn of the server's.
+  stallMs = 0
+  before = { at: performance.now(), cpu: threadCpu() }
+}
+
 process.on('message', () => {
   const polluted = Object.keys(Object.prototype).length > 0 || 'polluted' in {}
   const health: Health = {
@@ -39,6 +61,7 @@ process.on('message', () => {
   }
   stallMs = 0
   process.send!(health)
+  if (profiler) void nextProfile(health.stallMs)
 })
 
 const port = Number(process.argv[2])
