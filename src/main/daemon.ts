@@ -40,17 +40,20 @@ export async function startDaemon(config: Config, log: Logger): Promise<Daemon> 
   const starting = engine.containerd.start()
   starting.catch(() => {})
   let host: Awaited<ReturnType<typeof startHost>> | undefined
-  const platform = await openPlatform(config, paths, settings, () => host?.node, log)
+  let platform: Platform | undefined
   try {
+    platform = await openPlatform(config, paths, settings, () => host?.node, log)
     await starting
     host = await startHost({ config, paths, settings, platform, engine, log })
   } catch (error) {
-    await platform.stop()
+    await platform?.stop()
+    await engine.containerd.withdraw()
+    rmSync(paths.pid, { force: true })
     throw error
   }
   return {
     async stop() {
-      await host?.stop()
+      await host.stop()
       await platform.stop()
       engine.containerd.release()
       rmSync(paths.pid, { force: true })

@@ -11,7 +11,7 @@ import { createHttpsTransport, type HttpsTransport } from '../../src/client/http
 import { accessFromKubeconfig } from '../../src/client/kubeconfig.ts'
 import { instanceOf } from '../../src/config.ts'
 import { buildDiskImage } from './disk-image.fixture.ts'
-import { home, run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
+import { freePort, home, run, startTandem, type TestTandem, until } from './tandem.fixture.ts'
 
 const busybox = 'tandem.dev/busybox:1'
 
@@ -236,7 +236,7 @@ describe('bad input', () => {
       assert.equal((await up('nonsense')).code, 2)
       assert.deepEqual(readdirSync(stateDir), ['tandem.log'])
       assert.ok(!existsSync(`/run/tandem-${instanceOf(stateDir)}`))
-      assert.doesNotMatch(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }), new RegExp(stateDir))
+      nothingRunsOf(stateDir)
 
       const pid = tandem.pid()
       const again = await up(`127.0.0.1:${tandem.port}`, tandem.stateDir)
@@ -259,7 +259,20 @@ describe('bad input', () => {
       stranger.close()
     }
   })
+
+  test('addresses that another Tandem uses: said, and what was begun is ended', async () => {
+    const { podCidr } = JSON.parse(readFileSync(join(tandem.stateDir, 'settings.json'), 'utf8'))
+    const stateDir = join(tandem.stateDir, 'third')
+    const up = ['up', '--state-dir', stateDir, '--listen', `127.0.0.1:${await freePort()}`]
+    const taken = await run(join(home, 'tandem'), up, { env: { ...process.env, TANDEM_POD_CIDR: podCidr } })
+    assert.equal(taken.code, 1)
+    assert.match(taken.stderr, new RegExp(`range ${podCidr} is already used .*: set TANDEM_POD_CIDR`))
+    nothingRunsOf(stateDir)
+  })
 })
+
+const nothingRunsOf = (stateDir: string) =>
+  assert.doesNotMatch(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }), new RegExp(stateDir))
 
 function listening(): Promise<Server> {
   return new Promise((resolve) => {

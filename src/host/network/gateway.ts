@@ -25,9 +25,11 @@ export const ipBatch = (lines: string[]) => run(['ip', '-batch', '-'], { input: 
 
 /** @throws Error when somebody else on this machine already uses one of the ranges. */
 async function checkRanges(settings: GatewaySettings): Promise<void> {
+  const ranBefore = await exists(settings.interfaceName)
   for (const route of await readRoutes()) {
     const range = parseRange(route.dst)
-    const own = route.dev === settings.interfaceName || route.metric === metric
+    // Without our interface, a route that looks like ours is another Tandem's.
+    const own = ranBefore && (route.dev === settings.interfaceName || route.metric === metric)
     if (!range || range.prefix === 0 || own) continue
     for (const cidr of [settings.podCidr, settings.serviceCidr]) {
       // Single addresses are our own workloads' that a former run left.
@@ -55,10 +57,12 @@ export async function setUpGateway(settings: GatewaySettings): Promise<void> {
 }
 
 export async function removeGateway(interfaceName: string, podCidr: string | undefined): Promise<void> {
-  if (await exists(interfaceName)) await run(['ip', 'link', 'delete', 'dev', interfaceName])
-  for (const route of await readRoutes())
+  const there = await exists(interfaceName)
+  // The interface goes last: by it the next start knows whose the route is.
+  for (const route of there ? await readRoutes() : [])
     if (podCidr && route.metric === metric && route.dst === podCidr)
       await run(['ip', 'route', 'delete', 'unreachable', podCidr, 'metric', String(metric)], { allowFailure: true })
+  if (there) await run(['ip', 'link', 'delete', 'dev', interfaceName])
 }
 
 /** Interfaces of workloads: links with a route to a single address of the pod network. */

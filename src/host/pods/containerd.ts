@@ -50,6 +50,8 @@ export interface Containerd {
   release(): void
   /** Ends the process; containers stay. */
   stop(): Promise<void>
+  /** Ends the process when `start` has begun it; one that had been running before goes on. */
+  withdraw(): Promise<void>
   /** Ends every container and sandbox, then the process, then removes its run directory. Images stay. */
   destroy(): Promise<void>
   /** What runtimes keep of containers that containerd does not know. */
@@ -66,6 +68,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
   let version = ''
   /** Stopped or let go on purpose: whoever still follows events must not start it again. */
   let over = false
+  let begunHere = false
   let starting: Promise<void> | undefined
 
   const config = containerdConfig({
@@ -157,7 +160,14 @@ export function createContainerd(options: ContainerdOptions): Containerd {
       await mkdir(dir, { recursive: true, mode: 0o711 })
     await writeFile(at.config, config, { mode: 0o600 })
     await rm(at.socket, { force: true })
+    begunHere = !pid
     await waitUntilReady(await launch())
+  }
+
+  async function withdraw(): Promise<void> {
+    release()
+    await starting?.catch(() => {})
+    if (begunHere) await stop()
   }
 
   async function destroy(): Promise<void> {
@@ -198,6 +208,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
       over = true
       return stop()
     },
+    withdraw,
     destroy,
   }
 }
