@@ -120,9 +120,15 @@ export function createReadiness(options: ReadinessOptions): RuntimeReadiness {
     const result = tried.get(handler)
     if (result?.problem !== undefined) return { ready: 'False', reason: `it does not work here: ${result.problem}` }
     if (result) return { ready: 'True', reason: 'tried' }
-    if (handler === 'runsc' && !existsSync(fetchedRunsc)) return { ready: 'OnDemand', reason: fetchProblem || onDemand }
+    if (handler === 'runsc') return lookForRunsc()
     return quickLook(runtime)
   }
+
+  /** One that is fetched need not be in PATH. */
+  const lookForRunsc = (): Verdict =>
+    existsSync(fetchedRunsc)
+      ? { ready: 'True', reason: `runs ${fetchedRunsc}` }
+      : { ready: 'OnDemand', reason: fetchProblem || onDemand }
 
   return {
     look,
