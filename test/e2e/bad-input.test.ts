@@ -268,6 +268,9 @@ describe('bad input', () => {
     assert.equal(taken.code, 1)
     assert.match(taken.stderr, new RegExp(`range ${podCidr} is already used .*: set TANDEM_POD_CIDR`))
     nothingRunsOf(stateDir)
+    const down = await run(join(home, 'tandem'), ['down', '--all', '--state-dir', stateDir])
+    assert.equal(down.code, 0, down.stderr)
+    assert.ok(!existsSync(`/run/tandem-${instanceOf(stateDir)}`))
   })
 })
 

@@ -60,7 +60,7 @@ before(async () => {
   await tandem.apply(pod('first'))
   await ready('first')
   assert.equal(copies(), 0)
-  await until('the state is saved', () => ofThisSize().length > 0, 300_000)
+  await until('the state is saved', () => ofThisSize().length > 0, 900_000)
   await tandem.apply([pod('one'), pod('two')])
   await ready('one', 'two')
 })

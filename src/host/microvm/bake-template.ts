@@ -26,7 +26,7 @@ import {
 } from './templates.ts'
 
 /** A guest that stands behind all others may take long. */
-const patienceMs = 300_000
+const patienceMs = 1_200_000
 const lookAgainMs = 100
 const freesMs = 5_000
 export const unfinished = '.new-'
@@ -101,7 +101,7 @@ function start(argv: string[], files: number[], cwd: string): ChildProcess {
     ...['--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all'],
   ]
   // Not the idle class: on a machine that is never idle the template, which would spare it work, would never be made.
-  const words = ['--net', 'nice', '-n', '10', 'setpriv', ...nobody, ...argv]
+  const words = ['--net', 'nice', '-n', '5', 'setpriv', ...nobody, ...argv]
   return spawn('unshare', words, { stdio: ['ignore', 'ignore', 'pipe', ...files], cwd })
 }
 
