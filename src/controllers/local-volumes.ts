@@ -9,7 +9,7 @@ export const localClass = 'local'
 
 export const localVolumeName = (claim: StoredObject): string => `pvc-${claim.metadata.uid}`
 
-/** The PersistentVolume for a claim, bound to it from birth; `filledFrom`: the snapshot whose data is to be in it before. */
+/** The PersistentVolume for a claim, bound to it from birth; `filledFrom`: whose data is to be in it before (filledFromAnnotation). */
 export function localVolume(
   claim: StoredObject,
   storageClass: StoredObject,

@@ -29,10 +29,13 @@ import {
   matchingVolume,
   selectedNode,
 } from './volume-matching.ts'
-import { restorePlan, snapshotOfClaim, sourceRefusal } from './volume-restore-plan.ts'
+import { sourceRefusal } from './volume-restore-plan.ts'
+import { createVolumeSources, type VolumeSources } from './volume-sources.ts'
 
 const claimPrefix = 'claim/'
 const volumePrefix = 'volume/'
+/** Before the key of a claim that is copied into others. */
+const sourcePrefix = 'source/'
 const storageProvisioner = 'volume.kubernetes.io/storage-provisioner'
 const betaStorageProvisioner = 'volume.beta.kubernetes.io/storage-provisioner'
 const retryMs = 15_000
@@ -41,6 +44,9 @@ export const volumeBinder: ControllerDefinition = {
   name: 'persistentvolume-binder',
   start(context) {
     const claims = context.informers.informer(persistentVolumeClaims)
+    const sources = createVolumeSources(context)
+    const heldBy = (object: StoredObject) => sources.heldBy(object).map((key) => sourcePrefix + key)
+    const waitingFor = (source: StoredObject) => sources.waitingFor(source).map((key) => claimPrefix + key)
     const claimKey = (claim: StoredObject) => claimPrefix + objectKey(claim)
     const pendingClaims = () =>
       claims
@@ -53,14 +59,19 @@ export const volumeBinder: ControllerDefinition = {
       [
         {
           ref: persistentVolumeClaims,
-          keys: (claim) => [claimKey(claim), ...(claim.spec.volumeName ? [volumePrefix + claim.spec.volumeName] : [])],
+          keys: (claim) => [
+            claimKey(claim),
+            ...(claim.spec.volumeName ? [volumePrefix + claim.spec.volumeName] : []),
+            ...waitingFor(claim),
+            ...heldBy(claim),
+          ],
         },
         {
           ref: persistentVolumes,
           keys: (volume) => {
             const reference = volume.spec.claimRef
             const claimed = reference ? [`${claimPrefix}${reference.namespace}/${reference.name}`] : pendingClaims()
-            return [volumePrefix + volume.metadata.name, ...claimed]
+            return [volumePrefix + volume.metadata.name, ...claimed, ...heldBy(volume)]
           },
         },
         { ref: storageClasses, keys: pendingClaims },
@@ -69,26 +80,19 @@ export const volumeBinder: ControllerDefinition = {
           keys: (machine) =>
             claimsOfMachine(machine).map((name) => `${claimPrefix}${machine.metadata.namespace}/${name}`),
         },
-        {
-          ref: volumeSnapshots,
-          keys: (snapshot) =>
-            claims
-              .list(snapshot.metadata.namespace)
-              .filter((claim) => claim.status?.phase !== 'Bound' && snapshotOfClaim(claim) === objectKey(snapshot))
-              .map(claimKey),
-        },
+        { ref: volumeSnapshots, keys: waitingFor },
         // Only for the informers: a volume is made on the node that is there.
         { ref: nodes, keys: () => [] },
         { ref: volumeSnapshotContents, keys: () => [] },
       ],
-      createSync(context),
+      createSync(context, sources),
       // One at a time: two claims must not get the same volume.
       1,
     )
   },
 }
 
-function createSync(context: ControllerContext) {
+function createSync(context: ControllerContext, sources: VolumeSources) {
   const { client, informers, settings } = context
   const record = context.recorder('persistentvolume-controller')
   const claims = informers.informer(persistentVolumeClaims)
@@ -96,8 +100,6 @@ function createSync(context: ControllerContext) {
   const classes = informers.informer(storageClasses)
   const machines = informers.informer(virtualMachineInstances)
   const nodeInformer = informers.informer(nodes)
-  const snapshots = informers.informer(volumeSnapshots)
-  const contents = informers.informer(volumeSnapshotContents)
 
   async function syncBound(claim: StoredObject): Promise<undefined> {
     const volume = claim.spec.volumeName ? volumes.get(claim.spec.volumeName) : undefined
@@ -131,7 +133,7 @@ function createSync(context: ControllerContext) {
     return isDelayed ? waitForConsumer(claim) : obtain(claim, storageClass)
   }
 
-  /** As with a CSI driver, a claim that is restored is bound when its data is there. */
+  /** As with a CSI driver, a claim that is restored or cloned is bound when its data is there. */
   async function bindWhenFull(claim: StoredObject, volume: StoredObject): Promise<void> {
     if (isBeingFilled(volume)) return setStatus(claim, { ...claim.status, phase: 'Pending' })
     if (volume.metadata.annotations?.[filledFromAnnotation]) provisioned(claim, volume.metadata.name)
@@ -194,8 +196,7 @@ function createSync(context: ControllerContext) {
       record(claim, 'Warning', 'ProvisioningFailed', refused)
       return undefined
     }
-    const key = snapshotOfClaim(claim)
-    const source = key === undefined ? undefined : restorePlan(claim, snapshots.get(key), (name) => contents.get(name))
+    const source = sources.planFor(claim)
     const failed = `failed to provision volume with StorageClass "${storageClass.metadata.name}"`
     if (source && 'problem' in source) {
       record(claim, 'Warning', 'ProvisioningFailed', `${failed}: ${source.problem}`)
@@ -203,7 +204,8 @@ function createSync(context: ControllerContext) {
     }
     const nodeName = claim.metadata.annotations?.[selectedNode] ?? nodeInformer.list()[0]?.metadata.name
     if (!nodeName) return { requeueAfter: retryMs }
-    const wanted = localVolume(claim, storageClass, nodeName, settings.volumes.dir, source?.handle)
+    if (!(await sources.hold(claim))) return { requeueAfter: retryMs }
+    const wanted = localVolume(claim, storageClass, nodeName, settings.volumes.dir, source?.filledFrom)
     try {
       await settings.volumes.create(wanted.spec.local.path)
     } catch (error) {
@@ -330,6 +332,10 @@ function createSync(context: ControllerContext) {
     if (key.startsWith(volumePrefix)) {
       const volume = volumes.get(key.slice(volumePrefix.length))
       if (volume) await syncVolume(volume)
+      return undefined
+    }
+    if (key.startsWith(sourcePrefix)) {
+      await sources.release(key.slice(sourcePrefix.length))
       return undefined
     }
     const claim = claims.get(key.slice(claimPrefix.length))

@@ -1,7 +1,14 @@
 // Which PersistentVolume a claim gets, and what state the two are in. Pure; pkg/controller/volume/persistentvolume (1.32).
 
 import type { StoredObject } from '../api/meta.ts'
-import { compareQuantities, type Quantity, quantityOf, tryParseQuantity } from '../api/quantity.ts'
+import {
+  compareQuantities,
+  parseQuantity,
+  type Quantity,
+  quantityOf,
+  quantityValue,
+  tryParseQuantity,
+} from '../api/quantity.ts'
 import { selectorMatcher } from '../api/selector.ts'
 
 export const bindCompleted = 'pv.kubernetes.io/bind-completed'
@@ -11,6 +18,10 @@ const defaultClass = 'storageclass.kubernetes.io/is-default-class'
 const betaClass = 'volume.beta.kubernetes.io/storage-class'
 
 const storageOf = (amount: string | undefined): Quantity => tryParseQuantity(amount ?? '0') ?? quantityOf(0)
+
+/** What a claim asks for, in bytes. */
+export const requestedBytes = ({ spec }: StoredObject): number =>
+  Number(quantityValue(parseQuantity(String(spec.resources?.requests?.storage ?? '0'))))
 
 /** '' asks for no class; undefined means that the default one is wanted. */
 export const classOf = (object: StoredObject): string | undefined =>

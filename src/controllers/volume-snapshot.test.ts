@@ -234,12 +234,12 @@ test('a claim that a snapshot does not fit says why', async (t) => {
   await taken(platform)
   await client.create(persistentVolumeClaims, restored('small', 'monday', '512Mi'))
   await client.create(persistentVolumeClaims, restored('raw', 'monday', '1Gi', { volumeMode: 'Block' }))
-  const copy = { dataSource: { kind: 'PersistentVolumeClaim', name: 'data' } }
-  await client.create(persistentVolumeClaims, restored('copy', 'monday', '1Gi', copy))
+  const other = { dataSource: { apiGroup: 'example.com', kind: 'Tape', name: 'data' } }
+  await client.create(persistentVolumeClaims, restored('other', 'monday', '1Gi', other))
   await untilEvents('ProvisioningFailed', [
     /requested volume size 536870912 is less than the size 1073741824 for the source snapshot monday: ask for 1073741824/,
     /default\/raw modifies the mode of the source volume.*allow-volume-mode-change annotation is not present/,
-    /fills volumes from VolumeSnapshots only: make a DataVolume to copy a claim/,
+    /fills volumes from PersistentVolumeClaims and VolumeSnapshots only: name one of these/,
   ])
 })
 

@@ -32,7 +32,7 @@ export interface StatePaths {
   persistent: string
   /** Disks unpacked from containerDisk images, by image digest. */
   images: string
-  /** imports/<uid of a claim>/ : what is on its way into a claim. */
+  /** imports/<uid of a claim or volume>/ : what is on its way into a claim. */
   imports: string
   /** Local PersistentVolumes: volumes/<pv name>/ */
   volumes: string

@@ -1,5 +1,6 @@
 // DataVolumes for real: downloads of all formats, hostile images, clones, uploads, imports that are cut off, machines that
-// bring their disks along, and images that are imported on schedule. And snapshots of volumes, which fill others.
+// bring their disks along, and images that are imported on schedule. And snapshots of volumes, which fill others, and claims
+// that are copies of others.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -117,6 +118,19 @@ const claim = (name: string, storage: string, from?: string) => ({
     ...(from && { dataSource: { apiGroup: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot', name: from } }),
   },
 })
+
+const copy = (name: string, storage: string, from: string, more: object = {}) => {
+  const { spec, ...rest } = claim(name, storage)
+  return { ...rest, spec: { ...spec, dataSource: { kind: 'PersistentVolumeClaim', name: from }, ...more } }
+}
+
+/** With the claim as the device /dev/v. */
+const rawPod = (name: string, claimName: string, script: string) => {
+  const made = pod(name, claimName, script)
+  const [{ volumeMounts: _, ...container }] = made.spec.containers as [any]
+  const containers = [{ ...container, volumeDevices: [{ name: 'v', devicePath: '/dev/v' }] }]
+  return { ...made, spec: { ...made.spec, containers } }
+}
 
 const pod = (name: string, claimName: string, script: string) => ({
   apiVersion: 'v1',
@@ -446,6 +460,57 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     execFileSync('cmp', [large, join(taken!, 'data', 'large')])
     await tandem.kubectl('delete', 'vs', 'cut')
     assert.deepEqual(kept(), [])
+  })
+
+  test('a claim is cloned while a Pod writes to it, and a raw one with the size that is asked for', async () => {
+    const raw = { volumeMode: 'Block' }
+    await tandem.apply([
+      copy('small-copy', '512Mi', 'origin'),
+      pod('small-copy', 'small-copy', 'true'),
+      claim('origin', '1Gi'),
+      pod('author', 'origin', 'echo hello > /v/a; chmod 700 /v; chown 33 /v; while sleep 0.1; do date > /v/b; done'),
+      copy('raw', '16Mi', 'none', { ...raw, dataSource: undefined }),
+      rawPod('raw-author', 'raw', 'echo hello | dd of=/dev/v conv=notrunc && sync'),
+    ])
+    const written = () => globSync(join(tandem.stateDir, 'volumes', '*_default_origin', 'b'))
+    await until('the Pod has written', () => written().length > 0)
+    await ended('raw-author')
+    await tandem.apply([
+      copy('copied', '2Gi', 'origin'),
+      pod('editor', 'copied', 'cat /v/a; stat -c %u:%a /v; echo other > /v/a'),
+      copy('raw-copy', '32Mi', 'raw', raw),
+      rawPod('raw-reader', 'raw-copy', 'head -c 6 /dev/v; blockdev --getsize64 /dev/v'),
+    ])
+    await ended('editor')
+    assert.equal(await tandem.kubectl('logs', 'editor'), 'hello\n33:700\n')
+    await ended('raw-reader')
+    assert.equal(await tandem.kubectl('logs', 'raw-reader'), `hello\n${32 * mebibyte}\n`)
+    await until('the small one says why', async () => /greater than or equal/.test(await events('ProvisioningFailed')))
+    assert.match(await events('CloneSourceInUse'), /pod default\/author using PersistentVolumeClaim origin/)
+    assert.equal(readFileSync(join(written()[0]!, '../a'), 'utf8'), 'hello\n')
+    await tandem.kubectl('delete', 'pod', 'author', 'editor', 'small-copy', 'raw-author', 'raw-reader')
+    await tandem.kubectl('delete', 'pvc', 'small-copy', 'copied', 'raw', 'raw-copy')
+  })
+
+  test('a clone that is cut off by the end of Tandem is made anew, and never bound before', async () => {
+    const [directory] = globSync(join(tandem.stateDir, 'volumes', '*_default_origin'))
+    const large = join(directory!, 'large')
+    execFileSync('dd', ['if=/dev/urandom', `of=${large}`, 'bs=1M', 'count=500'], { stdio: 'ignore' })
+    await tandem.apply([copy('again-whole', '1Gi', 'origin'), pod('whole', 'again-whole', 'ls /v')])
+    const isUnderWay = () => globSync(join(tandem.stateDir, 'imports', '*', 'out', 'large')).length > 0
+    for (const end = Date.now() + 60_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
+    assert.ok(isUnderWay(), 'the copy has begun')
+    await tandem.kill()
+    const copied = () => globSync(join(tandem.stateDir, 'volumes', '*_default_again-whole', '*'))
+    assert.deepEqual(copied(), [])
+    await tandem.up()
+    await ended('whole')
+    execFileSync('cmp', [large, copied().find((path) => path.endsWith('/large'))!])
+    const finalizers = () => field('pvc', 'origin', '{.metadata.finalizers}')
+    await until('the origin is let go of', async () => (await finalizers()) === '["kubernetes.io/pvc-protection"]')
+    assert.deepEqual(globSync(join(tandem.stateDir, 'imports', '*')), [])
+    await tandem.kubectl('delete', 'pod,pvc', 'whole', 'again-whole', '--ignore-not-found')
+    await tandem.kubectl('delete', 'pvc', 'origin')
   })
 
   test('who may not read another namespace does not clone from it', async () => {

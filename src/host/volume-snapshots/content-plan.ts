@@ -61,19 +61,18 @@ export function localPath(volume: StoredObject, volumesDir: string): string | un
   return name && !name.includes('/') && name !== '.' && name !== '..' ? path : undefined
 }
 
-/** The claim whose volume a snapshot is of. @throws Error when there is none */
+/** The claim that has the local volume of that name, which is to be copied. @throws Error when there is none */
 export function volumePlace(
-  { spec }: StoredObject,
+  wanted: string,
   volume: StoredObject | undefined,
   claim: (key: string) => StoredObject | undefined,
   volumesDir: string,
 ): { claim: { namespace: string; name: string } } {
-  const { volumeHandle } = spec.source
-  if (!volume) throw new Error(`persistentvolume "${volumeHandle}" not found`)
-  if (!localPath(volume, volumesDir)) throw new Error(`volume ${volumeHandle} is not one of ${localProvisioner}`)
+  if (!volume) throw new Error(`persistentvolume "${wanted}" not found`)
+  if (!localPath(volume, volumesDir)) throw new Error(`volume ${wanted} is not one of ${localProvisioner}`)
   const { namespace, name, uid } = volume.spec.claimRef ?? {}
   const found = claim(`${namespace}/${name}`)
-  if (found?.metadata.uid !== uid || found?.spec.volumeName !== volumeHandle)
-    throw new Error(`volume ${volumeHandle} is not bound to a claim: a snapshot is taken of what a claim has`)
+  if (found?.metadata.uid !== uid || found?.spec.volumeName !== wanted)
+    throw new Error(`volume ${wanted} is not bound to a claim: only what a claim has is copied`)
   return { claim: { namespace, name } }
 }

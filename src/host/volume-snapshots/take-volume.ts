@@ -46,6 +46,10 @@ export interface TakenData {
   writers: string[]
 }
 
+/** Who wrote, and what that means. Pure. */
+export const writersText = (writers: string[], claim: string, copy: 'snapshot' | 'clone'): string =>
+  `${writers.join(', ')} using PersistentVolumeClaim ${claim} while it was copied: each file is as it was when it was reached, and not all of them of one moment. Stop what writes to it before a ${copy} that has to be`
+
 /** Fills `data`, an empty directory. @throws Error, VolumeNotReady: nothing in `data` is of use then */
 export async function takeVolume(
   tools: TakeTools,
@@ -66,6 +70,9 @@ export async function takeVolume(
   // A machine has started under the copy: the next try goes by its QEMU.
   else if (writers.length === 0 && changeOf(disk) !== before)
     throw new Error(`the disk in PersistentVolumeClaim ${name} was written to while it was copied`)
+  // Of a claim that went meanwhile, files may have gone before they were reached.
+  if ((await tools.volumes.claimPath(namespace, name)).path !== place.path)
+    throw new Error(`PersistentVolumeClaim ${name} got another volume while it was copied`)
   // Said to be there, it is there after a power failure too.
   await run(['sync', '--file-system', data], { timeoutMs: syncMs, signal })
   return { takenAt, writers }

@@ -1,5 +1,6 @@
-// Takes the snapshots that VolumeSnapshotContents of the local volumes ask for, fills volumes from them, and lets go of what
-// nobody wants any more: what a CSI driver and its sidecars do upstream (external-snapshotter 8.6, pkg/sidecar-controller).
+// Takes the snapshots that VolumeSnapshotContents of the local volumes ask for, fills volumes from them and from each other,
+// and lets go of what nobody wants any more: what a CSI driver and its sidecars do upstream (external-snapshotter 8.6,
+// pkg/sidecar-controller).
 
 import { mkdir } from 'node:fs/promises'
 import { isApiError } from '../../api/errors.ts'
@@ -10,16 +11,17 @@ import type { Logger } from '../../base/log.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer, InformerFactory } from '../../client/informer.ts'
 import { createReconciler } from '../../client/reconciler.ts'
-import { filledAnnotation, filledFromAnnotation, isBeingFilled } from '../../kinds/snapshot/memory.ts'
+import { filledAnnotation, isBeingFilled } from '../../kinds/snapshot/memory.ts'
 import { contentFinalizer } from '../../kinds/volumesnapshot/names.ts'
 import type { Machines } from '../machines/machines.ts'
 import type { StatePaths } from '../state.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { EventRecorder } from '../workload.ts'
 import { contentProblem, handleOf, isOurs, isWanted, mayGo, sizeOf, statusOf, volumePlace } from './content-plan.ts'
+import { type Brought, bringData } from './fill-source.ts'
 import { fillVolume } from './fill-volume.ts'
 import { dataBelow, type SnapshotStore } from './snapshot-store.ts'
-import { takeVolume } from './take-volume.ts'
+import { takeVolume, writersText } from './take-volume.ts'
 
 export interface VolumeSnapshotKeeperOptions {
   client: Client
@@ -115,6 +117,14 @@ function createWork(options: VolumeSnapshotKeeperOptions, seen: Seen) {
     instances: (namespace: string) => instances.list(namespace),
   }
 
+  const sources = {
+    take: tools,
+    store,
+    paths,
+    volume: (name: string) => seen.volumes.get(name),
+    claim: (key: string) => claims.get(key),
+  }
+
   /** Nobody is told where on this machine things are. */
   const said = (error: unknown): string => (error as Error).message.replaceAll(paths.root, '')
 
@@ -148,7 +158,7 @@ function createWork(options: VolumeSnapshotKeeperOptions, seen: Seen) {
   async function take(content: StoredObject, handle: string, signal: AbortSignal): Promise<void> {
     try {
       const volume = seen.volumes.get(content.spec.source.volumeHandle)
-      const { claim } = volumePlace(content, volume, (key) => claims.get(key), paths.volumes)
+      const { claim } = volumePlace(content.spec.source.volumeHandle, volume, (key) => claims.get(key), paths.volumes)
       const data = dataBelow(store.begin(handle))
       await mkdir(data, { mode: 0o700 })
       const { takenAt, writers } = await takeVolume(tools, claim, data, signal)
@@ -165,7 +175,7 @@ function createWork(options: VolumeSnapshotKeeperOptions, seen: Seen) {
 
   function warn(content: StoredObject, claim: string, writers: string[]): void {
     const { namespace, name } = content.spec.volumeSnapshotRef
-    const text = `${writers.join(', ')} using PersistentVolumeClaim ${claim} while it was copied: each file is as it was when it was reached, and not all of them of one moment. Stop what writes to it before a snapshot that has to be`
+    const text = writersText(writers, claim, 'snapshot')
     record(snapshots.get(`${namespace}/${name}`) ?? content, 'Warning', 'SnapshotSourceInUse', text)
   }
 
@@ -186,16 +196,20 @@ function createWork(options: VolumeSnapshotKeeperOptions, seen: Seen) {
 
   async function syncVolume(volume: StoredObject | undefined, signal: AbortSignal): Promise<void> {
     if (!volume || volume.metadata.deletionTimestamp || !isBeingFilled(volume)) return
-    const { name, annotations } = volume.metadata
-    try {
-      await fillVolume({ store, paths }, volume, annotations![filledFromAnnotation]!, signal)
-    } catch (error) {
+    const { name } = volume.metadata
+    const warnClaim = (reason: string, text: string) => {
       const { namespace, name: claimName } = volume.spec.claimRef ?? {}
       const claim = claims.get(`${namespace}/${claimName}`)
-      if (claim && !signal.aborted)
-        record(claim, 'Warning', 'ProvisioningFailed', `failed to provision volume ${name}: ${said(error)}`)
+      if (claim) record(claim, 'Warning', reason, text)
+    }
+    let brought: Brought
+    try {
+      brought = await fillVolume(paths, volume, (into) => bringData(sources, volume, into, signal), signal)
+    } catch (error) {
+      if (!signal.aborted) warnClaim('ProvisioningFailed', `failed to provision volume ${name}: ${said(error)}`)
       throw error
     }
+    if (brought.writers.length > 0) warnClaim('CloneSourceInUse', writersText(brought.writers, brought.claim!, 'clone'))
     await client
       .patch(volumeRef, name, undefined, 'merge', { metadata: { annotations: { [filledAnnotation]: 'true' } } })
       .catch(unlessGone)

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -20,9 +21,10 @@ import type { StoredObject } from '../../api/meta.ts'
 import { copyTree, isHarmless } from '../volumes/copy-tree.ts'
 import { VolumeNotReady } from '../volumes/volumes.ts'
 import { contentProblem, handleOf, isWanted, localPath, mayGo, statusOf, volumePlace } from './content-plan.ts'
+import { bringData } from './fill-source.ts'
 import { fillVolume } from './fill-volume.ts'
-import { createSnapshotStore, dataBelow } from './snapshot-store.ts'
-import { holderOf, takeVolume } from './take-volume.ts'
+import { createSnapshotStore, dataBelow, type SnapshotStore } from './snapshot-store.ts'
+import { holderOf, takeVolume, writersText } from './take-volume.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'volume-snapshots-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -93,10 +95,9 @@ const volume = (path: string, more: object = {}) =>
 test('only a volume of Tandem that a claim has is looked at', () => {
   for (const path of ['/etc', '/volumes', '/volumes/', '/volumes/..', '/volumes/a/../../etc', '/volumes/a/b'])
     assert.equal(localPath(volume(path), '/volumes'), undefined, path)
-  const asked = content({ volumeHandle: 'pvc-1' }, { uid })
   const claim = object({ metadata: { uid: 'k' }, spec: { volumeName: 'pvc-1' } })
   const place = (made: StoredObject | undefined, found: StoredObject | undefined) => () =>
-    volumePlace(asked, made, () => found, '/volumes')
+    volumePlace('pvc-1', made, () => found, '/volumes')
   assert.deepEqual(place(volume('/volumes/a'), claim)(), { claim: { namespace: 'd', name: 'data' } })
   assert.throws(place(undefined, claim), /persistentvolume "pvc-1" not found/)
   assert.throws(place(volume('/etc'), claim), /not one of tandem.dev\/local/)
@@ -164,8 +165,25 @@ const vmi = object({
   spec: { volumes: [{ name: 'root', persistentVolumeClaim: { claimName: 'data' } }], domain: { devices: {} } },
 })
 
+interface Room {
+  store: SnapshotStore
+  imports: string
+  volumes: string
+}
+
+const room = (): Room => ({ store: createSnapshotStore(fresh()), imports: fresh(), volumes: fresh() })
+const filledFrom = (from: string) => ({ 'tandem.dev/filled-from': from })
+
+function fill({ store, imports, volumes }: Room, made: StoredObject, from = handle, more: object = {}) {
+  Object.assign(made.metadata.annotations!, filledFrom(from))
+  const paths = { imports, volumes }
+  const sources = { take: tools(''), store, paths, volume: () => undefined, claim: () => undefined, ...more }
+  return fillVolume(paths, made, (into) => bringData(sources, made, into, signal), signal)
+}
+
 test('a volume is taken and filled with all that is in it', async () => {
-  const [store, from, volumes, imports] = [createSnapshotStore(fresh()), source(), fresh(), fresh()]
+  const [all, from] = [room(), source()]
+  const { store, volumes, imports } = all
   const data = dataBelow(store.begin(handle))
   mkdirSync(data)
   const { writers } = await takeVolume(tools(from), claim, data, signal)
@@ -173,7 +191,7 @@ test('a volume is taken and filled with all that is in it', async () => {
   store.seal(handle, { takenAt: 1, size: 2 })
   const path = join(volumes, 'pvc-2')
   mkdirSync(path)
-  await fillVolume({ store, paths: { imports, volumes } }, volume(path), handle, signal)
+  await fill(all, volume(path))
   assert.deepEqual(readdirSync(path).sort(), ['disk.img', 'inner', 'link'])
   assert.equal(readFileSync(join(path, 'inner', 'file'), 'utf8'), 'text')
   assert.equal(statSync(join(path, 'inner')).mode & 0o777, 0o750)
@@ -182,18 +200,18 @@ test('a volume is taken and filled with all that is in it', async () => {
   assert.ok(disk.blocks * 512 < 1024 * 1024, 'holes stay holes')
   assert.deepEqual(readdirSync(imports), [])
   // Once more, as after a crash in the middle.
-  await fillVolume({ store, paths: { imports, volumes } }, volume(path), handle, signal)
+  await fill(all, volume(path))
   assert.equal(statSync(path).mode & 0o7777, statSync(from).mode & 0o7777)
 })
 
 test('a volume is not filled from what is not there, nor outside, nor a raw one from files', async () => {
-  const [store, volumes] = [createSnapshotStore(fresh()), fresh()]
-  const fill = (made: StoredObject) => fillVolume({ store, paths: { imports: fresh(), volumes } }, made, handle, signal)
-  await assert.rejects(fill(volume(join(volumes, 'a'))), /is not on this machine: delete the claim/)
-  await assert.rejects(fill(volume('/etc')), /not one of the local volumes/)
+  const all = room()
+  const { store, volumes } = all
+  await assert.rejects(fill(all, volume(join(volumes, 'a'))), /is not on this machine: delete the claim/)
+  await assert.rejects(fill(all, volume('/etc')), /not one of the local volumes/)
   mkdirSync(dataBelow(store.begin(handle)))
   store.seal(handle, { takenAt: 1, size: 2 })
-  await assert.rejects(fill(volume(join(volumes, 'a'), { volumeMode: 'Block' })), /a Block volume is a disk/)
+  await assert.rejects(fill(all, volume(join(volumes, 'a'), { volumeMode: 'Block' })), /a Block volume is a disk/)
 })
 
 test('the disk of a machine that runs comes from its QEMU, all else from the volume', async () => {
@@ -224,6 +242,10 @@ test('a disk that is written to under the copy spoils it; a Pod that writes is n
   })
   const { writers } = await takeVolume(tools(source(), { pods: () => [pod] }), claim, fresh(), signal)
   assert.deepEqual(writers, ['pod d/web'])
+  assert.match(
+    writersText(writers, 'data', 'clone'),
+    /^pod d\/web using PersistentVolumeClaim data while .* before a clone/,
+  )
   const unready = async () => {
     throw new VolumeNotReady('being filled')
   }
@@ -231,6 +253,68 @@ test('a disk that is written to under the copy spoils it; a Pod that writes is n
     takeVolume(tools('', { volumes: { claimPath: unready } }), claim, fresh(), signal),
     /being filled/,
   )
+})
+
+/** The volume 'pvc-1' of the claim d/data, a copy of it in the making, and what finds both. */
+function cloning(more: object = {}) {
+  const all = room()
+  const [from, to] = [join(all.volumes, 'pvc-1'), join(all.volumes, 'pvc-2')]
+  renameSync(source(), from)
+  mkdirSync(to)
+  const claimed = object({ metadata: { uid: 'k' }, spec: { volumeName: 'pvc-1' } })
+  const sources = { take: tools(from), volume: () => volume(from), claim: () => claimed }
+  const clone = (again: object = {}) =>
+    fill(all, volume(to, { claimRef: {}, ...more }), 'volume/pvc-1', { ...sources, ...again })
+  return { ...all, from, to, clone }
+}
+
+test('a volume is filled with what is in another one, as it is now', async () => {
+  const { from, to, imports, clone } = cloning()
+  assert.deepEqual(await clone(), { claim: 'data', writers: [] })
+  assert.deepEqual(readdirSync(to).sort(), ['disk.img', 'inner', 'link'])
+  assert.equal(statSync(join(to, 'inner')).mode & 0o777, 0o750)
+  assert.ok(statSync(join(to, 'disk.img')).blocks * 512 < 1024 * 1024, 'holes stay holes')
+  writeFileSync(join(to, 'inner', 'file'), 'other')
+  assert.equal(readFileSync(join(from, 'inner', 'file'), 'utf8'), 'text')
+  // Begun anew, as after a crash in the middle.
+  mkdirSync(join(imports, 'v', 'out', 'inner'), { recursive: true })
+  await clone()
+  assert.equal(readFileSync(join(to, 'inner', 'file'), 'utf8'), 'text')
+  assert.deepEqual(readdirSync(imports), [])
+})
+
+test('a raw volume that nobody has used yet is cloned as it is', async () => {
+  const { from, to, clone } = cloning({ volumeMode: 'Block' })
+  await clone()
+  assert.equal(statSync(join(to, 'disk.img')).size, 8 * 1024 * 1024)
+  for (const path of [from, to]) for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true })
+  await clone()
+  assert.deepEqual(readdirSync(to), [])
+})
+
+test('nothing of a clone is in its place when its source is none, or goes under the copy', async () => {
+  const { from, to, imports, clone } = cloning()
+  await assert.rejects(clone({ volume: () => undefined }), /persistentvolume "pvc-1" not found/)
+  await assert.rejects(clone({ claim: () => undefined }), /not bound to a claim/)
+  const places = [from, fresh()]
+  const claimPath = async () => ({ ...(await tools('').volumes.claimPath()), path: places.shift() })
+  await assert.rejects(clone({ take: tools(from, { volumes: { claimPath } }) }), /data got another volume/)
+  assert.deepEqual([readdirSync(to), readdirSync(imports)], [[], []])
+})
+
+test('a clone of the disk of a machine that runs comes from its QEMU', async () => {
+  const { from, to, clone } = cloning()
+  const snapshot = async (_: object, { disks: [disk] }: any) => {
+    writeFileSync(disk.to, 'live')
+    return 'copied'
+  }
+  await clone({ take: tools(from, { instances: () => [vmi], machines: { snapshot } }) })
+  assert.equal(readFileSync(join(to, 'disk.img'), 'utf8'), 'live')
+  const unready = async () => {
+    throw new Error('d/vm is on its way up or down: a snapshot waits for it')
+  }
+  const busy = tools(from, { instances: () => [vmi], machines: { snapshot: unready } })
+  await assert.rejects(clone({ take: busy }), /on its way up or down/)
 })
 
 test('a copy that is not wanted any more ends, and says so', async () => {

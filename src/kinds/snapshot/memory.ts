@@ -9,7 +9,7 @@ export const memoryAnnotation = 'tandem.dev/memory'
 
 /**
  * On a claim: the snapshot content and the volume that fill it, as "<content>/<volume>". On a PersistentVolume: the handle of
- * the VolumeSnapshotContent that does.
+ * the VolumeSnapshotContent that does, or "volume/<name>" of the PersistentVolume that it is to be a copy of.
  */
 export const filledFromAnnotation = 'tandem.dev/filled-from'
 
@@ -19,7 +19,7 @@ export const filledAnnotation = 'tandem.dev/filled'
 export const wantsMemory = (object: { metadata: { annotations?: Record<string, string> } }): boolean =>
   object.metadata.annotations?.[memoryAnnotation] === 'true'
 
-/** A claim or a volume that is to be filled from a snapshot, and is not yet. */
+/** A claim or a volume that is to be filled from a snapshot or another volume, and is not yet. */
 export const isBeingFilled = ({
   metadata: { annotations = {} },
 }: {

@@ -3,13 +3,17 @@
 import type { FieldSupport, SupportTable } from '../../api/support.ts'
 import { unmountableSources } from '../core/volume-sources.ts'
 import { isSnapshotReference } from '../volumesnapshot/references.ts'
+import { isClaimReference } from './volume-sources.ts'
 
 const noEffect = (why: string, more: Partial<FieldSupport> = {}): FieldSupport => ({ has: 'no effect', why, ...more })
 
 const attributes = noEffect('no driver here changes the attributes of a volume')
 const filling = noEffect(
-  'the local volumes are filled from VolumeSnapshots only; the claim stays Pending unless the provisioner of its class does more. To copy a claim, make a DataVolume with source.pvc',
-  { only: (source) => !isSnapshotReference(source), values: 'other than a VolumeSnapshot' },
+  'the local volumes are filled from PersistentVolumeClaims and VolumeSnapshots only; the claim stays Pending unless the provisioner of its class does more. For another source, make a DataVolume',
+  {
+    only: (source) => !isSnapshotReference(source) && !isClaimReference(source),
+    values: 'other than a PersistentVolumeClaim or a VolumeSnapshot',
+  },
 )
 
 export const storageSupport: SupportTable = {
