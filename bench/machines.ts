@@ -141,18 +141,30 @@ const containerStarts = (): Promise<number[]> => {
 async function goesOn(client: Client, name: string): Promise<number> {
   const { metadata } = await until(`${name} has an instance`, () => findInstance(client, name))
   let resumed: number | undefined
+  let closed = true
   const handlers = {
     onEvent({ event, timestamp }: QmpEvent) {
       if (event === 'RESUME' && timestamp) resumed = timestamp.seconds * 1000 + timestamp.microseconds / 1000
     },
-    onClose() {},
+    onClose() {
+      closed = true
+    },
   }
   const socket = join(directoryOf(metadata.uid), machineFiles.handover)
-  const qmp = await until('QEMU answers', () => openQmp(socket, handlers).catch(() => undefined))
-  const { status } = await qmp.execute('query-status')
-  if (status === 'running') resumed ??= Date.now()
-  const time = await until('the guest goes on', () => resumed)
-  qmp.close()
+  const connect = async () => {
+    closed = false
+    const qmp = await openQmp(socket, handlers).catch(handlers.onClose)
+    const status = await qmp?.execute('query-status').catch(() => undefined)
+    if (status?.status === 'running') resumed ??= Date.now()
+    return qmp
+  }
+  let qmp: Awaited<ReturnType<typeof connect>> | undefined
+  // The first copy has a QEMU before its own, which prepares what all of them start from.
+  const time = await until('the guest goes on', async () => {
+    if (closed) qmp = await connect()
+    return resumed
+  })
+  qmp?.close()
   return time
 }
 

@@ -54,7 +54,7 @@ function validateContainer(container: any, field: string, context: PodContext): 
     ...validateMounts(container, field, context),
     ...validateResources(container.resources, `${field}.resources`),
     ...validateResizePolicy(container.resizePolicy, `${field}.resizePolicy`, context.restartPolicy),
-    ...validateContainerSecurity(container.securityContext, `${field}.securityContext`),
+    ...validateContainerSecurity(container.securityContext, `${field}.securityContext`, context.os),
   ]
 }
 

@@ -89,6 +89,19 @@ test('what is wrong is said by field', () => {
       { containers: [{ ...container, readinessProbe: { exec: { command: ['a'] }, tcpSocket: { port: 1 } } }] },
       ['spec.containers[0].readinessProbe.tcpSocket Forbidden may not specify more than 1 handler type'],
     ],
+    // Without a system it is no Pod for Windows yet.
+    [{ containers: [container], securityContext: { windowsOptions: { runAsUserName: 'x' } } }, []],
+    [
+      {
+        os: { name: 'linux' },
+        securityContext: { windowsOptions: {} },
+        containers: [{ ...container, securityContext: { windowsOptions: {} } }],
+      },
+      [
+        'spec.containers[0].securityContext.windowsOptions Forbidden windows options cannot be set for a linux pod',
+        'spec.securityContext.windowsOptions Forbidden windows options cannot be set for a linux pod',
+      ],
+    ],
   ]
   for (const [spec, problems] of cases) assert.deepEqual(lines(spec), problems)
 })

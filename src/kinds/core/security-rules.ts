@@ -1,7 +1,7 @@
 // Rules for the security contexts of Pods and containers (pkg/apis/core/validation, Kubernetes 1.36).
 
 import type { FieldError } from '../../api/errors.ts'
-import { duplicateValue, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../../api/walk/rules.ts'
 import { validateLocalPath } from './local-path.ts'
 
 const maxId = 2_147_483_647
@@ -19,11 +19,13 @@ export function validatePodSecurity(spec: any, field: string): FieldError[] {
       validateId(group, `${field}.supplementalGroups[${index}]`),
     ),
     ...validateSysctls(context.sysctls, spec, `${field}.sysctls`),
+    ...validateSystem(context, field, spec.os?.name),
     ...validateProfiles(context, field),
   ]
 }
 
-export function validateContainerSecurity(context: any, field: string): FieldError[] {
+/** `os`: of the Pod, where it names one. */
+export function validateContainerSecurity(context: any, field: string, os?: string): FieldError[] {
   if (!context) return []
   const errors = ['runAsUser', 'runAsGroup'].flatMap((name) => validateId(context[name], `${field}.${name}`))
   if (context.allowPrivilegeEscalation === false && context.privileged)
@@ -38,8 +40,13 @@ export function validateContainerSecurity(context: any, field: string): FieldErr
     )
   if (context.procMount === 'Unmasked')
     errors.push(invalidValue(`${field}.procMount`, context.procMount, '`hostUsers` must be false to use `Unmasked`'))
-  return [...errors, ...validateProfiles(context, field)]
+  return [...errors, ...validateSystem(context, field, os), ...validateProfiles(context, field)]
 }
+
+const validateSystem = (context: any, field: string, os: string | undefined): FieldError[] =>
+  os === 'linux' && context.windowsOptions
+    ? [forbidden(`${field}.windowsOptions`, 'windows options cannot be set for a linux pod')]
+    : []
 
 function validateProfiles(context: any, field: string): FieldError[] {
   const { seccompProfile, appArmorProfile } = context
