@@ -77,14 +77,13 @@ function profileLimits(spec: Spec, where: string): string[] {
     ['spec', spec.securityContext],
     ...containersOf(spec).map((one): [string, Spec | undefined] => [`container ${one.name}`, one.securityContext]),
   ]
-  return contexts.flatMap(([owner, context]) => [
-    ...(context?.appArmorProfile?.type === 'Localhost'
+  const theirs = "another kernel than the machine's runs it"
+  return contexts.flatMap(([owner, context]) =>
+    context?.appArmorProfile?.type === 'Localhost'
       ? [`${owner}: the AppArmor profile ${context.appArmorProfile.localhostProfile} cannot be had ${where}: ${theirs}`]
-      : []),
-    ...(context?.seLinuxOptions ? [`${owner}: seLinuxOptions cannot be had ${where}: ${theirs}`] : []),
-  ])
+      : [],
+  )
 }
-const theirs = "another kernel than the machine's runs it"
 
 const byHandler: Record<string, (spec: Spec) => string[]> = {
   runsc: (spec) => [...gvisorLimits(spec), ...profileLimits(spec, gvisor)],
