@@ -162,7 +162,7 @@ describe('bad input', () => {
         const { stdout } = await tandem.tryKubectl(['get', 'vmi', name, '-o', condition])
         return message.test(stdout)
       })
-      await tandem.kubectl('wait', `--for=jsonpath={.status.printableStatus}=${status}`, `vm/${name}`, '--timeout=20s')
+      await tandem.kubectl('wait', `--for=jsonpath={.status.printableStatus}=${status}`, `vm/${name}`, '--timeout=300s')
     }
     const events = await tandem.kubectl('events', '--for', 'vmi/empty')
     assert.match(events, /Warning +InvalidImage .*the image has no file in \/disk/)

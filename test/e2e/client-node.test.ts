@@ -78,7 +78,7 @@ const isReady = async (name: string) =>
 
 async function run(body: V1Pod): Promise<void> {
   await core.createNamespacedPod({ namespace, body })
-  await until(`Pod ${body.metadata!.name} is ready`, () => isReady(body.metadata!.name!), 60_000)
+  await until(`Pod ${body.metadata!.name} is ready`, () => isReady(body.metadata!.name!))
 }
 
 test('create, read, list with selectors and pages, replace, conflict, delete', async () => {
@@ -192,7 +192,7 @@ test('watch from a version, to its end; a watch that begins with what there is',
   const ended = new Promise((done) => {
     watch.watch(
       path,
-      { resourceVersion: metadata!.resourceVersion, fieldSelector: 'metadata.name=watched', timeoutSeconds: 3 },
+      { resourceVersion: metadata!.resourceVersion, fieldSelector: 'metadata.name=watched', timeoutSeconds: 15 },
       (phase, object) => seen.push(`${phase} ${object.data?.step}`),
       done,
     )
@@ -211,7 +211,7 @@ test('watch from a version, to its end; a watch that begins with what there is',
   const marked = new Promise<void>((done) => {
     watch.watch(
       '/api/v1/namespaces',
-      { sendInitialEvents: true, allowWatchBookmarks: true, resourceVersionMatch: 'NotOlderThan', timeoutSeconds: 5 },
+      { sendInitialEvents: true, allowWatchBookmarks: true, resourceVersionMatch: 'NotOlderThan', timeoutSeconds: 60 },
       (phase, object) => {
         if (phase === 'ADDED') initial.push(object.metadata.name)
         if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') done()
@@ -235,14 +235,14 @@ test('an informer holds what there is and tells of changes', async () => {
   await make('before')
   await informer.start()
   await make('later')
-  await until('both are known', () => informer.list(namespace).length === 2, 10_000)
+  await until('both are known', () => informer.list(namespace).length === 2)
   await core.patchNamespacedConfigMap(
     { name: 'later', namespace, body: [{ op: 'add', path: '/data', value: { a: 'b' } }] },
     setHeaderOptions('Content-Type', PatchStrategy.JsonPatch),
   )
-  await until('the change is known', () => informer.get('later', namespace)?.data?.a === 'b', 10_000)
+  await until('the change is known', () => informer.get('later', namespace)?.data?.a === 'b')
   await core.deleteNamespacedConfigMap({ name: 'before', namespace })
-  await until('the end is known', () => informer.get('before', namespace) === undefined, 10_000)
+  await until('the end is known', () => informer.get('before', namespace) === undefined)
   await informer.stop()
   assert.deepEqual(events, ['add before', 'add later', 'update later', 'delete before'])
 })
@@ -277,10 +277,10 @@ test('exec with input, both outputs, exit code and a terminal; copies to and fro
   const copies = new Cp(config)
   // Gives no word of when it is done.
   await copies.cpToPod(namespace, 'worker', 'main', there!, '/tmp')
-  await until('the copy is there', async () => (await go(['cat', '/tmp/note'])).stdout === 'kept as it is\n', 20_000)
+  await until('the copy is there', async () => (await go(['cat', '/tmp/note'])).stdout === 'kept as it is\n')
   await copies.cpFromPod(namespace, 'worker', 'main', 'tmp/note', back!, '/')
   const note = join(back!, 'tmp/note')
-  await until('it is back', () => existsSync(note) && readFileSync(note, 'utf8') === 'kept as it is\n', 20_000)
+  await until('it is back', () => existsSync(note) && readFileSync(note, 'utf8') === 'kept as it is\n')
 })
 
 test('attach writes to the process and shows what it answers; logs, once and as they come', async () => {
@@ -290,17 +290,19 @@ test('attach writes to the process and shows what it answers; logs, once and as 
   const followed = collector()
   await new Log(config).log(namespace, 'echo', 'main', followed, { follow: true })
   input.write('hello\n')
-  await until('the answer is attached', () => stdout.text() === 'heard hello\n', 20_000)
-  await until('the answer is in the log', () => followed.text() === 'started\nheard hello\n', 20_000)
+  await until('the answer is attached', () => stdout.text() === 'heard hello\n')
+  await until('the answer is in the log', () => followed.text() === 'started\nheard hello\n')
   socket.close()
   const last = await core.readNamespacedPodLog({ name: 'echo', namespace, tailLines: 1, timestamps: true })
   assert.match(last, /^\d{4}-\d\d-\d\dT[\d:.]+Z heard hello\n$/)
   await core.deleteNamespacedPod({ name: 'echo', namespace })
-  await until('the log ends with its Pod', () => followed.writableEnded, 20_000)
+  await until('the log ends with its Pod', () => followed.writableEnded)
 })
 
 test('port-forward to a Pod and to the Service before it', async () => {
-  await run(pod('server', 'mkdir /www; echo served > /www/index.html; exec httpd -f -p 8080 -h /www'))
+  const readinessProbe = { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+  const serve = 'mkdir /www; echo served > /www/index.html; exec httpd -f -p 8080 -h /www'
+  await run(pod('server', serve, { readinessProbe }))
   await core.createNamespacedService({
     namespace,
     body: { metadata: { name: 'server' }, spec: { selector: { app: 'server' }, ports: [{ port: 8080 }] } },
@@ -311,7 +313,7 @@ test('port-forward to a Pod and to the Service before it', async () => {
     const opened = open(output, input)
     await opened
     input.write('GET / HTTP/1.0\r\n\r\n')
-    await until('the page has come', () => output.text().endsWith('served\n'), 20_000)
+    await until('the page has come', () => output.text().endsWith('served\n'))
     input.end()
     assert.match(output.text(), /^HTTP\/1\.[01] 200 OK\r\n/)
   }
@@ -392,7 +394,7 @@ test('a CustomResourceDefinition and its objects: schema, status, scale, watch, 
   assert.deepEqual([scale.kind, scale.spec.replicas, scale.status.replicas], ['Scale', 3, 3])
   assert.equal((await custom.listNamespacedCustomObject(all)).items.length, 1)
   await custom.deleteNamespacedCustomObject(one)
-  await until('the watch has all', () => phases.length === 4, 10_000)
+  await until('the watch has all', () => phases.length === 4)
   controller.abort()
   assert.deepEqual(phases, ['ADDED 2 -', 'MODIFIED 3 -', 'MODIFIED 3 Ready', 'DELETED 3 Ready'])
   await definitions.deleteCustomResourceDefinition({ name })
@@ -435,8 +437,10 @@ test('a Job, its events; tokens and rights; version and health', async () => {
     const { status } = await batch.readNamespacedJob({ name: 'once', namespace })
     return status?.succeeded === 1 && status.completionTime instanceof Date
   })
-  const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: 'involvedObject.name=once' })
-  assert.ok(items.some(({ reason }) => reason === 'Completed'))
+  await until('its end is an event', async () => {
+    const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: 'involvedObject.name=once' })
+    return items.some(({ reason }) => reason === 'Completed')
+  })
 
   await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: 'robot' } } })
   const { status } = await core.createNamespacedServiceAccountToken({

@@ -7,7 +7,7 @@ import WebSocket from 'ws'
 import { accessFromKubeconfig } from '../../src/client/kubeconfig.ts'
 
 /** Software emulation on a machine that has other work, too. */
-const bootMs = 180_000
+const bootMs = 600_000
 /** Then ever more seldom: a guest that is only slow has to obey each time it was asked. */
 const askAgainMs = 1_000
 
@@ -104,7 +104,7 @@ export async function openShell(
   return {
     ...opened,
     type,
-    async run(command, timeoutMs = 30_000) {
+    async run(command, timeoutMs = 300_000) {
       count++
       // The echo of this line holds no number that the shell has computed: only its output matches.
       type(`echo "<<$((${count}+0))"; ${command}; echo ">>$((${count}+0)):$?"`)

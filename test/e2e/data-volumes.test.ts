@@ -157,10 +157,11 @@ const ended = (name: string) =>
   until(`pod ${name} is done`, async () => (await field('pod', name, '{.status.phase}')) === 'Succeeded')
 const events = (reason: string) => tandem.kubectl('get', 'events', '-o', 'wide', `--field-selector=reason=${reason}`)
 const kept = () => globSync(join(tandem.stateDir, 'volume-snapshots', '*'))
+const nothingIsKept = () => until('no snapshot is kept', () => kept().length === 0)
 
 const same = (claim: string) => assert.equal(sumOf(diskOf(claim)), sumOf(join(files, 'disk.raw')), claim)
 
-describe('DataVolumes', { timeout: 600_000 }, () => {
+describe('DataVolumes', () => {
   before(async () => {
     files = mkdtempSync(join(tmpdir(), 'data-volumes-'))
     makeFiles()
@@ -218,7 +219,8 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     await until('the failure is told', async () => /got 404/.test(await message('late')))
     lateIsThere = true
     await succeeded('late')
-    assert.equal(await field('dv', 'late', '{.status.restartCount}'), '1')
+    // More than once where it failed again before anybody had seen that it failed.
+    assert.ok(Number(await field('dv', 'late', '{.status.restartCount}')) >= 1)
     same('late')
   })
 
@@ -386,8 +388,8 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     assert.equal(await field('pvc', 'small', '{.status.phase}'), 'Pending')
     await tandem.kubectl('delete', 'pod,pvc', 'small', 'restored')
     await tandem.kubectl('delete', 'vs', 'monday')
-    assert.doesNotMatch((await tandem.tryKubectl(['get', 'vsc'])).stdout, /monday/)
-    assert.deepEqual(kept(), [])
+    await until('its content is gone', async () => !/monday/.test(await tandem.kubectl('get', 'vsc')))
+    await nothingIsKept()
   })
 
   test('what a Pod writes is snapshot while it runs; it is kept, and found again by its handle', async () => {
@@ -408,7 +410,8 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     })
     await tandem.apply(snapshot('tuesday', { persistentVolumeClaimName: 'files' }, { volumeSnapshotClassName: 'keep' }))
     await isReady('tuesday')
-    assert.match(await events('SnapshotSourceInUse'), /pod default\/writer using PersistentVolumeClaim files/)
+    const inUse = /pod default\/writer using PersistentVolumeClaim files/
+    await until('it says who writes', async () => inUse.test(await events('SnapshotSourceInUse')))
     const name = await field('vs', 'tuesday', '{.status.boundVolumeSnapshotContentName}')
     const handle = await field('vsc', name, '{.status.snapshotHandle}')
     await tandem.kubectl('delete', 'vs', 'tuesday')
@@ -435,7 +438,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     assert.equal(await tandem.kubectl('logs', 'reader'), 'hello\n33:700\n')
     await tandem.kubectl('delete', 'pod', 'reader', 'writer')
     await tandem.kubectl('delete', 'vs', 'again')
-    assert.deepEqual(kept(), [])
+    await nothingIsKept()
     assert.ok(existsSync(written!), 'the volume itself is as it was')
   })
 
@@ -445,7 +448,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     execFileSync('dd', ['if=/dev/urandom', `of=${large}`, 'bs=1M', 'count=500'], { stdio: 'ignore' })
     await tandem.apply(snapshot('cut', { persistentVolumeClaimName: 'files' }))
     const isUnderWay = () => globSync(join(tandem.stateDir, 'volume-snapshots', '*.new', 'data', 'large')).length > 0
-    for (const end = Date.now() + 60_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
+    for (const end = Date.now() + 300_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
     assert.ok(isUnderWay(), 'the copy has begun')
     await tandem.kill()
     assert.notEqual(kept().length, 0)
@@ -459,7 +462,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     assert.deepEqual(more, [])
     execFileSync('cmp', [large, join(taken!, 'data', 'large')])
     await tandem.kubectl('delete', 'vs', 'cut')
-    assert.deepEqual(kept(), [])
+    await nothingIsKept()
   })
 
   test('a claim is cloned while a Pod writes to it, and a raw one with the size that is asked for', async () => {
@@ -486,7 +489,8 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     await ended('raw-reader')
     assert.equal(await tandem.kubectl('logs', 'raw-reader'), `hello\n${32 * mebibyte}\n`)
     await until('the small one says why', async () => /greater than or equal/.test(await events('ProvisioningFailed')))
-    assert.match(await events('CloneSourceInUse'), /pod default\/author using PersistentVolumeClaim origin/)
+    const inUse = /pod default\/author using PersistentVolumeClaim origin/
+    await until('it says who writes', async () => inUse.test(await events('CloneSourceInUse')))
     assert.equal(readFileSync(join(written()[0]!, '../a'), 'utf8'), 'hello\n')
     await tandem.kubectl('delete', 'pod', 'author', 'editor', 'small-copy', 'raw-author', 'raw-reader')
     await tandem.kubectl('delete', 'pvc', 'small-copy', 'copied', 'raw', 'raw-copy')
@@ -498,7 +502,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     execFileSync('dd', ['if=/dev/urandom', `of=${large}`, 'bs=1M', 'count=500'], { stdio: 'ignore' })
     await tandem.apply([copy('again-whole', '1Gi', 'origin'), pod('whole', 'again-whole', 'ls /v')])
     const isUnderWay = () => globSync(join(tandem.stateDir, 'imports', '*', 'out', 'large')).length > 0
-    for (const end = Date.now() + 60_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
+    for (const end = Date.now() + 300_000; !isUnderWay() && Date.now() < end; ) await sleep(2)
     assert.ok(isUnderWay(), 'the copy has begun')
     await tandem.kill()
     const copied = () => globSync(join(tandem.stateDir, 'volumes', '*_default_again-whole', '*'))
@@ -508,7 +512,7 @@ describe('DataVolumes', { timeout: 600_000 }, () => {
     execFileSync('cmp', [large, copied().find((path) => path.endsWith('/large'))!])
     const finalizers = () => field('pvc', 'origin', '{.metadata.finalizers}')
     await until('the origin is let go of', async () => (await finalizers()) === '["kubernetes.io/pvc-protection"]')
-    assert.deepEqual(globSync(join(tandem.stateDir, 'imports', '*')), [])
+    await until('nothing is on its way', () => globSync(join(tandem.stateDir, 'imports', '*')).length === 0)
     await tandem.kubectl('delete', 'pod,pvc', 'whole', 'again-whole', '--ignore-not-found')
     await tandem.kubectl('delete', 'pvc', 'origin')
   })

@@ -40,14 +40,14 @@ const hibernating = (object: StoredObject) => deleted(object, { [hibernateAnnota
 /** Runs, and has been told to ignore its power button: what only its registers know. */
 async function bootStubborn(room: MachinesRoom): Promise<StoredObject> {
   const object = await room.until(instance(room), running)
-  await says(room, object, '', guestGreeting)
+  await room.greeted(object)
   await says(room, object, guestKeys.ignoreButton, guestKeys.ignoreButton)
   return object
 }
 
 async function says(room: MachinesRoom, object: StoredObject, key: string, text: string): Promise<void> {
   const console = await room.machines.machineConsole(refOf(object))
-  if (key) console.write(Buffer.from(key))
+  await console.write(Buffer.from(key))
   await readUntil(console, text)
   console.end()
 }
@@ -116,7 +116,7 @@ inRoom('a machine that was changed meanwhile is not resumed, and says how to go 
   assert.match(synchronized(changed)!, /spec.template was changed .* take the annotation tandem.dev\/hibernated off/)
   await remove(room, changed)
   const fresh = await room.until(instance(room), running)
-  await says(room, fresh, '', guestGreeting)
+  await room.greeted(fresh)
   assert.ok(!existsSync(join(room.paths.saved, owner)), 'given up with the annotation')
 })
 

@@ -187,7 +187,7 @@ async function settled(): Promise<void> {
   while (open > standing) await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('a client that leaves ends its watch', { timeout: 10_000 }, async () => {
+test('a client that leaves ends its watch', { timeout: 120_000 }, async () => {
   await settled()
   const before = open
   const path = `${maps}?watch=true&resourceVersion=1`

@@ -86,7 +86,7 @@ const refused = () =>
   })
 
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 5000; !(await check()); ) {
+  for (const end = Date.now() + 120_000; !(await check()); ) {
     if (Date.now() > end) throw new Error('waited in vain')
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -123,7 +123,7 @@ async function finish(client: Client, round: number): Promise<string[]> {
   return names
 }
 
-test(`${rounds} rounds`, async (t) => {
+test(`${rounds} rounds`, { timeout: 1_800_000 * Math.min(rounds, 1_000) }, async (t) => {
   const seed = Number(process.env.TANDEM_TEST_SEED ?? Date.now() % 1_000_000)
   t.diagnostic(`seed ${seed}: the same moments again with TANDEM_TEST_SEED=${seed}`)
   const random = randomFrom(seed)

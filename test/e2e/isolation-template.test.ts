@@ -54,23 +54,26 @@ const pidIn = (name: string) => {
   }
 }
 
+/** What a machine needs is fetched, it boots, it is saved when it stands still, and two go on: all of it emulated. */
+const patient = { timeout: 3_600_000 }
+
 before(async () => {
   forget()
   tandem = await startTandem({ images: ['busybox'] })
   await tandem.apply(pod('first'))
   await ready('first')
   assert.equal(copies(), 0)
-  await until('the state is saved', () => ofThisSize().length > 0, 900_000)
+  await until('the state is saved', () => ofThisSize().length > 0, 1_500_000)
   await tandem.apply([pod('one'), pod('two')])
   await ready('one', 'two')
-})
+}, patient)
 
 after(async () => {
   await tandem?.close()
   forget()
 })
 
-test('two copies share nothing that has to be their own', async () => {
+test('two copies share nothing that has to be their own', patient, async () => {
   assert.equal(copies(), 2)
   const script = `hostname; cat /proc/sys/kernel/random/boot_id; head -c 32 /dev/urandom | base64
 cat /sys/class/net/eth0/address; ip -o -4 address show dev eth0 | awk '{ print $4 }'; date +%s`

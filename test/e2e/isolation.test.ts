@@ -128,12 +128,14 @@ test('one field chooses the kernel', async () => {
   )
   const ready =
     "jsonpath={.items[0].metadata.labels['tandem\\.dev/runtime\\.gvisor']} {.items[0].status.runtimeHandlers[*].name}"
-  assert.match(await tandem.kubectl('get', 'node', '-o', ready), /^true .*\brunsc\b/)
+  await until('so does the node', async () =>
+    /^true .*\brunsc\b/.test(await tandem.kubectl('get', 'node', '-o', ready)),
+  )
 })
 
 test('a Service balances over all', async () => {
   // Many requests for one exec: into an emulated machine that takes a second or two.
-  const script = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do timeout 5 wget -qO- http://web/; done'
+  const script = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do timeout 20 wget -qO- http://web/; done'
   for (const from of names) {
     const seen = new Set<string>()
     await until(`${from} reaches all`, async () => {
@@ -158,7 +160,7 @@ test('volumes, exec, logs, cp and the second container', async () => {
       'side',
       '--',
       'timeout',
-      '5',
+      '60',
       'wget',
       '-qO-',
       'http://127.0.0.1/',
@@ -223,7 +225,7 @@ test('S22: floods and claims of another address harm nobody', async () => {
     const ip = await address(victim)
     const claims = `for i in 1 2 3 4 5; do arping -U -c 1 -w 1 -I eth0 ${ip}; ip addr add ${ip}/32 dev eth0; done; true`
     await tandem.kubectl('exec', name, '-c', 'side', '--', 'sh', '-c', claims)
-    const answer = await fetch(`http://${ip}/`, { signal: AbortSignal.timeout(20_000) })
+    const answer = await fetch(`http://${ip}/`, { signal: AbortSignal.timeout(120_000) })
     assert.equal(await answer.text(), `${victim}\n`, `${victim}, whose address ${name} has claimed`)
     const last = await tandem.kubectl('logs', name, '-c', 'side', '--tail=1', '--limit-bytes=100')
     assert.ok(last.length <= 100)
@@ -239,7 +241,7 @@ test('port-forward and kubectl top', async () => {
     try {
       await until('the port is there', () => /127\.0\.0\.1:\d+/.test(forward.output))
       const [, port] = /127\.0\.0\.1:(\d+)/.exec(forward.output)!
-      const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(20_000) })
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(120_000) })
       assert.equal(await answer.text(), `${name}\n`)
     } finally {
       forward.child.kill()

@@ -79,7 +79,7 @@ describe('every command of kubectl', () => {
     const settings = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { color: 'blue' } }
     writeFileSync(map, JSON.stringify(settings))
     await all([
-      ['wait --for=condition=Available deploy/web --timeout=60s', /condition met/],
+      ['wait --for=condition=Available deploy/web --timeout=300s', /condition met/],
       ['label configmap settings tier=front', /labeled/],
       ['annotate configmap settings why=because', /annotated/],
       ['patch configmap settings --type=merge -p {"data":{"size":"big"}}', /patched/],
@@ -95,12 +95,12 @@ describe('every command of kubectl', () => {
       ['set subject rolebinding/reader --user=eve', /subjects updated/],
       ['autoscale deployment web --min=1 --max=3 --cpu=80%', /autoscaled/],
       ['expose deployment web --port=80 --name=exposed', /exposed/],
-      ['scale deployment web --replicas=1 --timeout=30s', /scaled/],
+      ['scale deployment web --replicas=1 --timeout=300s', /scaled/],
       ['rollout pause deployment/web', /paused/],
       ['rollout resume deployment/web', /resumed/],
-      ['rollout status deployment/web --timeout=90s', /successfully rolled out/],
+      ['rollout status deployment/web --timeout=300s', /successfully rolled out/],
       ['rollout restart deployment/web', /restarted/],
-      ['rollout status deployment/web --timeout=90s', /successfully rolled out/],
+      ['rollout status deployment/web --timeout=300s', /successfully rolled out/],
       ['rollout history deployment/web', /REVISION/],
       ['rollout undo deployment/web', /rolled back/],
     ])
@@ -108,7 +108,7 @@ describe('every command of kubectl', () => {
 
   test('look: get all, describe, events, explain --recursive, auth, top', async () => {
     await all([
-      ['wait --for=condition=Complete job/once --timeout=60s', /condition met/],
+      ['wait --for=condition=Complete job/once --timeout=300s', /condition met/],
       ['get all', /deployment.apps\/web[\s\S]*horizontalpodautoscaler[\s\S]*cronjob.batch\/nightly/],
       ['get ingress,networkpolicy,pdb,quota,limitrange,priorityclass,storageclass,runtimeclass,crd', /ingress/],
       ['get deploy web -o custom-columns=NAME:.metadata.name,R:.spec.replicas', /NAME +R\nweb/],
@@ -124,10 +124,8 @@ describe('every command of kubectl', () => {
       ['auth can-i --list', /Resources/],
       ['auth whoami', /system:masters/],
     ])
-    await until(
-      'top pods shows figures',
-      async () => /web-.* \d+m +\d+Mi/.test((await tandem.tryKubectl(['top', 'pods'])).stdout),
-      60_000,
+    await until('top pods shows figures', async () =>
+      /web-.* \d+m +\d+Mi/.test((await tandem.tryKubectl(['top', 'pods'])).stdout),
     )
     await all([['top node', /CPU\(cores\)[\s\S]*\d+m/]])
   })
@@ -171,23 +169,22 @@ describe('every command of kubectl', () => {
     await all([[`run echo --image=${image} --restart=Never -i --rm --quiet -- echo hello`, /hello/]])
     await tandem.kubectl('run', 'loop', `--image=${image}`, '--', 'sh', '-c', 'while sleep 1; do echo tick; done')
     await all([
-      ['wait --for=condition=Ready pod/loop --timeout=60s', /condition met/],
+      ['wait --for=condition=Ready pod/loop --timeout=300s', /condition met/],
       ['exec loop -- hostname', /loop/],
       [`cp loop:/etc/hostname ${join(tandem.stateDir, 'copied')}`],
     ])
     const attached = start(kubectlOf(suite), ['attach', 'loop'], { ...process.env, KUBECONFIG: tandem.kubeconfig })
-    await until('attach shows output', () => attached.output.includes('tick'), 20_000)
+    await until('attach shows output', () => attached.output.includes('tick'))
     attached.child.kill()
     await tandem.kubectl('debug', 'loop', `--image=${image}`, '--target=loop', '-c', 'helper', '--', 'sleep', '1000')
     const running = '{.status.ephemeralContainerStatuses[0].state.running.startedAt}'
     await until(
       'the debugger runs',
       async () => (await tandem.kubectl('get', 'pod', 'loop', '-o', `jsonpath=${running}`)) !== '',
-      60_000,
     )
     assert.match(await tandem.kubectl('exec', 'loop', '-c', 'helper', '--', 'ps'), /while sleep 1/)
     const proxy = start(kubectlOf(suite), ['proxy', '--port=0'], { ...process.env, KUBECONFIG: tandem.kubeconfig })
-    await until('proxy listens', () => /127\.0\.0\.1:\d+/.test(proxy.output), 15_000)
+    await until('proxy listens', () => /127\.0\.0\.1:\d+/.test(proxy.output))
     const base = `http://127.0.0.1:${/127\.0\.0\.1:(\d+)/.exec(proxy.output)![1]}`
     assert.match(await (await fetch(`${base}/api/v1/namespaces/play/pods/loop`)).text(), /"name":\s*"loop"/)
     proxy.child.kill()
@@ -200,7 +197,7 @@ describe('every command of kubectl', () => {
       [`taint node ${node} color-`, /untainted/],
       [`cordon ${node}`, /cordoned/],
       [
-        `drain ${node} --ignore-daemonsets --force --delete-emptydir-data --disable-eviction --grace-period=1 --timeout=90s`,
+        `drain ${node} --ignore-daemonsets --force --delete-emptydir-data --disable-eviction --grace-period=1 --timeout=300s`,
         /drained/,
       ],
       [`uncordon ${node}`, /uncordoned/],
@@ -217,7 +214,7 @@ describe('every command of kubectl', () => {
     await all([
       [`kustomize ${folder}`, /name: k-made-/],
       [`apply -k ${folder}`, /k-made-.* created/],
-      ['delete namespace play --timeout=90s', /deleted/],
+      ['delete namespace play --timeout=300s', /deleted/],
       ['delete clusterrole,clusterrolebinding watcher', /deleted/],
       ['delete priorityclass high', /deleted/],
     ])

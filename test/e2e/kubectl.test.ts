@@ -53,7 +53,7 @@ for (const suite of ['trixie', 'sid'] as const) {
 
     test('apply, get -o wide, describe, wait', async () => {
       await tandem.apply([web(2), webService])
-      await tandem.kubectl('wait', '--for=condition=Available', 'deploy/web', '--timeout=60s')
+      await tandem.kubectl('wait', '--for=condition=Available', 'deploy/web', '--timeout=300s')
       const pods = await tandem.kubectl('get', 'pods', '-o', 'wide')
       assert.match(pods, /NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES/)
       assert.equal(pods.match(/1\/1 +Running +0 /g)?.length, 2, pods)
@@ -99,7 +99,7 @@ for (const suite of ['trixie', 'sid'] as const) {
       assert.equal(await tandem.kubectl('logs', name, '--tail=1'), 'started\n')
       const followed = start(kubectlOf(suite), ['logs', '-f', name], { ...process.env, KUBECONFIG: tandem.kubeconfig })
       await tandem.kubectl('exec', name, '--', 'sh', '-c', 'echo more > /proc/1/fd/1')
-      await until('logs -f shows a new line', () => followed.output === 'started\nmore\n', 15_000)
+      await until('logs -f shows a new line', () => followed.output === 'started\nmore\n')
       followed.child.kill()
 
       const exec = await tandem.tryKubectl(['exec', name, '--', 'sh', '-c', 'echo out; echo err >&2; exit 3'])
@@ -119,7 +119,7 @@ for (const suite of ['trixie', 'sid'] as const) {
         ...process.env,
         KUBECONFIG: tandem.kubeconfig,
       })
-      await until('port-forward listens', () => /127\.0\.0\.1:\d+/.test(forward.output), 15_000)
+      await until('port-forward listens', () => /127\.0\.0\.1:\d+/.test(forward.output))
       const port = /127\.0\.0\.1:(\d+)/.exec(forward.output)![1]
       for (let round = 0; round < 3; round++)
         assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'first\n')
@@ -128,17 +128,17 @@ for (const suite of ['trixie', 'sid'] as const) {
 
     test('scale, rollout status, restart, history, undo', async () => {
       await tandem.kubectl('scale', 'deploy/web', '--replicas=3')
-      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s')
+      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=300s')
       await tandem.apply(web(3, 'second'))
-      assert.match(await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s'), /successfully rolled out/)
+      assert.match(await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=300s'), /successfully rolled out/)
       const text = () =>
         tandem.kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].env[0].value}')
       assert.equal(await text(), 'second')
       await tandem.kubectl('rollout', 'undo', 'deploy/web')
-      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s')
+      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=300s')
       assert.equal(await text(), 'first')
       await tandem.kubectl('rollout', 'restart', 'deploy/web')
-      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s')
+      await tandem.kubectl('rollout', 'status', 'deploy/web', '--timeout=300s')
       assert.match(await tandem.kubectl('rollout', 'history', 'deploy/web'), /REVISION +CHANGE-CAUSE/)
     })
 
@@ -148,7 +148,7 @@ for (const suite of ['trixie', 'sid'] as const) {
         KUBECONFIG: tandem.kubeconfig,
       })
       await tandem.kubectl('run', 'short', '--image=tandem.dev/busybox:1', '--restart=Never', '--', 'true')
-      await until('the watch shows Completed', () => /short +0\/1 +Completed/.test(watched.output), 30_000)
+      await until('the watch shows Completed', () => /short +0\/1 +Completed/.test(watched.output))
       watched.child.kill()
     })
 
@@ -201,8 +201,8 @@ for (const suite of ['trixie', 'sid'] as const) {
 
     test('delete takes what it owns with it', async () => {
       await tandem.kubectl('delete', 'deploy/web', 'svc/web', 'pod/short', '--wait')
-      await until('the Pods are gone', async () => (await tandem.kubectl('get', 'pods', '-o', 'name')) === '', 60_000)
-      assert.equal(await tandem.kubectl('get', 'rs', '-o', 'name'), '')
+      await until('the Pods are gone', async () => (await tandem.kubectl('get', 'pods', '-o', 'name')) === '')
+      await until('the ReplicaSets are gone', async () => (await tandem.kubectl('get', 'rs', '-o', 'name')) === '')
     })
   })
 }

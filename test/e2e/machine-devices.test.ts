@@ -121,7 +121,7 @@ describe('devices of virtual machines', () => {
       kernelGuest(image),
       machine('peer', 'tandem.dev/minimal-vm:1', ['lab', 'over']),
     ])
-    const ready = await tandem.tryKubectl(['wait', '--for=condition=Ready', 'vm/kernel', 'vm/peer', '--timeout=90s'])
+    const ready = await tandem.tryKubectl(['wait', '--for=condition=Ready', 'vm/kernel', 'vm/peer', '--timeout=300s'])
     if (ready.code !== 0) assert.fail(`${ready.stderr}\n${await tandem.kubectl('get', 'events,vmi', '-o', 'wide')}`)
     ;[guest, peer] = await Promise.all([shellOf('kernel'), shellOf('peer')])
   })
@@ -137,13 +137,13 @@ describe('devices of virtual machines', () => {
   })
 
   test('a second card is on the network of the definition, with the address that its IPAM gave', async () => {
-    const lease = 'ip link set eth1 up; udhcpc -i eth1 -s /etc/udhcpc.script -n -q -t 10 >/dev/null 2>&1'
+    const lease = 'ip link set eth1 up; udhcpc -i eth1 -s /etc/udhcpc.script -n -q -t 60 >/dev/null 2>&1'
     await Promise.all([guest.run(lease), peer.run(lease)])
     const [own, other] = (await Promise.all(['kernel', 'peer'].map(interfaces))).map((list) => list[1]!)
     assert.equal(own!.name, 'lab')
     assert.match(await guest.run('ip -4 -o addr show dev eth1'), new RegExp(`inet ${own!.ipAddress}/24`))
     assert.match(await guest.run('cat /sys/class/net/eth1/address'), new RegExp(own!.mac))
-    await guest.run(`ping -c 2 -W 5 ${other!.ipAddress}`)
+    await guest.run(`ping -c 2 -W 30 ${other!.ipAddress}`)
     // The way out stays the pod network's.
     assert.match(await guest.run('ip route'), /default via 10\.0\.2\.1 dev eth0/)
   })
@@ -154,7 +154,7 @@ describe('devices of virtual machines', () => {
     assert.equal(third.ipAddress, undefined)
     assert.match(await peer.run('cat /sys/class/net/eth2/address'), new RegExp(third.mac))
     await peer.run('ip addr flush dev eth1; ip link set eth2 up; ip addr add 10.199.31.250/24 dev eth2')
-    await peer.run(`ping -c 2 -W 5 ${target!.ipAddress}`)
+    await peer.run(`ping -c 2 -W 30 ${target!.ipAddress}`)
     assert.match(await guest.run('ip neigh show 10.199.31.250'), new RegExp(third.mac))
   })
 
@@ -170,7 +170,7 @@ describe('devices of virtual machines', () => {
         containers: [{ name: 'main', image: 'tandem.dev/busybox:1', command }],
       },
     })
-    await tandem.kubectl('wait', '--for=condition=Ready', 'pod/joined', '--timeout=60s')
+    await tandem.kubectl('wait', '--for=condition=Ready', 'pod/joined', '--timeout=300s')
     const path = 'jsonpath={.metadata.annotations.k8s\\.v1\\.cni\\.cncf\\.io/network-status}'
     const status = JSON.parse(await tandem.kubectl('get', 'pod', 'joined', '-o', path))
     const [first, second] = status as { name: string; interface: string; ips: string[]; default?: boolean }[]
@@ -180,7 +180,7 @@ describe('devices of virtual machines', () => {
       await tandem.kubectl('exec', 'joined', '--', 'ip', '-4', 'addr', 'show', 'lab0'),
       new RegExp(second!.ips[0]!),
     )
-    await guest.run(`ping -c 2 -W 5 ${second!.ips[0]}`)
+    await guest.run(`ping -c 2 -W 30 ${second!.ips[0]}`)
   })
 
   test('directories: a claim to write to, and what other objects say to read', async () => {

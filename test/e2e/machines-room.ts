@@ -1,7 +1,7 @@
 // The machine driver over real QEMU in a state directory of its own, with pretended images, volumes and network: what
 // machines.test.ts works with.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { notFound } from '../../src/api/errors.ts'
@@ -15,7 +15,8 @@ import type { Network } from '../../src/host/network/network.ts'
 import { type StatePaths, statePaths } from '../../src/host/state.ts'
 import type { Volumes } from '../../src/host/volumes/volumes.ts'
 import { defaultInstance } from '../../src/kinds/kubevirt/instance-defaults.ts'
-import { guestDisk } from './machines-guest.ts'
+import { guestDisk, guestGreeting } from './machines-guest.ts'
+import { until } from './tandem.fixture.ts'
 
 export interface MachinesRoom {
   paths: StatePaths
@@ -31,6 +32,8 @@ export interface MachinesRoom {
   /** A new driver over the same state, as after a kill -9 of Tandem. */
   reopen(): Promise<void>
   serialLog(object: StoredObject): string
+  /** Waits until the guest has greeted: a console shows only what comes after it was opened. */
+  greeted(object: StoredObject): Promise<void>
   pid(object: StoredObject): number
   close(): Promise<void>
 }
@@ -74,7 +77,7 @@ export async function openRoom(disk?: { path: string; format: 'raw' | 'qcow2' })
       known.push(object)
       return object
     },
-    async until(object, fits, timeoutMs = 20_000) {
+    async until(object, fits, timeoutMs = 120_000) {
       const deadline = Date.now() + timeoutMs
       for (let at = object; ; ) {
         const { status } = await machines.sync(at)
@@ -90,6 +93,11 @@ export async function openRoom(disk?: { path: string; format: 'raw' | 'qcow2' })
       machines = await open()
     },
     serialLog: (object) => readFileSync(join(paths.machines, object.metadata.uid, 'serial.log'), 'utf8'),
+    greeted: (object) =>
+      until('the guest greets', () => {
+        const path = join(paths.machines, object.metadata.uid, 'serial.log')
+        return existsSync(path) && readFileSync(path, 'utf8').includes(guestGreeting)
+      }).then(() => {}),
     pid: (object) =>
       JSON.parse(readFileSync(join(paths.machines, object.metadata.uid, 'machine.json'), 'utf8')).process.pid,
     async close() {

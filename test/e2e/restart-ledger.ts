@@ -122,8 +122,13 @@ export function createLedger(): Ledger {
   async function checkHistory(client: Client, from: string): Promise<void> {
     if (from === '0') return
     const missing = new Set(acknowledged.filter((revision) => revision > Number(from)))
+    if (missing.size === 0) return
     let last = Number(from)
-    for await (const { object } of client.watch(configMaps, { namespace, resourceVersion: from, timeoutSeconds: 5 })) {
+    for await (const { object } of client.watch(configMaps, {
+      namespace,
+      resourceVersion: from,
+      timeoutSeconds: 120,
+    })) {
       const revision = Number(object.metadata.resourceVersion)
       assert.ok(revision > last, `the watch told of ${revision} after ${last}`)
       last = revision

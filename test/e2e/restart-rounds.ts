@@ -32,7 +32,7 @@ import { startTandem, type TestTandem } from './tandem.fixture.ts'
 
 /** The kill comes after less than this long. */
 const longestMs = 3_000
-const settleMs = 180_000
+const settleMs = 600_000
 const webReplicas = 2
 
 export interface RoundsReport {
@@ -133,7 +133,8 @@ async function churn(run: Run, client: Client, round: number): Promise<void> {
 async function killWhileStarting(tandem: TestTandem, afterMs: number): Promise<void> {
   const dead = tandem.pid()
   const starting = tandem.tandem('up', '--listen', `127.0.0.1:${tandem.port}`)
-  while (tandem.pid() === dead) await sleep(5)
+  // The file is empty for a moment while the new number is written.
+  while ([dead, 0].includes(tandem.pid())) await sleep(5)
   await sleep(afterMs)
   await tandem.kill()
   await starting

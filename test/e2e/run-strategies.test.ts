@@ -79,7 +79,7 @@ describe('run strategies', () => {
       seen = seenAs(before, strategy, await look(strategy), answer)
       return JSON.stringify(seen) === JSON.stringify(expected)
     }
-    await until(`${strategy}, ${happening}`, isSo, 60_000).catch(() => {})
+    await until(`${strategy}, ${happening}`, isSo).catch(() => {})
     assert.deepEqual(seen, expected, `${strategy}, ${happening}`)
   }
 

@@ -56,7 +56,8 @@ before(async () => {
   for (const _ of names) tandems.push(await startTandem({ images }))
   await Promise.all(tandems.map((tandem, index) => tandem.apply(objects(names[index]!))))
   for (const tandem of tandems) {
-    await tandem.kubectl('wait', '--for=condition=Ready', 'pod/web', 'vmi/db', '--timeout=60s')
+    // The machine, which is there: its instance comes some time after it.
+    await tandem.kubectl('wait', '--for=condition=Ready', 'pod/web', 'vm/db', '--timeout=300s')
   }
 })
 
@@ -65,11 +66,11 @@ after(async () => {
 })
 
 async function answers(tandem: TestTandem, name: string): Promise<void> {
-  const ask = (url: string) => tandem.tryKubectl(['exec', 'web', '--', 'timeout', '5', 'wget', '-qO-', url])
+  const ask = (url: string) => tandem.tryKubectl(['exec', 'web', '--', 'timeout', '20', 'wget', '-qO-', url])
   await until(`the Pod of ${name} reaches its own VM`, async () => {
     return (await ask('http://db/')).stdout === `Hello from the VM ${name}\n`
   })
-  assert.equal((await ask('http://web/')).stdout, `${name}\n`)
+  await until(`the Pod of ${name} reaches itself`, async () => (await ask('http://web/')).stdout === `${name}\n`)
 }
 
 async function processes(tandem: TestTandem): Promise<number[]> {

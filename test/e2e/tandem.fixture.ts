@@ -114,6 +114,9 @@ export async function startTandem(
   return self
 }
 
+/** An image may be waited for that another test builds, on a machine that emulates its guests. */
+const patienceMs = 900_000
+
 export function run(
   program: string,
   argv: string[],
@@ -123,7 +126,7 @@ export function run(
     const child = execFile(
       program,
       argv,
-      { env: options.env, maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 300_000 },
+      { env: options.env, maxBuffer: 64 << 20, timeout: options.timeoutMs ?? patienceMs },
       (error, stdout, stderr) => {
         done({ code: error ? (typeof error.code === 'number' ? error.code : 1) : 0, stdout, stderr })
       },
@@ -154,7 +157,7 @@ type Falsy = false | undefined | null | 0 | ''
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeoutMs = 120_000,
+  timeoutMs = 300_000,
 ): Promise<Exclude<T, Falsy>> {
   const end = Date.now() + timeoutMs
   for (;;) {
@@ -176,14 +179,19 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export function freePort(): Promise<number> {
+/** Below the ports that the kernel gives to clients: one of them would have it when Tandem is to listen there again. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((done, fail) => {
     const server = createServer()
-    server.on('error', fail)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => done(port))
-    })
+    server.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? done(false) : fail(error)))
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
   })
 }
 

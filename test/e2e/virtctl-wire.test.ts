@@ -189,9 +189,11 @@ describe('virtctl by its wire form', () => {
       return conditions.some((one: any) => one.type === 'AccessCredentialsSynchronized' && one.status === 'True')
     })
     assert.deepEqual(await told('guest-ssh-add-authorized-keys'), { username: 'alice', keys: [firstKey], reset: true })
-    const events = (await object('/api/v1/namespaces/default/events')) as any
-    const found = events.items.find((one: any) => one.reason === 'AccessCredentialsSyncSuccess')
-    assert.equal(found?.message, 'Access credentials sync successful.')
+    const found = await until('an event says so', async () => {
+      const events = (await object('/api/v1/namespaces/default/events')) as any
+      return events.items.find((one: any) => one.reason === 'AccessCredentialsSyncSuccess')
+    })
+    assert.equal(found.message, 'Access credentials sync successful.')
   })
 
   test('credentials add-ssh-key, set-password, remove-ssh-key: changed Secrets reach the guest that runs', async () => {
@@ -237,7 +239,7 @@ describe('virtctl by its wire form', () => {
     const echo = 'while (defined($from = recv(S, $said, 2000, 0))) { send(S, uc $said, 0, $from) }'
     const listen = 'socket(S, 2, 2, 17) && bind(S, pack("Sna4x8", 2, 53, "\\0" x 4)) or die $!; print "listens\\n"'
     await shell!.run(`cd /tmp; echo '$| = 1; ${listen}; ${echo}' > echo.pl; (perl echo.pl > echo.log 2>&1 &)`)
-    await until('the guest listens', async () => (await shell!.run('cat /tmp/echo.log')) === 'listens')
+    await until('the guest listens', async () => (await shell!.run('cat /tmp/echo.log || :')) === 'listens')
     const clients = await Promise.all(['one', 'two'].map(() => stream('virtualmachines/web/portforward/53/udp')))
     const long = 'x'.repeat(1400)
     for (const [index, { socket }] of clients.entries())

@@ -135,7 +135,7 @@ export async function openVmm({ driver, program, accelerator, guest }: OpenVmm):
     spawn(virtiofsd, ['-f', '--socket-path=files.sock', '-o', options], { cwd: directory, stdio: 'ignore' })
     const socket = join(directory, 'files.sock')
     for (let turn = 0; !existsSync(socket); turn++) {
-      if (turn > 1000) throw new Error('virtiofsd does not start')
+      if (turn > 12_000) throw new Error('virtiofsd does not start')
       await sleep(10)
     }
     chownSync(socket, user.uid, user.gid)
@@ -171,12 +171,18 @@ export async function openVmm({ driver, program, accelerator, guest }: OpenVmm):
     return { control: driver.control(directory, user), directory, ended, kill: () => signal(identity, 'SIGKILL') }
   }
 
-  /** Processes that work in a directory of a VMM: itself, and who serves its files, which may still be on its way out. */
+  /**
+   * Processes that work in a directory of a VMM: itself, and who serves its files, which may still be on its way out; and a
+   * tap that is held, of whose end the kernel tells within a second.
+   */
   async function left(): Promise<string[]> {
-    const busy = () => [...processesBelow(vmms)].map(([name]) => name)
-    for (let turn = 0; busy().length && turn < 300; turn++) await sleep(10)
-    const carrier = run('ip', '-n', netns, '-o', 'link', 'show', 'dev', tap)
-    return [...busy(), ...(carrier.includes('NO-CARRIER') ? [] : [carrier])]
+    const look = () => {
+      const busy = [...processesBelow(vmms)].map(([name]) => name)
+      const carrier = run('ip', '-n', netns, '-o', 'link', 'show', 'dev', tap)
+      return [...busy, ...(carrier.includes('NO-CARRIER') ? [] : [carrier])]
+    }
+    for (let turn = 0; look().length && turn < 600; turn++) await sleep(50)
+    return look()
   }
 
   return {
