@@ -53,8 +53,8 @@ function unitStages(home: string): Stage[] {
 const longest = ['demo', 'virtual-machines', 'restart', 'data-volumes', 'isolation', 'virtctl-exports'].map(
   (name) => `test/e2e/${name}.test.ts`,
 )
-/** Of a single test, ms: the demo's builds two disk images, which takes ten minutes on a slow machine. */
-const timeoutMs = 1_200_000
+/** Of a single test or hook, ms: the demo's builds two disk images, while others wait for what these need, too. */
+const timeoutMs = 2_400_000
 
 function e2eStages(home: string): Stage[] {
   const files = testsOf(home, 'test/e2e/*.test.ts')

@@ -82,8 +82,8 @@ function goOnCommands({ podMac }: Pick<MachineShape, 'podMac'>): string[] {
   ]
 }
 
-/** Longer than a copy takes on a busy machine, and shorter than anybody waits for a Pod. */
-const patienceSeconds = 20
+/** Longer than a copy takes on a busy machine, and shorter than it takes to boot there. */
+const patienceSeconds = 60
 
 /** From the template at /template, or from the beginning where that fails. */
 export const goOnArgv = (shape: MachineShape): string[] => [

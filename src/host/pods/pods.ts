@@ -160,19 +160,21 @@ export function createPods(options: PodsOptions): Pods {
 
   async function onTask({ topic, containerId }: TaskEvent): Promise<void> {
     const worker = workers.get(owners.get(containerId) ?? '')
-    if (topic !== '/tasks/exit' || !worker) return
-    await settled(containerId)
+    if (!worker) return
+    await settled(containerId, topic === '/tasks/oom')
     await worker.ended(containerId)
   }
 
-  async function settled(containerId: string): Promise<void> {
+  /** @param oom why it ended is told in an event of its own, before or after that of its end */
+  async function settled(containerId: string, oom: boolean): Promise<void> {
     for (const delay of settleDelays) {
       if (delay) await clock.sleep(delay)
       const answer = await cri.containerStatus({ containerId }).catch((error) => {
         if (isNotFound(error)) return undefined
         throw error
       })
-      if (answer?.status?.state !== containerState.running) return
+      const status = answer?.status
+      if (status?.state !== containerState.running && (!status || !oom || status.reason === 'OOMKilled')) return
     }
   }
 
