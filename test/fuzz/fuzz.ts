@@ -2,6 +2,8 @@
 // there yet, the process lives, no turn of its event loop takes over 200 ms, its memory stays bounded.
 //
 //   node test/fuzz/fuzz.ts [seconds, default 600] [seed]
+//
+// FUZZ_PROFILES=folder: what the processor did in each second with a long turn, as a .cpuprofile for a browser's tools.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -31,7 +31,6 @@ function threadCpu(): number {
   return (user + system) / 1000
 }
 
-// FUZZ_PROFILES=folder: what the processor did in each second with a long turn, as a .cpuprofile for a browser's tools.
 const folderOfProfiles = process.env.FUZZ_PROFILES
 const longMs = 150
 const profiler = folderOfProfiles ? new Session() : undefined
