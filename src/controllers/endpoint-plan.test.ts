@@ -77,6 +77,11 @@ test('slices: one per set of ports, at most a hundred endpoints, changed as litt
   assert.deepEqual(planSlices(service(), [], [placeholder]), { create: [], update: [], delete: [] })
 })
 
+test('a machine is selected by the labels of its virt-launcher Pod, as virtctl expose does', () => {
+  const exposed = service({ selector: { 'vmi.kubevirt.io/id': 'db' } })
+  assert.deepEqual(view(backends(exposed, [machine('10.0.0.7'), pod('db', '10.0.0.1')])).length, 1)
+})
+
 test('a headless Service is marked, and needs no ports', () => {
   const headless = service({ clusterIP: 'None', ports: undefined })
   const plan = planSlices(headless, backends(headless, [pod('a', '10.0.0.1')]), [])

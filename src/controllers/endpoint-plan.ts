@@ -3,6 +3,7 @@
 
 import type { ApiObject, StoredObject } from '../api/meta.ts'
 import { labelsMatcher } from '../api/selector.ts'
+import { workloadLabels } from '../kinds/kubevirt/launcher-pod.ts'
 import { semanticallyEqual } from './equality.ts'
 import { controllerReference } from './ownership.ts'
 import { isFinished, isReady } from './pod-state.ts'
@@ -74,7 +75,7 @@ function portsOf(service: StoredObject, workload: StoredObject): EndpointPort[] 
 }
 
 export const isSelected = (service: StoredObject, workload: StoredObject): boolean =>
-  labelsMatcher(service.spec.selector ?? {}).matches(workload.metadata.labels)
+  labelsMatcher(service.spec.selector ?? {}).matches(workloadLabels(workload))
 
 /** Everything behind the Service that has an address, in a stable order. */
 export function backends(
@@ -86,7 +87,7 @@ export function backends(
   const selector = labelsMatcher(service.spec.selector ?? {})
   for (const workload of workloads) {
     const address = addressOf(workload)
-    if (!address || isFinished(workload) || !selector.matches(workload.metadata.labels)) continue
+    if (!address || isFinished(workload) || !selector.matches(workloadLabels(workload))) continue
     const serving = isReady(workload)
     const terminating = Boolean(workload.metadata.deletionTimestamp)
     const nodeName = workload.kind === 'Pod' ? workload.spec.nodeName : workload.status?.nodeName

@@ -72,6 +72,7 @@ test('a machine is a Pod with its labels, address and requests, to those outside
     'kubevirt.io/created-by': tandem.uid,
     'kubevirt.io/nodeName': 'here',
     'vm.kubevirt.io/name': 'db',
+    'vmi.kubevirt.io/id': 'db',
   })
   assert.deepEqual(
     [pod.metadata.ownerReferences[0].kind, pod.metadata.ownerReferences[0].uid],

@@ -194,6 +194,18 @@ test('a raw disk keeps its holes', async () => {
   assert.ok(Number(stdout.split('\t')[0]) < 2 ** 20, stdout)
 })
 
+test('another image under a name that was there before is the one that is used', async () => {
+  const sized = (mebibytes: number) =>
+    diskImage('again', async (folder) => {
+      writeFileSync(join(folder, 'disk.img'), `${mebibytes}`)
+      truncateSync(join(folder, 'disk.img'), mebibytes * 2 ** 20)
+    })
+  for (const mebibytes of [1, 2, 3]) {
+    const disk = await images.containerDisk(await sized(mebibytes))
+    assert.equal(disk.virtualSize, mebibytes * 2 ** 20)
+  }
+})
+
 test('a bad archive imports nothing', async () => {
   const listed = async () => (await images.list()).map(({ id }) => id).sort()
   const before = await listed()

@@ -9,6 +9,7 @@ import { unpacked } from './decompress.ts'
 import { type DiskFormat, proveDiskFormat } from './disk-format.ts'
 import { type ContainerDiskFile, type Image, ImageError } from './images.ts'
 import { extractDisk, type UnpackLimits } from './layer-disk.ts'
+import type { Manifest } from './manifest.ts'
 
 const gibibyte = 2 ** 30
 
@@ -78,14 +79,23 @@ export function createDiskStore(options: DiskStoreOptions): DiskStore {
     }
   }
 
+  /** An image that has come under a name that was there before has no entry for its id. */
+  async function manifestOf(image: Image): Promise<Manifest> {
+    const { ctr } = options
+    for (const name of [image.id, ...image.repoTags, ...image.repoDigests]) {
+      const digest = await ctr.target(name)
+      const manifest = digest === undefined ? undefined : await ctr.manifest(digest)
+      // Meanwhile the name may have gone to another image.
+      if (manifest?.config.digest === image.id) return manifest
+    }
+    throw new ImageError('ImageInspectError', `containerd has lost the image ${image.id}: pull or load it again`)
+  }
+
   async function extract(work: string, image: Image, path?: string) {
     const { ctr } = options
-    const digest = await ctr.target(image.id)
-    if (!digest)
-      throw new ImageError('ImageInspectError', `containerd has lost the image ${image.id}: pull or load it again`)
     const limits = await withinFreeSpace(options.directory, options.limits ?? defaultLimits)
     try {
-      const { layers } = await ctr.manifest(digest)
+      const { layers } = await manifestOf(image)
       return await extractDisk(
         layers.map((layer) => unpacked(() => ctr.blob(layer))),
         path,

@@ -39,7 +39,7 @@ const defaultRetries = 4096
 const leastRetries = 4096
 const longestVendor = 12
 
-const isOn = (state: FeatureState | undefined): boolean => state !== undefined && state.enabled !== false
+export const isOn = (state: FeatureState | undefined): boolean => state !== undefined && state.enabled !== false
 
 function paravirtual({ features = {}, clock }: Domain): OptionValues {
   const { hyperv = {}, kvm, pvspinlock, hypervPassthrough } = features

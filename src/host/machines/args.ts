@@ -1,6 +1,6 @@
 // A machine's plan → the command line of QEMU 7.2. Pure; golden files in ./golden show it whole.
 
-import { cpuOption } from './args-cpu.ts'
+import { cpuOption, isOn } from './args-cpu.ts'
 import { memoryArgs, memoryBackend } from './args-memory.ts'
 import { networkArgs, pluggedCardArgs } from './args-network.ts'
 import { storageArgs } from './args-storage.ts'
@@ -42,7 +42,7 @@ function baseArgs(plan: MachinePlan): string[] {
   const machine = option(domain.machine?.type || 'q35', {
     'dump-guest-core': false,
     vmport: false,
-    smm: domain.features?.smm?.enabled === true || plan.firmware?.secure === true,
+    smm: isOn(domain.features?.smm) || plan.firmware?.secure === true,
     acpi: domain.features?.acpi?.enabled === false ? false : undefined,
     hpet: domain.clock?.timer?.hpet?.present === false ? false : undefined,
     pflash0: plan.firmware && 'firmware-code',

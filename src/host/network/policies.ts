@@ -3,6 +3,7 @@
 
 import type { StoredObject } from '../../api/meta.ts'
 import type { InformerFactory } from '../../client/informer.ts'
+import { workloadLabels } from '../../kinds/kubevirt/launcher-pod.ts'
 import { parseAddress } from './addresses.ts'
 import { type NamedPort, type PolicyWorkload, planPolicies } from './policy-plan.ts'
 import type { Ruleset } from './ruleset.ts'
@@ -58,7 +59,7 @@ export function addressOf(workload: StoredObject): string | undefined {
 
 const asWorkload = (object: StoredObject, address: string): PolicyWorkload => ({
   namespace: object.metadata.namespace ?? '',
-  labels: object.metadata.labels ?? {},
+  labels: workloadLabels(object),
   address,
   ports: portsOf(object),
 })

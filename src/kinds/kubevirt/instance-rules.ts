@@ -167,8 +167,9 @@ function validateMachine({ architecture, domain }: any, field: string): FieldErr
     )
   const { bios, efi } = domain.firmware?.bootloader ?? {}
   if (bios && efi) errors.push(forbidden(`${field}.domain.firmware.bootloader`, 'cannot have both BIOS and EFI'))
-  // Without it set, KubeVirt turns secure boot on, which needs SMM.
-  if (efi && efi.secureBoot !== false && !domain.features?.smm?.enabled)
+  // Without it set, KubeVirt turns secure boot on, which needs SMM; a feature that is named is on.
+  const { smm } = domain.features ?? {}
+  if (efi && efi.secureBoot !== false && (!smm || smm.enabled === false))
     errors.push(
       invalidValue(
         `${field}.domain.firmware.bootloader.efi.secureBoot`,

@@ -143,6 +143,12 @@ test('what is wrong is said by field', () => {
     [{ domain: { memory, machine: { type: 'microvm' } } }, ['spec.domain.machine.type']],
     [{ domain: { memory, firmware: { bootloader: { efi: {} } } } }, ['spec.domain.firmware.bootloader.efi.secureBoot']],
     [{ domain: { memory, firmware: { bootloader: { efi: { secureBoot: false } } } } }, []],
+    // A feature that is named is on: so have it upstream's preferences.
+    [{ domain: { memory, features: { smm: {} }, firmware: { bootloader: { efi: { secureBoot: true } } } } }, []],
+    [
+      { domain: { memory, features: { smm: { enabled: false } }, firmware: { bootloader: { efi: {} } } } },
+      ['spec.domain.firmware.bootloader.efi.secureBoot'],
+    ],
   ]
   for (const [spec, wrong] of cases) assert.deepEqual(fields(spec), wrong, JSON.stringify(spec))
 })

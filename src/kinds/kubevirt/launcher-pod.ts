@@ -58,8 +58,24 @@ export function launcherPod(instance: StoredObject): StoredObject | undefined {
   }
 }
 
-function metadataOf({ metadata, spec, status }: StoredObject, leavesBy: string | undefined): StoredObject['metadata'] {
-  const { name, namespace, uid, labels, resourceVersion, creationTimestamp, deletionTimestamp } = metadata
+/** What selectors of Services and policies see: of a Pod its own labels, of an instance those of its virt-launcher Pod. */
+export function workloadLabels({ kind, metadata, status }: StoredObject): Record<string, string> {
+  const { name, uid, labels = {} } = metadata
+  if (kind === 'Pod') return labels
+  return {
+    ...labels,
+    [levelLabel]: 'vm',
+    'kubevirt.io': 'virt-launcher',
+    'kubevirt.io/created-by': uid,
+    // A label's value has at most 63 characters; a longer name is not to be looked for this way.
+    ...(name.length <= 63 && { 'vm.kubevirt.io/name': name, 'vmi.kubevirt.io/id': name }),
+    ...(status?.nodeName && { 'kubevirt.io/nodeName': status.nodeName }),
+  }
+}
+
+function metadataOf(instance: StoredObject, leavesBy: string | undefined): StoredObject['metadata'] {
+  const { metadata, spec } = instance
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata
   const deletion = deletionTimestamp ?? leavesBy
   return {
     name: launcherName(name, uid),
@@ -69,15 +85,7 @@ function metadataOf({ metadata, spec, status }: StoredObject, leavesBy: string |
     resourceVersion,
     creationTimestamp,
     ...(deletion && { deletionTimestamp: deletion, deletionGracePeriodSeconds: graceOf(spec) }),
-    labels: {
-      ...labels,
-      [levelLabel]: 'vm',
-      'kubevirt.io': 'virt-launcher',
-      'kubevirt.io/created-by': uid,
-      // A label's value has at most 63 characters; a longer name is not to be looked for this way.
-      ...(name.length <= 63 && { 'vm.kubevirt.io/name': name }),
-      ...(status?.nodeName && { 'kubevirt.io/nodeName': status.nodeName }),
-    },
+    labels: workloadLabels(instance),
     annotations: {
       'kubevirt.io/domain': name,
       'kubectl.kubernetes.io/default-container': launcherContainer,
