@@ -4,7 +4,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredObject } from '../api/meta.ts'
 import { startTestPlatform } from './platform.fixture.ts'
-import { controllerRevisions, persistentVolumeClaims, virtualMachineInstances, virtualMachines } from './resources.ts'
+import {
+  controllerRevisions,
+  dataSources,
+  persistentVolumeClaims,
+  virtualMachineInstances,
+  virtualMachines,
+} from './resources.ts'
 
 const group = 'instancetype.kubevirt.io'
 const clusterTypes = { group, version: 'v1beta1', resource: 'virtualmachineclusterinstancetypes' }
@@ -105,4 +111,42 @@ test('what a volume is labelled with is inferred', async (t) => {
   )
   const { message } = failed.status.conditions.find(({ type }: any) => type === 'Failure')
   assert.equal(message, 'unable to find required instancetype.kubevirt.io/default-preference label on the volume')
+})
+
+test('what a DataSource recommends is waited for without haste, and replaces a size that only stands in for it', async (t) => {
+  const platform = await startTestPlatform()
+  t.after(() => platform.stop())
+  const { client, until, complaints } = platform
+  await client.create(clusterTypes, type('small', 1))
+  const spec = {
+    runStrategy: 'Halted',
+    instancetype: { inferFromVolume: 'disk', inferFromVolumeFailurePolicy: 'Ignore' },
+    dataVolumeTemplates: [
+      {
+        metadata: { name: 'db-root' },
+        spec: {
+          sourceRef: { kind: 'DataSource', name: 'os' },
+          storage: { resources: { requests: { storage: '1Gi' } } },
+        },
+      },
+    ],
+  }
+  const made = machine('db', spec, [{ name: 'disk', dataVolume: { name: 'db-root' } }])
+  Object.assign(made.spec.template.spec.domain, { memory: { guest: '512Mi' } })
+  await client.create(virtualMachines, made)
+  const waiting = await until(virtualMachines, 'default/db', (object) =>
+    (object?.status?.conditions ?? []).some(({ type }: any) => type === 'Failure'),
+  )
+  const { message } = waiting.status.conditions.find(({ type }: any) => type === 'Failure')
+  assert.equal(message, "failed to create DataVolume: The source DataSource os doesn't exist")
+  await client.create(dataSources, {
+    apiVersion: 'cdi.kubevirt.io/v1beta1',
+    kind: 'DataSource',
+    metadata: { name: 'os', namespace: 'default', labels: { [`${group}/default-instancetype`]: 'small' } },
+    spec: { source: { pvc: { name: 'gold', namespace: 'default' } } },
+  })
+  const inferred = await until(virtualMachines, 'default/db', (object) => typeRefOf(object) !== undefined)
+  assert.deepEqual(inferred.spec.instancetype, { name: 'small', kind: 'VirtualMachineClusterInstancetype' })
+  assert.equal(inferred.spec.template.spec.domain.memory, undefined)
+  assert.deepEqual(complaints, [])
 })

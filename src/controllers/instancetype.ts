@@ -13,8 +13,9 @@ import {
   matcherOf,
 } from '../kinds/instancetype/matcher.ts'
 import type { ControllerContext } from './controller.ts'
+import { createInference, NothingInferred } from './instancetype-inference.ts'
 import { controllerReference } from './ownership.ts'
-import { controllerRevisions, persistentVolumeClaims, virtualMachines } from './resources.ts'
+import { controllerRevisions, virtualMachines } from './resources.ts'
 
 const version = 'v1beta1'
 const mark = (name: string) => `${instancetypeGroup}/${name}`
@@ -56,12 +57,6 @@ export function revisionOf(machine: StoredObject, type: StoredObject): ApiObject
   }
 }
 
-/** The claim that a volume of the machine is, or stands for. Pure. */
-export function claimOfVolume(machine: StoredObject, name: string): string | undefined {
-  const volume = (machine.spec.template?.spec?.volumes ?? []).find((one: any) => one?.name === name)
-  return volume?.persistentVolumeClaim?.claimName ?? volume?.dataVolume?.name
-}
-
 export interface Instancetypes {
   /** Brings the machine and its status up to what it names; true when something was written. @throws Error that a person can act on */
   prepare(machine: StoredObject): Promise<boolean>
@@ -70,16 +65,16 @@ export interface Instancetypes {
 }
 
 export function createInstancetypes({ client }: ControllerContext): Instancetypes {
-  /** What the labels of the claim below a volume say; undefined when they say nothing and that is no error. */
+  /** What a volume recommends; null when it recommends nothing and that is no error. */
   async function infer(machine: StoredObject, field: MatcherField): Promise<object | null> {
     const { inferFromVolume = '', inferFromVolumeFailurePolicy: policy } = matcherOf(machine, field)!
-    const claim = claimOfVolume(machine, inferFromVolume)
-    if (!claim) throw new Error(`unable to find volume ${inferFromVolume} to infer defaults`)
-    const { labels = {} } = (await client.get(persistentVolumeClaims, claim, machine.metadata.namespace!)).metadata
-    const name = labels[field.label]
-    if (name) return { name, kind: labels[`${field.label}-kind`] || field.kinds[0], ...forgotten }
-    if (policy === 'Ignore') return null
-    throw new Error(`unable to find required ${field.label} label on the volume`)
+    try {
+      const { name, kind } = await createInference(client.get, field.label)(machine, inferFromVolume)
+      return { name, kind: kind || field.kinds[0], ...forgotten }
+    } catch (error) {
+      if (error instanceof NothingInferred && policy === 'Ignore') return null
+      throw error
+    }
   }
 
   async function capture(machine: StoredObject, field: MatcherField): Promise<object> {
@@ -105,7 +100,10 @@ export function createInstancetypes({ client }: ControllerContext): Instancetype
     for (const field of matcherFields)
       if (matcherOf(machine, field)?.inferFromVolume) inferred[field.field] = await infer(machine, field)
     if (Object.keys(inferred).length) {
-      await client.patch(virtualMachines, name, namespace, 'merge', { spec: inferred })
+      // With Ignore the machine says a size for the case that there is no type: a type is not to conflict with it.
+      const isSpare = inferred.instancetype && machine.spec.instancetype.inferFromVolumeFailurePolicy === 'Ignore'
+      const spec = isSpare ? { ...inferred, template: { spec: { domain: { memory: null } } } } : inferred
+      await client.patch(virtualMachines, name, namespace, 'merge', { spec })
       return true
     }
     const changed: Record<string, object | undefined> = {}

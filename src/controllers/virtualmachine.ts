@@ -23,8 +23,17 @@ import { machineStatus } from './machine-status.ts'
 import { claimObjects } from './ownership.ts'
 import { isNamespaceTerminating } from './pod-control.ts'
 import { isFinished } from './pod-state.ts'
-import { dataVolumes, persistentVolumeClaims, virtualMachineInstances, virtualMachines } from './resources.ts'
+import {
+  dataSources,
+  dataVolumes,
+  persistentVolumeClaims,
+  virtualMachineInstances,
+  virtualMachines,
+} from './resources.ts'
 import { claimsOfMachine } from './volume-matching.ts'
+
+/** After how long a machine looks again for what it names and is not there, should nothing tell it. */
+const missingMs = 5_000
 
 const isHeld = (object: StoredObject, finalizer: string): boolean =>
   object.metadata.finalizers?.includes(finalizer) ?? false
@@ -86,6 +95,11 @@ export const virtualMachine: ControllerDefinition = {
     machines.addIndex('claim', (machine) =>
       claimsOfMachine(machine.spec.template ?? {}).map((name) => `${machine.metadata.namespace}/${name}`),
     )
+    machines.addIndex('source', (machine) =>
+      templatesOf(machine).flatMap(({ spec }) =>
+        spec?.sourceRef ? `${spec.sourceRef.namespace || machine.metadata.namespace}/${spec.sourceRef.name}` : [],
+      ),
+    )
     // A DataVolume has its claim's name.
     const ofClaim = (claim: StoredObject) => machines.byIndex('claim', objectKey(claim)).flatMap(itself)
     return reconcileOn(
@@ -100,6 +114,8 @@ export const virtualMachine: ControllerDefinition = {
         },
         { ref: persistentVolumeClaims, keys: ofClaim },
         { ref: dataVolumes, keys: ofClaim },
+        // Disks and instance types of machines may wait for it.
+        { ref: dataSources, keys: (source) => machines.byIndex('source', objectKey(source)).flatMap(itself) },
       ],
       createSync(context),
     )
@@ -193,27 +209,26 @@ function createSync(context: ControllerContext) {
     return {}
   }
 
-  /** False when the machine was changed by it. @throws what is missing; it is in the status then. */
-  async function prepared(key: string, machine: StoredObject): Promise<boolean> {
+  /** False when the machine was changed by it. @throws what is missing */
+  async function prepared(machine: StoredObject): Promise<boolean> {
     try {
       return !(await instancetypes.prepare(machine))
     } catch (error) {
-      const message = (error as Error).message
-      record(machine, 'Warning', 'FailedCreate', message)
-      await writeStatus(key, { failure: { reason: 'FailedCreate', message, error } })
+      if (!isApiError(error, 'Conflict')) record(machine, 'Warning', 'FailedCreate', (error as Error).message)
       throw error
     }
   }
 
-  /** False as long as a disk that comes with the machine is not there. @throws what stands in the status then */
-  async function filled(key: string, machine: StoredObject): Promise<boolean> {
-    if (templatesOf(machine).length === 0 || machine.metadata.deletionTimestamp) return true
-    try {
-      return await ownVolumes.ensure(machine)
-    } catch (error) {
-      await writeStatus(key, { failure: { reason: 'FailedCreate', message: (error as Error).message, error } })
-      throw error
-    }
+  /** False as long as a disk that comes with the machine is not there. @throws what is missing */
+  async function filled(machine: StoredObject): Promise<boolean> {
+    return templatesOf(machine).length === 0 || (await ownVolumes.ensure(machine))
+  }
+
+  /** What is missing stands in the status until somebody makes it: there is no hurry to look again. */
+  async function missing(key: string, error: unknown): Promise<ReconcileResult> {
+    if (isApiError(error, 'Conflict')) throw error
+    await writeStatus(key, { failure: { reason: 'FailedCreate', message: (error as Error).message, error } })
+    return { requeueAfter: missingMs }
   }
 
   async function take(
@@ -299,8 +314,15 @@ function createSync(context: ControllerContext) {
       await client.patch(virtualMachines, machine.metadata.name, machine.metadata.namespace, 'merge', rest)
       return { requeueAfter: 0 }
     }
-    const isFilled = await filled(key, machine)
-    if (!machine.metadata.deletionTimestamp && !(await prepared(key, machine))) return { requeueAfter: 0 }
+    let isFilled = true
+    try {
+      if (!machine.metadata.deletionTimestamp) {
+        isFilled = await filled(machine)
+        if (!(await prepared(machine))) return { requeueAfter: 0 }
+      }
+    } catch (error) {
+      return await missing(key, error)
+    }
     // A failure to start is counted before the failed instance is replaced.
     if (instance && isFinished(instance)) await writeStatus(key, {})
     const current = withOpenRequests(machines.get(key) ?? machine, instance)

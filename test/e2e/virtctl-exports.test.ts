@@ -239,7 +239,7 @@ describe('virtctl, second half', () => {
     const argv = ['patch', 'kubevirt', 'kubevirt', '-n', 'kubevirt', '--type=json', '-p', JSON.stringify(patch)]
     const { code, stderr } = await tandem.tryKubectl(argv)
     assert.equal(code, 0, stderr)
-    assert.match(stderr, /developerConfiguration has no effect/)
+    assert.match(stderr, /developerConfiguration\.logVerbosity has no effect/)
   })
 
   test('objectgraph: of the machine, with options in the body of the GET', async () => {

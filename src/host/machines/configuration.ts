@@ -2,6 +2,7 @@
 
 import { isApiError } from '../../api/errors.ts'
 import type { Client } from '../../client/client.ts'
+import { featureGates } from '../../kinds/kubevirt/feature-gates.ts'
 
 export interface PermittedDevice {
   resourceName: string
@@ -24,9 +25,8 @@ export async function readConfiguration(client: Client): Promise<Configuration> 
   })
   const configuration = found.items[0]?.spec?.configuration
   const { pciHostDevices, mediatedDevices } = configuration?.permittedHostDevices ?? {}
-  const gates = configuration?.developerConfiguration?.featureGates
   return {
-    featureGates: Array.isArray(gates) ? gates.map(String) : [],
+    featureGates: featureGates(found.items[0]),
     permitted: [pciHostDevices, mediatedDevices].flatMap((list) => (Array.isArray(list) ? list : [])),
   }
 }

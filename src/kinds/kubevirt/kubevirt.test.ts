@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { ApiObject } from '../../api/meta.ts'
 import { defaultInstance, identify } from './instance-defaults.ts'
 import { validateInstance } from './instance-rules.ts'
+import { kubevirt } from './kubevirt.ts'
 import { virtualMachine } from './virtualmachine.ts'
 import { virtualMachineInstance } from './virtualmachineinstance.ts'
 
@@ -177,5 +178,28 @@ test("an instance's spec stays as it is", () => {
   assert.deepEqual(
     virtualMachineInstance.validate!(changed, old).map(({ field }) => field),
     ['spec'],
+  )
+})
+
+test('of the configuration what has no effect is named, and only that', () => {
+  const object = (developerConfiguration: object, more: object = {}): ApiObject => ({
+    ...kubevirt.example,
+    spec: { configuration: { developerConfiguration, ...more } },
+  })
+  const at = 'spec.configuration.developerConfiguration'
+  const named = (now: ApiObject, old?: ApiObject) =>
+    kubevirt.warnings!(now, old as any).map((warning) => warning.split(' has no effect: ')[0])
+  const gates = object({ featureGates: ['HostDisk', 'Snapshot'] })
+  assert.deepEqual(named(gates), [`${at}.featureGates[1] (Snapshot)`])
+  assert.deepEqual(named(object({ featureGates: ['HostDisk', 'HostDevices'] })), [])
+  assert.deepEqual(named(object({ featureGates: ['HostDisk'], logVerbosity: { virtAPI: 5 } })), [`${at}.logVerbosity`])
+  const later = object(
+    { featureGates: ['HostDevices', 'Snapshot'], cpuAllocationRatio: 10 },
+    { permittedHostDevices: {} },
+  )
+  assert.deepEqual(named(later, gates), [`${at}.cpuAllocationRatio`])
+  assert.deepEqual(
+    named(object({}, { permittedHostDevices: { pciHostDevices: [], usb: [{}] }, imagePullPolicy: 'Always' })),
+    ['spec.configuration.imagePullPolicy', 'spec.configuration.permittedHostDevices'],
   )
 })

@@ -83,30 +83,45 @@ export const kubevirt = defineKind({
   },
 })
 
-/** What is set anew: those of `configuration` by their own names. */
+type Fields = Record<string, unknown>
+
+/** What is set anew and has no effect: those of `configuration`, of its `developerConfiguration` and gates by their own names. */
 function unheard({ spec = {} }: ApiObject, old?: ApiObject): string[] {
-  const changed = (now: Record<string, unknown> = {}, before: Record<string, unknown> = {}, at: string) =>
-    Object.keys(now)
-      .filter((name) => !equalJson(now[name], before[name]) && !isEmpty(now[name]))
-      .map((name) => `${at}.${name}`)
   const { configuration, ...rest } = spec
   const { configuration: configured, ...before } = old?.spec ?? {}
-  return [...changed(rest, before, 'spec'), ...changed(configuration, configured, 'spec.configuration')].filter(
-    (field) => !heard(field, configuration),
-  )
+  const { developerConfiguration, permittedHostDevices, ...others } = configuration ?? {}
+  const developed = configured?.developerConfiguration
+  const { featureGates, ...further } = developerConfiguration ?? {}
+  const at = 'spec.configuration'
+  return [
+    ...changed(rest, before, 'spec'),
+    ...changed(others, configured, at),
+    ...changed(further, developed, `${at}.developerConfiguration`),
+    ...unheardGates(featureGates, developed?.featureGates, `${at}.developerConfiguration.featureGates`),
+    // What machines may have of this machine: the devices that are permitted.
+    ...(Object.keys(permittedHostDevices ?? {}).every((kind) => heardDevices.includes(kind))
+      ? []
+      : changed({ permittedHostDevices }, configured, at)),
+  ]
 }
 
-/** What machines may have of this machine: the devices that are permitted, and the gates that open files of it. */
-function heard(field: string, configuration: any): boolean {
-  if (field === 'spec.configuration.permittedHostDevices')
-    return Object.keys(configuration.permittedHostDevices).every((kind) => heardDevices.includes(kind))
-  if (field !== 'spec.configuration.developerConfiguration') return false
-  const { featureGates = [], ...others } = configuration.developerConfiguration
-  return isEmpty(others) && Array.isArray(featureGates) && featureGates.every((gate) => heardGates.includes(gate))
+const changed = (now: Fields, before: Fields = {}, at: string): string[] =>
+  Object.keys(now)
+    .filter((name) => !equalJson(now[name], before[name]) && !isEmpty(now[name]))
+    .map((name) => `${at}.${name}`)
+
+/** All but the gates that open what this machine has. */
+function unheardGates(gates: unknown, before: unknown, at: string): string[] {
+  if (!Array.isArray(gates)) return isEmpty(gates) ? [] : [at]
+  const known = [...heardGates, ...(Array.isArray(before) ? before : [])]
+  return gates.flatMap((gate, index) => (known.includes(gate) ? [] : [`${at}[${index}] (${gate})`]))
 }
 
 const heardDevices = ['pciHostDevices', 'mediatedDevices']
 const heardGates = ['HostDisk', 'HostDevices']
 
 const isEmpty = (value: unknown): boolean =>
-  value === null || value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0)
+  value === undefined ||
+  value === null ||
+  value === '' ||
+  (typeof value === 'object' && Object.keys(value as object).length === 0)

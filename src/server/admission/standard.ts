@@ -11,6 +11,7 @@ import type { AdmissionPlugin } from './admission.ts'
 import { createByNamespace } from './by-namespace.ts'
 import { certificateRequests } from './certificates.ts'
 import { dataSources } from './data-sources.ts'
+import { featureGates } from './feature-gates.ts'
 import { isolation, isolationClasses } from './isolation/plugin.ts'
 import { limitRanger } from './limit-ranges.ts'
 import { createLookup } from './lookup.ts'
@@ -78,6 +79,7 @@ export function standardPlugins(options: {
     claimResize(lookup),
     machinePresets(presets),
     machineTypes(lookup),
+    featureGates(lookup),
     migrations(lookup),
     phaseTimes(),
     podSecurity(lookup),
