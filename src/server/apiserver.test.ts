@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { configMap, maps, patchType, startServer } from './server.fixture.ts'
 
+const deployments = '/apis/apps/v1/namespaces/default/deployments'
+
 test('create fills metadata, get gives the same object, a second create is refused', async () => {
   const { ok, refused } = await startServer()
   const made = await ok('POST', maps, configMap('a', { k: 'v' }))
@@ -96,7 +98,6 @@ test('a dry run answers and leaves nothing behind', async () => {
 
 test('spec and status are changed through their own doors; generation follows the spec', async () => {
   const { ok } = await startServer()
-  const deployments = '/apis/apps/v1/namespaces/default/deployments'
   const labels = { app: 'web' }
   const made = await ok('POST', deployments, {
     apiVersion: 'apps/v1',
@@ -128,6 +129,45 @@ test('spec and status are changed through their own doors; generation follows th
   const scaled = await ok('PATCH', `${deployments}/web/scale`, { spec: { replicas: 5 } }, patchType('merge'))
   assert.deepEqual([scaled.kind, scaled.spec.replicas, scaled.status.selector], ['Scale', 5, 'app=web'])
   assert.equal((await ok('GET', `${deployments}/web`)).spec.replicas, 5)
+})
+
+test('who applies a Scale owns the replicas of what is scaled', async () => {
+  const { ok, refused } = await startServer()
+  const labels = { app: 'web' }
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+  await ok('POST', deployments, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web' },
+    spec: { selector: { matchLabels: labels }, template },
+  })
+  const scale = (replicas: number, name = 'web') => ({
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: { name },
+    spec: { replicas },
+  })
+  const to = (query: string) => [`${deployments}/web/scale?${query}`, patchType('apply')] as const
+  const apply = (by: string, body: object, query = '') => {
+    const [path, headers] = to(`fieldManager=${by}${query}`)
+    return [path, body, headers] as const
+  }
+  // Who made it owns the default, too.
+  assert.match(await refused(409, 'PATCH', ...apply('one', scale(3))), /conflict with "test".*\.spec\.replicas/)
+  assert.equal((await ok('PATCH', ...apply('one', scale(3), '&force=true'))).spec.replicas, 3)
+  const { spec, metadata } = await ok('GET', `${deployments}/web`)
+  assert.equal(spec.replicas, 3)
+  const note = metadata.managedFields.find(({ manager }: { manager: string }) => manager === 'one')
+  assert.deepEqual(
+    [note.operation, note.subresource, note.fieldsV1],
+    ['Apply', 'scale', { 'f:spec': { 'f:replicas': {} } }],
+  )
+  assert.match(await refused(409, 'PATCH', ...apply('two', scale(4))), /conflict with "one".*\.spec\.replicas/)
+  assert.equal((await ok('PATCH', ...apply('two', scale(0), '&force=true'))).spec.replicas ?? 0, 0)
+  assert.match(await refused(400, 'PATCH', ...apply('two', scale(1, 'other'))), /does not match the name on the URL/)
+  assert.match(await refused(400, 'PATCH', ...apply('two', configMap('web'))), /apply a Scale/)
+  const [path, headers] = to('')
+  assert.match(await refused(422, 'PATCH', path, scale(1), headers), /fieldManager: Required/)
 })
 
 test('many patches of one object at once all arrive', async () => {

@@ -144,7 +144,11 @@ function followSize(stream: SpdyStream, session: ExecSession): void {
 function write(stream: SpdyStream | undefined, chunk: Uint8Array): Promise<void> {
   if (!stream || stream.destroyed) return Promise.resolve()
   return new Promise((resolve) => {
-    stream.write(chunk, () => resolve())
-    stream.once('close', () => resolve())
+    const done = () => {
+      stream.off('close', done)
+      resolve()
+    }
+    stream.once('close', done)
+    stream.write(chunk, done)
   })
 }

@@ -67,6 +67,18 @@ async function forwardOne(data: SpdyStream, error: SpdyStream | undefined, conne
   await join(data, connection)
 }
 
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done)
+      stream.off('close', done)
+      resolve()
+    }
+    stream.once('drain', done)
+    stream.once('close', done)
+  })
+}
+
 /** Bytes both ways until both sides are done; half-closes pass through. */
 export async function join(stream: Duplex, connection: ByteChannel): Promise<void> {
   stream.on('close', () => connection.close())
@@ -77,11 +89,7 @@ export async function join(stream: Duplex, connection: ByteChannel): Promise<voi
   const down = (async () => {
     for await (const chunk of connection.readable) {
       if (stream.destroyed) return
-      if (!stream.write(chunk))
-        await new Promise<void>((resolve) => {
-          stream.once('drain', resolve)
-          stream.once('close', resolve)
-        })
+      if (!stream.write(chunk)) await drained(stream)
     }
     stream.end()
   })()

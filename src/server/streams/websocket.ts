@@ -14,7 +14,11 @@ const server = new WebSocketServer({
   noServer: true,
   perMessageDeflate: false,
   maxPayload,
-  handleProtocols: () => false,
+})
+/** Of the upgrade that is being answered. */
+let chosen = ''
+server.on('headers', (headers) => {
+  if (chosen) headers.push(`Sec-WebSocket-Protocol: ${chosen}`)
 })
 
 /** Answers the upgrade with `protocol` (none where it is empty). The caller has checked that the client offers it. */
@@ -24,9 +28,11 @@ export function acceptWebSocket(
   head: Buffer,
   protocol: string,
 ): Promise<WebSocket> {
-  server.options.handleProtocols = () => protocol || false
+  // "SPDY/3.1+portforward.k8s.io", which Kubernetes' clients offer, is no name of a protocol to ws: it does not see any.
+  delete request.headers['sec-websocket-protocol']
+  chosen = protocol
   return new Promise((resolve) => {
-    // handleUpgrade calls back before it returns, so that the protocol above is this request's.
+    // handleUpgrade answers before it returns, so that the protocol above is this request's.
     server.handleUpgrade(request, socket, head, (websocket) => {
       keepAlive(websocket)
       resolve(websocket)

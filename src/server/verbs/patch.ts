@@ -44,7 +44,7 @@ export async function patch(call: Call, part: Part): Promise<ApiResponse> {
   const key = objects.key(call.resource, call.info.namespace, call.info.name)
   const retries = !namesRevision(body.value)
   const once = async (): Promise<ApiResponse> => {
-    if (type === 'apply') return apply(call, body, { ...options, force: force === 'true' || force === '1' }, part)
+    if (type === 'apply') return apply(call, body, { ...options, force: isForced(call) }, part)
     return answer(call, 200, await patchStored(call, existing(call), type, body, options, part))
   }
   return readAndWrite({ call, operation: 'UPDATE', key, retries, action: once })
@@ -71,18 +71,11 @@ function patchBody(call: Call, type: PatchType): Body {
   return type === 'apply' ? fromYaml(text) : fromJson(text, type !== 'json')
 }
 
-/** The patched form of an object that is not stored itself (a Scale). */
+/** The patched form of an object that is not stored itself (a Scale); what is applied is not a patch of it. */
 export function patchPlain(call: Call, object: ApiObject): ApiObject {
   const type = patchType(call)
   const { value } = patchBody(call, type)
-  if (type === 'json') return applyJsonPatch(object, value)
-  if (type === 'apply')
-    throw unsupportedMediaType(
-      Object.keys(types)
-        .filter((name) => !name.includes('apply'))
-        .join(', '),
-    )
-  return applyMergePatch(object, value)
+  return type === 'json' ? applyJsonPatch(object, value) : applyMergePatch(object, value)
 }
 
 function patchStored(
@@ -139,6 +132,25 @@ function patchedValue(call: Call, object: StoredObject, type: Exclude<PatchType,
   }
 }
 
+function requireFieldManager(call: Call): void {
+  if (call.request.query.get('fieldManager')) return
+  throw invalid(
+    'PatchOptions',
+    '',
+    [{ type: 'FieldValueRequired', field: 'fieldManager', detail: 'is required for apply patch' }],
+    'meta.k8s.io',
+  )
+}
+
+const isForced = (call: Call): boolean => ['true', '1'].includes(call.request.query.get('force') ?? '')
+
+/** What a server-side apply to a part that is not stored itself (a Scale) says; undefined for other patches. */
+export function appliedBody(call: Call): { value: unknown; force: boolean } | undefined {
+  if (call.info.verb !== 'patch' || patchType(call) !== 'apply') return undefined
+  requireFieldManager(call)
+  return { value: patchBody(call, 'apply').value, force: isForced(call) }
+}
+
 async function apply(
   call: Call,
   body: Body,
@@ -146,13 +158,7 @@ async function apply(
   part: Part,
 ): Promise<ApiResponse> {
   const { resource, info, engine } = call
-  if (!call.request.query.get('fieldManager'))
-    throw invalid(
-      'PatchOptions',
-      '',
-      [{ type: 'FieldValueRequired', field: 'fieldManager', detail: 'is required for apply patch' }],
-      'meta.k8s.io',
-    )
+  requireFieldManager(call)
   const current = engine.objects.get(resource, info.namespace, info.name)
   if (!current && part.subresource) existing(call)
   const owner = { fieldManager: options.fieldManager, subresource: part.subresource, force: options.force }
