@@ -11,8 +11,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoredObject } from '../../src/api/meta.ts'
 import type { ExecSession, LogOptions } from '../../src/api/streams.ts'
 import { retry } from '../../src/base/retry.ts'
+import { run as runProgram } from '../../src/host/exec.ts'
 import type { PodObject } from '../../src/host/pods/pod.ts'
 import { createPods, type Pods } from '../../src/host/pods/pods.ts'
+import { removeContainer, removeSandbox } from '../../src/host/pods/remove.ts'
 import { sandboxConfig } from '../../src/host/pods/spec.ts'
 import { workloadContract } from '../../src/host/workload.contract.ts'
 import { type Driving, drive, isReady } from './pods.driving.ts'
@@ -452,6 +454,43 @@ test('a sandbox that came to be after its maker had ended does not keep the next
   await driving.until(pod, isReady)
   const { items } = await containerd.cri.listPodSandbox({})
   assert.ok(!items.some(({ id }) => id === podSandboxId))
+  await gone(pod)
+})
+
+test('a task that a start has left behind keeps neither its container nor its sandbox from being removed', async () => {
+  const pod = await started({ containers: [shell(forever)] })
+  const { cri } = machine.containerd
+  const { items } = await cri.listPodSandbox({
+    filter: { labelSelector: { 'io.kubernetes.pod.uid': pod.metadata.uid } },
+  })
+  const { id: podSandboxId } = items[0]!
+  // As when a client goes away while containerd starts the container: CRI knows nothing of the task.
+  const begin = async (name: string) => {
+    const config = { metadata: { name, attempt: 0 }, image: { image: busybox }, command: ['sleep', '1000000'] }
+    const sandboxConfig = { metadata: items[0]!.metadata!, linux: {} }
+    const { containerId } = await cri.createContainer({ podSandboxId, config: { ...config, linux: {} }, sandboxConfig })
+    const { socket } = machine.paths.containerd
+    await runProgram([
+      'ctr',
+      '--address',
+      socket,
+      '-n',
+      'k8s.io',
+      'tasks',
+      'start',
+      '--detach',
+      '--null-io',
+      containerId,
+    ])
+    return containerId
+  }
+  const lost = await begin('lost')
+  await assert.rejects(cri.removeContainer({ containerId: lost }), /cannot delete running task/)
+  await removeContainer(cri, lost)
+  const another = await begin('another')
+  await removeSandbox(cri, podSandboxId)
+  const left = await cri.containerIds()
+  for (const id of [lost, another, podSandboxId]) assert.ok(!left.has(id), id)
   await gone(pod)
 })
 

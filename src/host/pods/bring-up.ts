@@ -1,17 +1,18 @@
 // What brings a Pod up: its sandbox, then each container with its image, its turn and its first hook. The worker says when.
 
 import type { History } from './container-history.ts'
+import { ignoreNotFound } from './cri/client.ts'
 import { runPostStart } from './hooks.ts'
 import { backoffKey } from './plan.ts'
 import { type AnyContainer, ContainerProblem, podText } from './pod.ts'
 import type { Probing } from './probing.ts'
 import { ImageNotReady } from './pulling.ts'
 import type { ContainerRecord } from './records.ts'
+import { removeUnknown } from './remove.ts'
 import { withWhole } from './resize.ts'
 import type { Resizing } from './resizing.ts'
 import { configOfSandbox, type MountedVolumes, mountVolumes, runSandbox, SandboxProblem } from './sandbox.ts'
 import type { SandboxConfig } from './spec.ts'
-import { ignoreNotFound, removeUnknown } from './takeover.ts'
 import { idsOf, isRunning, type PodView, podIPs } from './view.ts'
 import type { WorkerTools } from './worker-contract.ts'
 

@@ -1,12 +1,13 @@
 // The containers that a Pod has and had, as its worker remembers them: the newest truth of each, and for how long.
 
+import { ignoreNotFound } from './cri/client.ts'
 import { lastWords } from './last-words.ts'
 import type { Shared } from './options.ts'
 import type { AnyContainer } from './pod.ts'
 import type { PodFiles } from './pod-files.ts'
 import type { Probing } from './probing.ts'
 import { type ContainerRecord, containerRecord, rememberedOf } from './records.ts'
-import { ignoreNotFound } from './takeover.ts'
+import { removeContainer } from './remove.ts'
 import { isRunning, type PodView, runningContainers } from './view.ts'
 
 /** A dead container that the last one has replaced is of no use; the one before stays for `logs --previous`. */
@@ -68,7 +69,7 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
   }
 
   async function discard(record: ContainerRecord): Promise<void> {
-    await cri.removeContainer({ containerId: record.id }).catch(ignoreNotFound)
+    await removeContainer(cri, record.id)
     await files.removeLogs(view.pod, record.name, record.restartCount)
     const list = view.containers.get(record.name) ?? []
     const left = list.filter(({ id }) => id !== record.id)

@@ -10,8 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatePaths } from '../state.ts'
 import { removeCgroups } from './cgroups.ts'
 import { containerdConfig, type LayerFilter, type RuntimeHandler } from './containerd-config.ts'
-import { type Cri, createCri, isNotFound } from './cri/client.ts'
+import { type Cri, createCri } from './cri/client.ts'
 import { directoriesIn } from './directories.ts'
+import { removeSandbox } from './remove.ts'
 import { endShims } from './strays.ts'
 import { unmountBelow } from './unmount.ts'
 
@@ -175,9 +176,10 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     await starting?.catch(() => {})
     // Also called after `release`: with a connection of its own.
     const fresh = createContainerd(options)
+    const left: Error[] = []
     try {
       if (existsSync(at.run)) await fresh.start().catch(() => {})
-      if (await fresh.healthy()) await removeSandboxes(fresh.cri)
+      if (await fresh.healthy()) left.push(...(await removeSandboxes(fresh.cri)))
     } finally {
       fresh.release()
     }
@@ -188,6 +190,7 @@ export function createContainerd(options: ContainerdOptions): Containerd {
     for (const folder of [at.run, paths.microvm]) await rm(folder, { recursive: true, force: true })
     if (options.cgroupParent) await removeCgroups(options.cgroupParent)
     for (const file of [at.socket, `${at.socket}.ttrpc`]) await rm(file, { force: true })
+    if (left[0]) throw new Error(`containerd could not remove ${left.length} Pods: ${left[0].message}`)
   }
 
   function release(): void {
@@ -261,19 +264,15 @@ async function lastLines(log: string): Promise<string> {
 /** As many as hundreds at once would keep each other waiting until all are too late. */
 const endedAtOnce = 8
 
-/** Every sandbox on the socket: it is ours alone. */
-async function removeSandboxes(cri: Cri): Promise<void> {
+/** Every sandbox on the socket: it is ours alone. One that cannot be removed keeps no other one from it. */
+async function removeSandboxes(cri: Cri): Promise<Error[]> {
+  const failures: Error[] = []
   const { items } = await cri.listPodSandbox({})
   const waiting = items.map(({ id }) => id)
   const turn = async () => {
-    for (let id = waiting.pop(); id; id = waiting.pop()) {
-      try {
-        await cri.stopPodSandbox({ podSandboxId: id })
-        await cri.removePodSandbox({ podSandboxId: id })
-      } catch (error) {
-        if (!isNotFound(error)) throw error
-      }
-    }
+    for (let id = waiting.pop(); id; id = waiting.pop())
+      await removeSandbox(cri, id).catch((error) => failures.push(error as Error))
   }
   await Promise.all(Array.from({ length: endedAtOnce }, turn))
+  return failures
 }

@@ -1,7 +1,6 @@
 // Finds again what runs for a Pod, from the labels that its sandboxes and containers carry in the runtime.
 
-import { retry } from '../../base/retry.ts'
-import { type Cri, isNotFound } from './cri/client.ts'
+import { type Cri, ignoreNotFound } from './cri/client.ts'
 import { labels } from './names.ts'
 import { type ContainerRecord, containerRecord, type SandboxRecord, sandboxRecord } from './records.ts'
 
@@ -10,11 +9,6 @@ export interface Found {
   sandboxes: SandboxRecord[]
   /** By name, newest first. */
   containers: Map<string, ContainerRecord[]>
-}
-
-export const ignoreNotFound = (error: unknown): undefined => {
-  if (isNotFound(error)) return undefined
-  throw error
 }
 
 export async function takeOver(cri: Cri, uid: string): Promise<Found> {
@@ -42,33 +36,3 @@ export async function takeOver(cri: Cri, uid: string): Promise<Found> {
     containers: byName,
   }
 }
-
-/**
- * Removes all of a Pod but what is known: a call that failed for us may have come to its end in the runtime, and what it
- * made has the name that the next try needs.
- */
-export async function removeUnknown(cri: Cri, uid: string, known: Set<string>): Promise<void> {
-  const labelSelector = { [labels.podUid]: uid }
-  const { items } = await cri.listPodSandbox({ filter: { labelSelector } })
-  for (const { id } of items) if (!known.has(id)) await removeSandbox(cri, id)
-  const { containers } = await cri.listContainers({ filter: { labelSelector } })
-  for (const { id } of containers)
-    if (!known.has(id)) await cri.removeContainer({ containerId: id }).catch(ignoreNotFound)
-}
-
-/**
- * Stops and removes a sandbox with all containers in it. Idempotent. A container whose start is under way, perhaps asked
- * for by a Tandem that is gone, can neither be stopped nor removed until it runs.
- */
-export async function removeSandbox(cri: Cri, podSandboxId: string): Promise<void> {
-  await retry(
-    async () => {
-      await cri.stopPodSandbox({ podSandboxId }).catch(ignoreNotFound)
-      await cri.removePodSandbox({ podSandboxId }).catch(ignoreNotFound)
-    },
-    { base: 50, attempts: 8, retryable: isStarting },
-  )
-}
-
-/** containerd (1.6) gives this refusal no code of its own. */
-const isStarting = (error: unknown): boolean => error instanceof Error && error.message.includes('is in starting state')

@@ -1,20 +1,24 @@
 // Talks CRI v1 and containerd's event service over one unix socket.
 
 import { connect } from 'node:net'
+import { constants } from 'node:os'
 import type { ByteChannel, ExecSession } from '../../../api/streams.ts'
 import { createGrpcClient, type GrpcClient, GrpcError, status } from '../../../wire/grpc.ts'
 import { type Decoded, decode, type Encodable, encode, type Message } from '../../../wire/protobuf.ts'
 import { openSession, type SessionStreams } from '../exec-session.ts'
 import { forwardPort } from '../port-forward.ts'
 import {
-  Empty,
+  deleteTask,
   Envelope,
-  KillRequest,
-  ListIdsRequest,
-  ListIdsResponse,
+  inNamespace,
+  killTask,
+  listContainers,
   SubscribeRequest,
-  TaskExit,
-} from './messages.ts'
+  subscribePath,
+  type TaskEvent,
+  taskEvent,
+  waitForTask,
+} from './containerd-services.ts'
 import { type Method, type Methods, methods } from './methods.ts'
 
 /** A call that the runtime refused or did not answer. */
@@ -28,6 +32,10 @@ export class CriError extends Error {
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof CriError && error.code === status.NOT_FOUND
+export const ignoreNotFound = (error: unknown): undefined => {
+  if (isNotFound(error)) return undefined
+  throw error
+}
 export const isUnreachable = (error: unknown): boolean => error instanceof CriError && error.code === status.UNAVAILABLE
 
 function describe(method: string, error: GrpcError): string {
@@ -44,8 +52,6 @@ type Call = {
   ) => Promise<Decoded<Methods[K]['output']>>
 }
 
-export type TaskEvent = { topic: '/tasks/exit' | '/tasks/oom'; containerId: string }
-
 type WithUrl = 'exec' | 'attach' | 'portForward'
 
 export interface Cri extends Omit<Call, WithUrl> {
@@ -60,13 +66,12 @@ export interface Cri extends Omit<Call, WithUrl> {
   subscribe(listener: (event: TaskEvent) => void, lost: (error: Error) => void): () => void
   /** To the first process of a container. */
   signal(containerId: string, signal: number): Promise<void>
+  /** Kills and deletes the task of a container that CRI takes for ended, though containerd has it. */
+  endTask(containerId: string): Promise<void>
   /** Of all that containerd itself knows, sandboxes and those that are being made among them. */
   containerIds(): Promise<Set<string>>
   close(): void
 }
-
-/** containerd's own services keep the containers of CRI under this name. */
-const inNamespace = { 'containerd-namespace': 'k8s.io' }
 
 interface Asked<I extends Message, O extends Message> {
   path: string
@@ -90,22 +95,6 @@ async function ask<I extends Message, O extends Message>(
   }
 }
 
-const containerList = {
-  path: '/containerd.services.containers.v1.Containers/List',
-  input: ListIdsRequest,
-  output: ListIdsResponse,
-  deadlineMs: 30_000,
-  metadata: inNamespace,
-}
-
-const kill = {
-  path: '/containerd.services.tasks.v1.Tasks/Kill',
-  input: KillRequest,
-  output: Empty,
-  deadlineMs: 30_000,
-  metadata: inNamespace,
-}
-
 export function createCri(socket: string): Cri {
   const client = createGrpcClient(() => connect(socket))
   const call =
@@ -121,10 +110,9 @@ export function createCri(socket: string): Cri {
     openAttach: async (request) => openSession((await attach(request)).url, request),
     openPort: async (podSandboxId, port) => forwardPort((await portForward({ podSandboxId, port: [port] })).url, port),
     subscribe(listener, lost) {
-      const path = '/containerd.services.events.v1.Events/Subscribe'
       const message = encode(SubscribeRequest, { filters: ['topic=="/tasks/exit"', 'topic=="/tasks/oom"'] })
       return client.stream(
-        { path, message, metadata: inNamespace },
+        { path: subscribePath, message, metadata: inNamespace },
         (bytes) => {
           const event = taskEvent(decode(Envelope, bytes))
           if (event) listener(event)
@@ -132,17 +120,13 @@ export function createCri(socket: string): Cri {
         (error) => lost(error ?? new Error('containerd ended the event stream')),
       )
     },
-    signal: async (containerId, signal) => void (await ask(client, kill, { containerId, signal })),
-    containerIds: async () => new Set((await ask(client, containerList, {})).containers.map(({ id }) => id)),
+    signal: async (containerId, signal) => void (await ask(client, killTask, { containerId, signal })),
+    async endTask(containerId) {
+      await ask(client, killTask, { containerId, signal: constants.signals.SIGKILL }).catch(ignoreNotFound)
+      await ask(client, waitForTask, { containerId }).catch(ignoreNotFound)
+      await ask(client, deleteTask, { containerId }).catch(ignoreNotFound)
+    },
+    containerIds: async () => new Set((await ask(client, listContainers, {})).containers.map(({ id }) => id)),
     close: () => client.close(),
   }
-}
-
-/** The exit of a container or sandbox itself; the end of an exec in it is nobody's concern. */
-export function taskEvent(envelope: Decoded<typeof Envelope>): TaskEvent | undefined {
-  if (envelope.namespace !== 'k8s.io' || !envelope.event) return undefined
-  if (envelope.topic !== '/tasks/exit' && envelope.topic !== '/tasks/oom') return undefined
-  const event = decode(TaskExit, envelope.event.value)
-  if (envelope.topic === '/tasks/exit' && event.id !== event.containerId) return undefined
-  return { topic: envelope.topic, containerId: event.containerId }
 }

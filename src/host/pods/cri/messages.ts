@@ -334,27 +334,3 @@ export const PullImageRequest = message({
 export const PullImageResponse = message({ imageRef: [1, 'string'] })
 export const RemoveImageRequest = message({ image: [1, ImageSpec] })
 export const ImageFsInfoResponse = message({ imageFilesystems: [1, FilesystemUsage, 'list'] })
-
-/** containerd's own containers (api/services/containers/v1 of containerd 1.6), of which only the ids matter here. */
-export const ListIdsRequest = message({ filters: [1, 'string', 'list'] })
-export const ListIdsResponse = message({ containers: [1, message({ id: [1, 'string'] }), 'list'] })
-
-/** containerd's own tasks (api/services/tasks/v1 of containerd 1.6). */
-export const KillRequest = message({ containerId: [1, 'string'], execId: [2, 'string'], signal: [3, 'uint32'] })
-
-/** containerd's own events (api/services/events/v1, api/events/task.proto of containerd 1.6). */
-const Timestamp = message({ seconds: [1, 'int64'], nanos: [2, 'int32'] })
-const Any = message({ typeUrl: [1, 'string'], value: [2, 'bytes'] })
-export const SubscribeRequest = message({ filters: [1, 'string', 'list'] })
-export const Envelope = message({
-  timestamp: [1, Timestamp],
-  namespace: [2, 'string'],
-  topic: [3, 'string'],
-  event: [4, Any],
-})
-export const TaskExit = message({
-  containerId: [1, 'string'],
-  id: [2, 'string'],
-  pid: [3, 'uint32'],
-  exitStatus: [4, 'uint32'],
-})
