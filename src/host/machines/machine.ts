@@ -131,7 +131,7 @@ export async function attach(machine: Machine, observer: Observer, timeoutMs: nu
   }
   await refresh(machine, observer)
   // A guest agent that opened its port before we listened to events.
-  const ports = await machine.qmp.execute<{ label: string; 'frontend-open': boolean }[]>('query-chardev')
+  const ports = await own.execute<{ label: string; 'frontend-open': boolean }[]>('query-chardev')
   agentPort(
     machine,
     observer,

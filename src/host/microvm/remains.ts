@@ -72,7 +72,8 @@ async function removeContainer(id: string, folder: string): Promise<void> {
   // Somebody's data is mounted there: gone, or nothing is removed.
   if (await isMounted(mountFolder(folder, id))) return
   await rm(containerFolder(folder, id), { recursive: true, force: true })
-  for (const name of ['started', 'exit', 'log']) await rm(join(bootFolder(folder), `${id}.${name}`), { force: true })
+  for (const name of ['started', 'exit', 'lost', 'log'])
+    await rm(join(bootFolder(folder), `${id}.${name}`), { force: true })
 }
 
 const isMounted = async (folder: string): Promise<boolean> =>

@@ -52,6 +52,12 @@ case $command in
       fi
       turn=$((turn + 1))
       if [ $((turn % 50)) = 0 ] && ended; then exit 0; fi
+      # Its machine is given up, and made anew with the Pod's sandbox.
+      if [ $turn -gt 60000 ] && [ ! -e "$folder/shared/boot/ready" ]; then
+        runc --root "$root" kill "$(basename "$(readlink -f "$folder")")" KILL
+        echo 'the guest of this micro-VM was not ready after 10 minutes: its machine is made anew' >&2
+        exit 1
+      fi
       sleep 0.01
     done
     exit 0
@@ -72,7 +78,7 @@ case $command in
       pod=$(readlink -f "$folder")
       # Somebody's data is mounted there: gone, or nothing is removed.
       unmount_below "$pod/shared/c/$id" && rm -rf "$pod/tree/c/$id"
-      rm -f "$said.started" "$said.exit" "$said.log"
+      rm -f "$said.started" "$said.exit" "$said.lost" "$said.log"
       rm -f "$folder"
     elif [ -d "$run/pods/$id" ]; then
       pod=$run/pods/$id
