@@ -41,6 +41,8 @@ export interface TestPlatform {
 }
 
 const patience = 60_000
+/** A kubelet's; a node that says nothing is NotReady, however slow the machine is on which the tests run. */
+const heartbeatMs = 10_000
 export const nodeName = 'node-1'
 
 export interface TestPlatformOptions {
@@ -91,6 +93,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
     }),
   )
   pretendKubelet(client, informers, options)
+  const heartbeat = setInterval(() => void beat(client), heartbeatMs)
   pretendMachines(client, informers)
 
   const complaintText = () =>
@@ -135,6 +138,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
       await untilAll({ group: '', version: 'v1', resource: 'events' }, holds, `events ${reason}`)
     },
     async stop() {
+      clearInterval(heartbeat)
       await Promise.all(running.map((controller) => controller.stop()))
       informers.stop()
       server.stop()
@@ -158,6 +162,12 @@ const testNode = (allocatable: Record<string, string> = { cpu: '4', memory: '8Gi
     conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: '' }],
   },
 })
+
+/** The node is there still. */
+async function beat(client: Client): Promise<void> {
+  const status = { conditions: [{ type: 'Ready', lastHeartbeatTime: formatTime(Date.now()) }] }
+  await client.patch(nodes, nodeName, undefined, 'strategic', { status }, { subresource: 'status' }).catch(() => {})
+}
 
 let nextAddress = 1
 
