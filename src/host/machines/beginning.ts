@@ -74,6 +74,7 @@ export function createBeginning(options: LifecycleOptions): Beginning {
         () => {
           machine.problem = undefined
           machine.failures = 0
+          event(object, 'Normal', 'Created', 'VirtualMachineInstance defined.')
           event(object, 'Normal', 'Started', 'VirtualMachineInstance started.')
         },
         (error) => {

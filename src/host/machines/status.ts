@@ -55,12 +55,14 @@ export function statusOf(object: StoredObject, observed: Observed, nodeName: str
   const old = object.status ?? {}
   const { started, result } = observed
   const spec = specOf(object)
+  // What cannot be here has no node, as upstream.
+  const isPlaced = started || observed.problem?.reason !== 'Unschedulable'
   const status: Record<string, any> = {
     ...(old.virtualMachineRevisionName && { virtualMachineRevisionName: old.virtualMachineRevisionName }),
     phase: observed.phase,
     phaseTransitionTimestamps: transitions(old, observed.phase, now),
     conditions: conditions(object, observed, now),
-    nodeName,
+    ...(isPlaced && { nodeName }),
     qosClass: qosClass(spec.domain),
     guestOSInfo: observed.agent?.os ?? {},
     ...(observed.frozen && observed.phase === 'Running' && { fsFreezeStatus: 'frozen' }),
