@@ -1,11 +1,13 @@
 // The VMMs of this machine keep their contract; of one that is not ready it is checked that the reason is the true one.
 
 import assert from 'node:assert/strict'
-import { accessSync, chmodSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { proveAccelerator } from '../../src/host/machines/accelerator.ts'
+import { run } from '../../src/host/exec.ts'
+import { proveAccelerator, provingArgs } from '../../src/host/machines/accelerator.ts'
+import { provingDisk, provingExitCode } from '../../src/host/machines/proving-guest.ts'
 import { vmmContract } from '../../src/host/vmm/driver.contract.ts'
 import { vmmDrivers } from '../../src/host/vmm/drivers.ts'
 import { qemu } from '../../src/host/vmm/qemu/qemu.ts'
@@ -27,6 +29,13 @@ const proved = await proveAccelerator({
 const guest = await buildVmmGuest(folder)
 // All is known before the first test is named: hooks of a file run when its tests known by then are over.
 const drivers = await Promise.all(vmmDrivers.map(async (driver) => ({ driver, found: await findVmm(driver) })))
+
+test('the guest that proves KVM comes to its end where it is emulated', async () => {
+  const disk = join(folder, 'proving.img')
+  writeFileSync(disk, provingDisk())
+  const { code } = await run(provingArgs(emulator.path, disk, 'tcg'), { timeoutMs: 120_000, allowFailure: true })
+  assert.equal(code, provingExitCode)
+})
 
 test('what is said of KVM is so', (t) => {
   t.diagnostic(`${proved.kind}: ${proved.message}`)

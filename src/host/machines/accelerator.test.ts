@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { proveAccelerator } from './accelerator.ts'
+import { isSlow, proveAccelerator } from './accelerator.ts'
 import { provingDisk, provingExitCode } from './proving-guest.ts'
 
 async function prove(script: string, more: object = {}) {
@@ -54,6 +54,12 @@ test('a guest that fails says why', async () => {
   assert.match(first.message, /failed to set MSR/)
 })
 
+test('KVM in which a guest is many times slower than emulated is not used', () => {
+  assert.equal(isSlow(4400, 110), true)
+  assert.equal(isSlow(1500, 900), false, 'the machine is slow, not KVM')
+  assert.equal(isSlow(450, 50), false, 'a small guest that starts in no time says nothing')
+})
+
 test('no device, no proof', async () => {
   const { first, runs } = await prove('exit 1', { device: '/dev/does-not-exist' })
   assert.equal(first.reason, 'KVMNotAvailable')
@@ -65,6 +71,6 @@ test('the proving disk is a boot sector', () => {
   assert.equal(disk.readUInt16LE(510), 0xaa55)
   assert.equal(disk.subarray(0, 3).toString('hex'), 'fa31c0')
   // gdtr at the end of the code: its size, and its address behind the padding.
-  assert.equal(disk.readUInt16LE(232), 0x17)
-  assert.equal(disk.readUInt32LE(234), 0x7cd0)
+  assert.equal(disk.readUInt16LE(240), 0x17)
+  assert.equal(disk.readUInt32LE(242), 0x7cd8)
 })
