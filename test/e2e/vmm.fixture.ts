@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -157,18 +158,20 @@ export async function openVmm({ driver, program, accelerator, guest }: OpenVmm):
     const ended = new Promise<string>((resolve) => {
       over = resolve
     })
+    const logFile = join(folder, `log-${count}`)
     const request: LaunchRequest = {
       program: argv[0]!,
       args: argv.slice(1),
       directory,
-      logFile: join(folder, 'log'),
+      logFile,
       netns: `/run/netns/${netns}`,
       user: accelerator === 'kvm' ? withKvm(user) : user,
       hidden,
       files: [],
     }
     const identity = await launch(request, over)
-    return { control: driver.control(directory, user), directory, ended, kill: () => signal(identity, 'SIGKILL') }
+    const log = () => readFileSync(logFile, 'utf8').trim()
+    return { control: driver.control(directory, user), directory, ended, log, kill: () => signal(identity, 'SIGKILL') }
   }
 
   /**

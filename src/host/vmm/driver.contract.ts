@@ -13,6 +13,8 @@ export interface StartedVmm {
   directory: string
   /** How its process ended: `exit code 0`, `killed by SIGKILL`. */
   ended: Promise<string>
+  /** What it has written itself, as of what is wrong. */
+  log(): string
   kill(): void
 }
 
@@ -105,7 +107,7 @@ export function vmmContract(name: string, open: () => Promise<VmmSubject>): void
 }
 
 /** Listens until the guest has said it; returns all that it has said meanwhile. */
-async function heard({ control, ended }: StartedVmm, words: RegExp): Promise<string> {
+async function heard({ control, ended, log }: StartedVmm, words: RegExp): Promise<string> {
   let said = ''
   let how: string | undefined
   void ended.then((text) => {
@@ -115,7 +117,8 @@ async function heard({ control, ended }: StartedVmm, words: RegExp): Promise<str
     said += await control.console().catch((error) => {
       // Its sockets are not there yet.
       if (error instanceof VmmAbsent && how === undefined) return ''
-      throw how === undefined ? error : new Error(`the VMM ended (${how}) before the guest said ${words}: ${said}`)
+      if (how === undefined) throw error
+      throw new Error(`the VMM ended (${how}: ${log()}) before the guest said ${words}: ${said}`)
     })
     if (Date.now() > end) throw new Error(`the guest does not say ${words}: ${said}`)
   }
