@@ -60,8 +60,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       if (result?.requeueAfter !== undefined) queue.addAfter(key, result.requeueAfter)
     } catch (error) {
       const delay = queue.addFailed(key)
-      // Somebody wrote in between: the next try reads the newer object. Not worth a line of the log.
-      const level = isApiError(error, 'Conflict') ? 'debug' : 'warn'
+      // Somebody wrote or removed in between: the next try reads what is there now. Not worth a line of the log.
+      const overtaken = isApiError(error, 'Conflict') || (isApiError(error, 'NotFound') && queue.failures(key) === 1)
+      const level = overtaken ? 'debug' : 'warn'
       log[level]('reconcile failed, trying again', { key, error, delay })
     }
   }

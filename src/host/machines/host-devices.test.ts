@@ -31,7 +31,9 @@ test('each gets another device, and none that is taken', () => {
 })
 
 test('what nobody permitted is not had', () => {
-  assert.throws(() => chooseDevices(asked('intel.com/qat'), { permitted }, inventory, new Set()), {
-    message: 'HostDevice intel.com/qat is not permitted in permittedHostDevices configuration',
-  })
+  const chosen = (devices: object) => () => chooseDevices({ devices }, { permitted }, inventory, new Set())
+  const one = [{ name: 'one', deviceName: 'intel.com/qat' }]
+  const message = 'intel.com/qat is not permitted in permittedHostDevices configuration'
+  assert.throws(chosen({ gpus: one }), { message: `GPU ${message}` })
+  assert.throws(chosen({ hostDevices: one }), { message: `HostDevice ${message}` })
 })

@@ -35,13 +35,14 @@ export function chooseDevices(
   taken: ReadonlySet<string>,
 ): HostDevice[] {
   const used = new Set(taken)
-  return [...(devices.gpus ?? []), ...(devices.hostDevices ?? [])].map(({ name, deviceName = '' }) => {
+  const wanted = [
+    ...(devices.gpus ?? []).map((one) => ({ ...one, kind: 'GPU' })),
+    ...(devices.hostDevices ?? []).map((one) => ({ ...one, kind: 'HostDevice' })),
+  ]
+  return wanted.map(({ name, deviceName = '', kind }) => {
     const rules = permitted.filter(({ resourceName }) => resourceName === deviceName)
     if (!rules.length)
-      throw new Waiting(
-        'Unschedulable',
-        `HostDevice ${deviceName} is not permitted in permittedHostDevices configuration`,
-      )
+      throw new Waiting('Unschedulable', `${kind} ${deviceName} is not permitted in permittedHostDevices configuration`)
     const found = rules.flatMap((rule) => matching(rule, inventory)).find((device) => !used.has(keyOf(device)))
     if (!found)
       throw new Waiting(
