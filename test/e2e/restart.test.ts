@@ -190,7 +190,7 @@ describe('the disk is full', () => {
       await until('the Pod runs', async () => isReady(await client.get(pods, 'web', namespace)))
       const { bavail, bsize } = statfsSync(mount)
       writeFileSync(join(mount, 'filling'), Buffer.alloc(bavail * bsize - 300_000))
-      const refusal = await fill(client, written)
+      const refusal = await fill(client, 'map', written)
       assert.deepEqual([refusal.reason, refusal.code], ['ServiceUnavailable', 503])
       assert.match(refusal.message, /the disk with .*store\.db is full: make room there, then try again/)
       await check(client)
@@ -199,7 +199,8 @@ describe('the disk is full', () => {
     await tandem.up()
     await withClient(tandem, async (client) => {
       await check(client)
-      await assert.rejects(client.create(configMaps, map('too-much')), /is full: make room/)
+      // What a start tidies up can be room for a few more.
+      assert.match((await fill(client, 'later', written)).message, /is full: make room/)
       assert.equal(await tandem.kubectl('exec', 'web', '--', 'echo', 'well'), 'well\n')
       rmSync(join(mount, 'filling'))
       await client.create(configMaps, map('fits'))
@@ -211,11 +212,11 @@ describe('the disk is full', () => {
   const bare = { name: 'main', image: 'tandem.dev/busybox:1', command: ['sleep', '1000000'] }
 
   /** Writes until it is refused. */
-  async function fill(client: Client, written: string[]): Promise<ApiError> {
-    for (let count = 0; count < 100; count++) {
+  async function fill(client: Client, what: string, written: string[]): Promise<ApiError> {
+    for (let count = 0; count < 1000; count++) {
       try {
-        await client.create(configMaps, map(`map-${count}`))
-        written.push(`map-${count}`)
+        await client.create(configMaps, map(`${what}-${count}`))
+        written.push(`${what}-${count}`)
       } catch (error) {
         return error as ApiError
       }
