@@ -23,6 +23,7 @@ const group = '/apis/subresources.kubevirt.io'
 const machinesPath = '/apis/kubevirt.io/v1/namespaces/default/virtualmachines'
 const instancesPath = '/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances'
 const migrationsPath = '/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstancemigrations'
+const configurationPath = '/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt'
 const secretsPath = '/api/v1/namespaces/default/secrets'
 const jsonPatch = 'application/json-patch+json'
 
@@ -268,6 +269,10 @@ describe('virtctl by its wire form', () => {
   })
 
   test('migrate, migrate-cancel: the guest stays where it is', async () => {
+    // So slow that it cannot be over before it is cancelled.
+    const configuration = { migrations: { bandwidthPerMigration: '64Ki' } }
+    const slowed = await call('PATCH', configurationPath, { spec: { configuration } }, 'application/merge-patch+json')
+    assert.equal(slowed.status, 200, JSON.stringify(slowed.object))
     assert.equal((await put('virtualmachines', 'migrate', {})).code, 202)
     const listed = await call('GET', `${migrationsPath}?labelSelector=kubevirt.io%2Fvmi-name%3D%3Dweb`)
     const [migration] = (listed.object as any).items
