@@ -221,8 +221,8 @@ const inShort = ({ kind, metadata, status }: StoredObject) => ({
 /** A start that was cut off is no restart, and nothing else restarted. */
 async function checkRestarts(client: Client): Promise<void> {
   for (const { metadata, status } of (await workloads(client)).pods)
-    for (const { name, restartCount } of [...(status.initContainerStatuses ?? []), ...status.containerStatuses])
-      assert.equal(restartCount, 0, `restarts of ${metadata.name}/${name}`)
+    for (const one of [...(status.initContainerStatuses ?? []), ...status.containerStatuses])
+      assert.equal(one.restartCount, 0, `restarts of ${metadata.name}: ${JSON.stringify(one)}`)
 }
 
 /** Of containers and QEMUs that stay. */

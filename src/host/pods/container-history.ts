@@ -6,7 +6,7 @@ import type { Shared } from './options.ts'
 import type { AnyContainer } from './pod.ts'
 import type { PodFiles } from './pod-files.ts'
 import type { Probing } from './probing.ts'
-import { type ContainerRecord, containerRecord, rememberedOf } from './records.ts'
+import { type ContainerRecord, containerRecord, couldNotStart, rememberedOf } from './records.ts'
 import { removeContainer } from './remove.ts'
 import { isRunning, type PodView, runningContainers } from './view.ts'
 
@@ -39,10 +39,14 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
   const { cri } = shared.containerd
   const over = new Set<string>()
 
+  const knownOf = ({ name, id }: ContainerRecord) => view.containers.get(name)?.find((known) => known.id === id)
+
   /** Keeps the newest truth: an exit that was seen is not undone by an older answer. */
   async function put(record: ContainerRecord): Promise<void> {
-    const known = view.containers.get(record.name)?.find(({ id }) => id === record.id)
+    const known = knownOf(record)
     if (known?.state === 'exited' && record.state !== 'exited') return
+    // Found half-made: that its start, which a Tandem that is gone had asked for, comes to nothing is no end of it.
+    if (known?.state === 'created' && couldNotStart(record)) return
     // Its end is told by containerd's event, by its start and by the next look around, in any order.
     if (record.state === 'exited')
       record.message ||=
@@ -79,6 +83,8 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
 
   async function refresh(record: ContainerRecord): Promise<void> {
     const answer = await cri.containerStatus({ containerId: record.id }).catch(ignoreNotFound)
+    // Discarded meanwhile: it has not ended, it never was.
+    if (!knownOf(record)) return
     if (answer?.status) await put(containerRecord(answer.status, record.sandboxId))
     else
       await put({

@@ -126,7 +126,7 @@ export function createPods(options: PodsOptions): Pods {
     const { uid } = pod.metadata
     const known = workers.get(uid)
     if (known) return known
-    const found = inherited.has(uid) ? await takeOver(cri, uid) : undefined
+    const found = inherited.has(uid) ? await takeOver(cri, pod) : undefined
     const node = found ? undefined : await nodeNow()
     await files.prepare(pod)
     inherited.delete(uid)

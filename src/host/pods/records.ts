@@ -44,6 +44,12 @@ export interface ContainerRecord {
   user?: { uid: number; gid: number; supplementalGroups: number[] }
 }
 
+/** containerd's word for a container whose first process never ran. */
+const startError = 'StartError'
+
+export const couldNotStart = ({ state, reason }: ContainerRecord): boolean =>
+  state === 'exited' && reason === startError
+
 const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
 
 /**
@@ -51,7 +57,7 @@ const states: ContainerState[] = ['created', 'running', 'exited', 'unknown']
  * neither failed nor counts as a restart.
  */
 const isCalledOff = ({ reason, message }: Decoded<typeof ContainerStatus>): boolean =>
-  reason === 'StartError' && /\bcontext canceled\b|\blstat \/proc\/\d+\/ns\/\w+: no such file/.test(message)
+  reason === startError && /\bcontext canceled\b|\blstat \/proc\/\d+\/ns\/\w+: no such file/.test(message)
 
 /** What the runtime does not tell again. */
 export const rememberedOf = ({ hookRuns, resources, bounds, user }: ContainerRecord): Partial<ContainerRecord> => ({

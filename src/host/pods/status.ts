@@ -13,6 +13,7 @@ import {
   ephemeralContainers,
   initContainers,
   isSidecar,
+  type PodObject,
   qosClass,
   type Resources,
 } from './pod.ts'
@@ -173,11 +174,21 @@ function waitingFor(view: PodView, name: string): Omit<Waiting, 'until'> | undef
   return wait && { reason: wait.reason, ...(wait.message && { message: wait.message }) }
 }
 
+function allStatuses({ status }: PodObject): ContainerStatus[] {
+  const { containerStatuses, initContainerStatuses, ephemeralContainerStatuses } = status ?? {}
+  return [containerStatuses, initContainerStatuses, ephemeralContainerStatuses].flatMap((list) => list ?? [])
+}
+
+/** Runtime ids of the containers of whose end the Pod's status tells. */
+export const reportedEnds = (pod: PodObject): Set<string> =>
+  new Set(
+    allStatuses(pod)
+      .flatMap(({ state, lastState }) => [state?.terminated, lastState?.terminated])
+      .flatMap((ended) => ended?.containerID?.replace(/^containerd:\/\//, '') ?? []),
+  )
+
 function statusBefore({ pod }: PodView, name: string): ContainerStatus | undefined {
-  const { containerStatuses, initContainerStatuses, ephemeralContainerStatuses } = pod.status ?? {}
-  return [containerStatuses, initContainerStatuses, ephemeralContainerStatuses]
-    .flatMap((list) => list ?? [])
-    .find((status) => status.name === name)
+  return allStatuses(pod).find((status) => status.name === name)
 }
 
 function fresh(view: PodView, container: AnyContainer, role: Role): ContainerStatus {

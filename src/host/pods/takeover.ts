@@ -2,7 +2,9 @@
 
 import { type Cri, ignoreNotFound } from './cri/client.ts'
 import { labels } from './names.ts'
-import { type ContainerRecord, containerRecord, type SandboxRecord, sandboxRecord } from './records.ts'
+import type { PodObject } from './pod.ts'
+import { type ContainerRecord, containerRecord, couldNotStart, type SandboxRecord, sandboxRecord } from './records.ts'
+import { reportedEnds } from './status.ts'
 
 export interface Found {
   /** Newest first. */
@@ -11,8 +13,9 @@ export interface Found {
   containers: Map<string, ContainerRecord[]>
 }
 
-export async function takeOver(cri: Cri, uid: string): Promise<Found> {
-  const labelSelector = { [labels.podUid]: uid }
+export async function takeOver(cri: Cri, pod: PodObject): Promise<Found> {
+  const labelSelector = { [labels.podUid]: pod.metadata.uid }
+  const told = reportedEnds(pod)
   const [{ items }, { containers }] = await Promise.all([
     cri.listPodSandbox({ filter: { labelSelector } }),
     cri.listContainers({ filter: { labelSelector } }),
@@ -22,7 +25,11 @@ export async function takeOver(cri: Cri, uid: string): Promise<Found> {
     Promise.all(
       containers.map(async ({ id, podSandboxId }) => {
         const answer = await cri.containerStatus({ containerId: id }).catch(ignoreNotFound)
-        return answer?.status && containerRecord(answer.status, podSandboxId)
+        if (!answer?.status) return undefined
+        const record = containerRecord(answer.status, podSandboxId)
+        // Nobody was told: the start was under way when Tandem ended, and was cut off with it, whatever the runtime calls
+        // that. It never ran, so it neither failed nor counts as a restart.
+        return couldNotStart(record) && !told.has(id) ? { ...record, state: 'created' as const } : record
       }),
     ),
   ])
