@@ -50,10 +50,27 @@ test('a container that is discarded while the runtime is asked about it has not 
   )
   const half: ContainerRecord = { ...exited(), state: 'created' }
   await put(half)
+  const [early, late] = [refresh(half), discard(half)]
+  answer({})
+  await Promise.all([early, late])
+  assert.deepEqual(records(), [])
+  await put(half)
   const refreshed = refresh(half)
-  await discard(half)
   answer({})
   await refreshed
+  assert.deepEqual(records(), [half], 'gone from the runtime, and not yet from here')
+  const again = refresh(half)
+  await discard(half)
+  answer({})
+  await again
+  assert.deepEqual(records(), [])
+})
+
+test('the end of a container that is discarded meanwhile does not bring it back', async () => {
+  const { put, discard, records } = history()
+  const running: ContainerRecord = { ...exited(), state: 'running' }
+  await put(running)
+  await Promise.all([put(exited()), discard(running)])
   assert.deepEqual(records(), [])
 })
 

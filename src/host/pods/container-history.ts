@@ -55,6 +55,8 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
           : await lastWords(files, view.pod.metadata.uid, spec(record.name), record)
     const list = view.containers.get(record.name) ?? []
     const index = list.findIndex(({ id }) => id === record.id)
+    // Discarded meanwhile: it does not come back.
+    if (known && index < 0) return
     if (index >= 0) list[index] = { ...record, ...rememberedOf(list[index]!) }
     else list.unshift(record)
     view.containers.set(record.name, list)
@@ -83,8 +85,9 @@ export function createHistory(view: PodView, { shared, files, probing, spec, bac
 
   async function refresh(record: ContainerRecord): Promise<void> {
     const answer = await cri.containerStatus({ containerId: record.id }).catch(ignoreNotFound)
-    // Discarded meanwhile: it has not ended, it never was.
-    if (!knownOf(record)) return
+    const known = knownOf(record)
+    // Discarded, or about to be: one that never ran has not ended.
+    if (!known || (!answer?.status && known.state === 'created')) return
     if (answer?.status) await put(containerRecord(answer.status, record.sandboxId))
     else
       await put({
